@@ -1,0 +1,78 @@
+/** What is seen of an instance. Changes only through the transition table. */
+export const instanceStatuses = [
+  'creating',
+  'starting',
+  'running',
+  'stopping',
+  'stopped',
+  'restarting',
+  'updating',
+  'maintenance',
+  'suspended',
+  'missing',
+  'error',
+  'terminating',
+  'terminated',
+] as const;
+export type InstanceStatus = (typeof instanceStatuses)[number];
+
+/** Limits an instance is sold with. Units are in the names; `cpuMillis` 1000 is one core. */
+export type Plan = {
+  id: string;
+  cpuMillis: number;
+  memoryMib: number;
+  diskGib: number;
+  /** Odoo worker processes; 0 is the threaded server. */
+  workers: number;
+  cronThreads: number;
+  /** CONNECTION LIMIT of the tenant's role. */
+  databaseConnections: number;
+  replicas: number;
+};
+
+/** An Odoo image the fleet may run. */
+export type Image = {
+  id: string;
+  /** Container image reference, by digest in production. */
+  reference: string;
+  odooVersion: string;
+  edition: 'community' | 'enterprise';
+  addonsDigest: string;
+  languages: readonly string[];
+};
+
+/** One Odoo PostgreSQL server. `secretKey` names a key in the mounted Secret with the admins' passwords. */
+export type DatabaseServer = {
+  id: string;
+  host: string;
+  port: number;
+  adminUser: string;
+  secretKey: string;
+  /** libpq's word: disable, require, verify-full. */
+  sslMode: string;
+};
+
+/** One customer's Odoo, as the platform's records hold it. */
+export type Instance = {
+  id: string;
+  customerId: string;
+  /** DNS label, the first part of `host`. */
+  name: string;
+  host: string;
+  clusterId: string;
+  desiredState: 'running' | 'stopped' | 'terminated';
+  status: InstanceStatus;
+  generation: number;
+  observedGeneration: number;
+  plan: Plan;
+  image: Image;
+  /** Null until placed. */
+  databaseServer: DatabaseServer | null;
+  /** Odoo modules asked for, sorted; `base` is always there. */
+  modules: readonly string[];
+  /** Customer's own odoo.conf settings, already checked against the reserved ones. */
+  settings: Readonly<Record<string, string | number | boolean>>;
+  /** Login of Odoo's administrator: the owner's e-mail address. */
+  adminLogin: string;
+  language: string;
+};

@@ -1,0 +1,168 @@
+import type { DatabaseServer, Instance } from './instance.ts';
+
+/** The values generated once per instance. They live in the credentials Secret and nowhere else. */
+export type Credentials = {
+  databasePassword: string;
+  /** One-time password of Odoo's administrator. */
+  adminPassword: string;
+  /** Odoo's master password (`admin_passwd`); only its hash reaches odoo.conf. */
+  masterPassword: string;
+};
+
+/** Who acts: every write of an operation carries its instance and its fence. */
+export type Fenced = { instanceId: string; fence: number };
+
+/** Chooses an Odoo PostgreSQL server and counts the instance on it. */
+export type Placement = {
+  /**
+   * The server the instance is on, or a free one, counted in the same transaction. The same answer for every call.
+   * @throws Failure `no-capacity` when no server has room, `fenced` when the operation was taken over.
+   */
+  place(operation: { id: string; fence: number }, instanceId: string): Promise<DatabaseServer>;
+  /** Takes the instance off its server and the count down, once. */
+  release(operation: { id: string; fence: number }, instanceId: string): Promise<void>;
+};
+
+/** The credentials Secret of an instance. */
+export type CredentialsStore = {
+  /** Undefined when there is none. @throws Failure `foreign-object` when one of that name is not this instance's. */
+  read(instance: Instance): Promise<Credentials | undefined>;
+  /** Create-only: what is there already wins and is returned. */
+  create(instance: Instance, credentials: Credentials, fenced: Fenced): Promise<Credentials>;
+  remove(instance: Instance, fenced: Fenced): Promise<void>;
+};
+
+/** A warm template: an initialised Odoo database per image and set of modules. */
+export type TemplateKey = {
+  imageId: string;
+  /** Sorted, without `base`. */
+  modules: readonly string[];
+  /** Lower-case hex, 12 characters: hash of image reference, addons digest, modules and language. */
+  digest: string;
+};
+
+/**
+ * Work on one Odoo PostgreSQL server with its NOSUPERUSER admin (CREATEDB, CREATEROLE).
+ *
+ * Everything that changes something takes the fence in the server's own control database first: a lower one is
+ * refused there with Failure `fenced`. Work inside a tenant's database uses one unpooled connection that is closed
+ * before the call returns.
+ */
+export type TenantDatabases = {
+  /** Raises the fence to `fenced.fence` and ends backends that work under a lower one. */
+  takeOver(server: DatabaseServer, fenced: Fenced): Promise<void>;
+
+  /** Are the login role and the NOLOGIN owner role there? */
+  hasRoles(server: DatabaseServer, instanceId: string): Promise<boolean>;
+  /** Creates both roles; the password goes over as a SCRAM-SHA-256 verifier and is set again if the role was there. */
+  createRoles(
+    server: DatabaseServer,
+    fenced: Fenced,
+    options: { password: string; connectionLimit: number },
+  ): Promise<void>;
+
+  /**
+   * `absent`, `empty` (there, but Odoo's `base` is not installed: garbage of a broken initialisation or a fresh one)
+   * or `initialised`.
+   */
+  lookDatabase(server: DatabaseServer, instanceId: string): Promise<'absent' | 'empty' | 'initialised'>;
+  /** An empty database for an init Job, owned like a finished one, with the tenant's role able to create in it. */
+  createEmpty(server: DatabaseServer, fenced: Fenced): Promise<void>;
+  /** Renames a ready warm clone to the instance's database. False when the pool is empty. */
+  claimWarm(server: DatabaseServer, fenced: Fenced, template: TemplateKey): Promise<boolean>;
+  /** Clones the template (CREATE under a name with the fence in it, then a fenced RENAME). False when there is no template. */
+  cloneTemplate(server: DatabaseServer, fenced: Fenced, template: TemplateKey): Promise<boolean>;
+
+  /** Is the database owned, granted and personalised for this instance, by a completed `personalise`? */
+  isPersonalised(server: DatabaseServer, instance: Instance): Promise<boolean>;
+  /**
+   * Owner, REVOKE CONNECT and TEMPORARY from PUBLIC, GRANT CONNECT, ownership of schema and objects; then, in one
+   * transaction inside it: new `database.uuid`, `database.secret`, `database.create_date`, `web.base.url` and its
+   * freeze, administrator's login, e-mail and password hash (pbkdf2_sha512), attachments to the file store from now on.
+   * Repeatable; the mark `isPersonalised` reads is written last, in the same transaction.
+   */
+  personalise(
+    server: DatabaseServer,
+    fenced: Fenced,
+    options: { instance: Instance; adminPassword: string; baseUrl: string },
+  ): Promise<void>;
+
+  /** Moves the database aside to a `trash_` name and drops it, then drops both roles. Only while nobody uses it. */
+  remove(server: DatabaseServer, fenced: Fenced): Promise<void>;
+};
+
+/**
+ * The templates and ready clones on one Odoo PostgreSQL server. Everything is told from the server's catalogue by
+ * name (`template_<digest>`, `building_<digest>`, `warm_<digest>_<random>`): a crash leaves nothing to repair.
+ */
+export type WarmDatabases = {
+  survey(
+    server: DatabaseServer,
+  ): Promise<readonly { digest: string; template: 'absent' | 'building' | 'ready'; warm: number }[]>;
+  /** Creates (or finds) the database and the LOGIN build role a template is initialised with; sets its password. */
+  beginTemplate(
+    server: DatabaseServer,
+    template: TemplateKey,
+    options: { password: string },
+  ): Promise<{ database: string; role: string }>;
+  /**
+   * After the build Job succeeded: objects to a NOLOGIN role, extensions, no connections, IS_TEMPLATE, renamed to
+   * its final name. @throws Failure `job-failed` when `base` is not installed in it.
+   */
+  finishTemplate(server: DatabaseServer, template: TemplateKey): Promise<void>;
+  /** Drops a build that failed, so that the next one starts from nothing. */
+  abandonTemplate(server: DatabaseServer, template: TemplateKey): Promise<void>;
+  /** Makes clones until `target` are ready, at most `atMost` in this call; returns how many it made. */
+  refill(server: DatabaseServer, template: TemplateKey, options: { target: number; atMost: number }): Promise<number>;
+};
+
+/** Kubernetes Jobs of the fleet, by deterministic name. */
+export type ClusterJobs = {
+  look(name: string): Promise<{ state: 'absent' | 'running' | 'succeeded' } | { state: 'failed'; reason: string }>;
+  /** Create-only; a Job of that name that carries our labels counts as created. */
+  start(job: OdooJob): Promise<void>;
+  remove(name: string): Promise<void>;
+};
+
+/** One run of the Odoo image against one database: an initialisation or the build of a template. */
+export type OdooJob = {
+  name: string;
+  /** Owner in labels: an instance's id, or `template-<digest>`. */
+  owner: string;
+  operationId: string | null;
+  image: string;
+  command: readonly string[];
+  /** odoo.conf for this run, kept in a Secret of the Job's name and removed with it. */
+  odooConf: string;
+  memoryMib: number;
+  deadlineSeconds: number;
+};
+
+/** Where the tenant's objects are. One implementation, on the Kubernetes API. */
+export type TenantCluster = {
+  /** Is the object there, ours, and as `wanted`? A step's look. */
+  look(instance: Instance, part: ClusterPart, wanted: WantedRuntime): Promise<'done' | 'missing'>;
+  /** Create or server-side apply with the resourceVersion that `look` saw. */
+  apply(instance: Instance, part: ClusterPart, wanted: WantedRuntime): Promise<void>;
+  remove(instance: Instance, part: ClusterPart, fenced: Fenced): Promise<void>;
+  /** The instance's Deployments: observed generation current and replicas available? `reason` says what is not. */
+  availability(instance: Instance): Promise<{ available: boolean; reason: string }>;
+};
+
+/** The parts an instance is made of in a cluster, in the order they are made. */
+export const clusterParts = ['configuration', 'volume', 'network-policy', 'deployment', 'service', 'ingress'] as const;
+export type ClusterPart = (typeof clusterParts)[number];
+
+/** What decides the content of an instance's objects besides its row. */
+export type WantedRuntime = {
+  operationId: string;
+  fence: number;
+  databaseServer: DatabaseServer;
+  credentials: Credentials;
+};
+
+/** A tenant's own HTTP side, reached through its Service. */
+export type TenantHttp = {
+  /** Does the login page of the instance's own database answer 200? Never throws for an instance that is not up. */
+  loginPageAnswers(instance: Instance): Promise<{ answers: boolean; reason: string }>;
+};

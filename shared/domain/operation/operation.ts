@@ -1,0 +1,32 @@
+/** The kinds of work on an instance; one Knative Service each, the same word in folder, manifest and `opkind`. */
+export const operationKinds = ['provision'] as const;
+export type OperationKind = (typeof operationKinds)[number];
+
+/** `failed` is not the end: `retry` continues it where it stopped, `cancel` undoes what it made. */
+export type OperationState = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled';
+
+/** A requested piece of work on one instance, as the platform's records hold it. */
+export type Operation = {
+  /** UUIDv7. */
+  id: string;
+  instanceId: string;
+  kind: OperationKind;
+  /** Version of the list of steps it was begun with; a runner with another version leaves it alone. */
+  definitionVersion: number;
+  state: OperationState;
+  /** Name of the step it stands at; null before the first. */
+  step: string | null;
+  /** Tries of the current step, from 1. */
+  attempt: number;
+  /** Grows with every taking of the lease; a write under an older one is refused in every store. */
+  fence: number;
+  /** By the database's clock. */
+  deadline: Date;
+  deadlinePassed: boolean;
+  cancelRequested: boolean;
+  requestedBy: string;
+  /** Id of the event that asked for it. */
+  cause: string;
+  /** What was asked, as parsed from the event; never a secret. */
+  request: unknown;
+};

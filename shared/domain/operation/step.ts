@@ -1,0 +1,46 @@
+import type { Operation, OperationKind } from './operation.ts';
+
+/**
+ * What a step found in the world.
+ * `done`: the effect is there and ours. `missing`: act. `waiting`: begun, somebody else must finish it;
+ * `checkAfterMs` is how long to wait for an event before looking again without one.
+ */
+export type Look =
+  | { found: 'done' }
+  | { found: 'missing' }
+  | { found: 'waiting'; for: string; checkAfterMs: number };
+
+export const done: Look = { found: 'done' };
+export const missing: Look = { found: 'missing' };
+export function waiting(what: string, options: { checkAfterMs: number }): Look {
+  return { found: 'waiting', for: what, checkAfterMs: options.checkAfterMs };
+}
+
+/**
+ * One repeatable piece of an operation.
+ *
+ * `look` changes nothing and says whether the effect is there *and ours*. `act` brings it about; it may be killed at
+ * any instruction and run again, by another process, after another `look`. It returns what it left behind
+ * (`done` when nothing is returned). One call of either ends within 20 s, or the work belongs into a Job.
+ * `undo` takes away what this very operation made and nobody used; it is repeatable too.
+ */
+export type Step<Context> = {
+  name: string;
+  look(context: Context): Promise<Look>;
+  act(context: Context): Promise<Look | undefined>;
+  undo?(context: Context): Promise<void>;
+};
+
+/** What every step is given besides its own data. */
+export type StepContext = {
+  readonly operation: Operation;
+};
+
+/** A fixed, ordered list of steps. Change the order or a step's meaning: raise `version`. */
+export type OperationDefinition<Context extends StepContext> = {
+  kind: OperationKind;
+  version: number;
+  /** From acceptance to the last step; after it the operation fails with `deadline-exceeded`. */
+  deadlineMs: number;
+  steps: readonly Step<Context>[];
+};
