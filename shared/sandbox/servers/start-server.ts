@@ -1,0 +1,91 @@
+import { readFile, stat } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ProcessGroup, ProcessSpec, RunningProcess } from '../processes.ts';
+import { freePort } from './free-port.ts';
+
+/** A server process on a port of its own. */
+export type ServerProcess = {
+  port: number;
+  /** Ends the server; its data stays. */
+  stop(): Promise<void>;
+  /** Ends and starts it on the same port. `signal` SIGKILL is a crash. */
+  restart(options?: { signal?: NodeJS.Signals }): Promise<void>;
+};
+
+const READY_WITHIN_MS = 30_000;
+const PORT_ATTEMPTS = 5;
+
+/**
+ * Starts a server and resolves when `isReady` does not throw. Another free port is taken when somebody took the first one
+ * in between.
+ * @throws Error with the last lines of the log when the server ends or is not ready in 30 s.
+ */
+export async function startServer(options: {
+  processes: ProcessGroup;
+  /** Called before each start: writes what the server reads and says how it is run. */
+  specFor(port: number): Promise<ProcessSpec>;
+  isReady(port: number): Promise<void>;
+}): Promise<ServerProcess> {
+  const { processes, specFor, isReady } = options;
+
+  async function startOn(port: number): Promise<RunningProcess> {
+    const spec = await specFor(port);
+    const logStart = await stat(spec.logFile).then(
+      (found) => found.size,
+      () => 0,
+    );
+    const server = await processes.start(spec);
+    await waitUntilReady({ server, port, isReady, logFile: spec.logFile, logStart });
+    return server;
+  }
+
+  let port = await freePort();
+  let server: RunningProcess | undefined;
+  for (let attempt = 1; server === undefined; attempt++) {
+    try {
+      server = await startOn(port);
+    } catch (error) {
+      if (attempt === PORT_ATTEMPTS || !/address already in use/i.test(String(error))) throw error;
+      port = await freePort();
+    }
+  }
+  let current = server;
+  return {
+    port,
+    stop: () => current.stop(),
+    async restart({ signal } = {}) {
+      await current.stop(signal === undefined ? {} : { signal });
+      current = await startOn(port);
+    },
+  };
+}
+
+async function waitUntilReady(options: {
+  server: RunningProcess;
+  port: number;
+  isReady(port: number): Promise<void>;
+  logFile: string;
+  logStart: number;
+}): Promise<void> {
+  const { server, port, isReady, logFile, logStart } = options;
+  let hasEnded = false;
+  void server.exited.then(() => {
+    hasEnded = true;
+  });
+  const deadline = Date.now() + READY_WITHIN_MS;
+  for (;;) {
+    const problem = await isReady(port).then(
+      () => undefined,
+      (error: Error) => error,
+    );
+    // whoever answered on this port, it was not a server that has ended
+    if (problem === undefined && !hasEnded) return;
+    if (hasEnded || Date.now() > deadline) {
+      await server.stop({ signal: 'SIGKILL' });
+      const log = (await readFile(logFile)).subarray(logStart).toString().trim().split('\n').slice(-8).join('\n');
+      const what = hasEnded ? 'ended while it started' : `was not ready in ${READY_WITHIN_MS / 1000} s`;
+      throw new Error(`${server.name} ${what}; its log says:\n${log}`, { cause: problem });
+    }
+    await delay(15);
+  }
+}
