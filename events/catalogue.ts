@@ -1,0 +1,44 @@
+import type { AnyEventDefinition } from './envelope.ts';
+import { provisionAccepted } from './instance/provision-accepted.ts';
+import { provisionFailed } from './instance/provision-failed.ts';
+import { provisionRequested } from './instance/provision-requested.ts';
+import { provisioned } from './instance/provisioned.ts';
+import { statusChanged } from './instance/status-changed.ts';
+import { ping } from './knative/ping.ts';
+import { resourceAdd } from './knative/resource-add.ts';
+import { resourceDelete } from './knative/resource-delete.ts';
+import { resourceUpdate } from './knative/resource-update.ts';
+import { notificationRequested } from './notification/requested.ts';
+import { operationAdvance } from './operation/advance.ts';
+import { operationCancel } from './operation/cancel.ts';
+import { operationRetry } from './operation/retry.ts';
+
+/** Every event we send or understand. */
+export const catalogue = [
+  provisionRequested,
+  provisionAccepted,
+  provisioned,
+  provisionFailed,
+  statusChanged,
+  operationAdvance,
+  operationRetry,
+  operationCancel,
+  notificationRequested,
+  ping,
+  resourceAdd,
+  resourceUpdate,
+  resourceDelete,
+] as const satisfies readonly AnyEventDefinition[];
+
+/** Any event of the catalogue. */
+export type CataloguedEvent = (typeof catalogue)[number];
+export type EventType = CataloguedEvent['type'];
+
+const byType: ReadonlyMap<string, CataloguedEvent> = new Map(
+  catalogue.map((definition) => [definition.type, definition]),
+);
+
+/** The definition of a type, or undefined for a type we do not know. */
+export function eventByType(type: string): CataloguedEvent | undefined {
+  return byType.get(type);
+}
