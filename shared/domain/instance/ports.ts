@@ -66,7 +66,10 @@ export type TenantDatabases = {
    * or `initialised`.
    */
   lookDatabase(server: DatabaseServer, instanceId: string): Promise<'absent' | 'empty' | 'initialised'>;
-  /** An empty database for an init Job, owned like a finished one, with the tenant's role able to create in it. */
+  /**
+   * An empty database for an init Job, owned like a finished one, with the tenant's role able to create in it.
+   * One that is there without Odoo's `base` (a broken initialisation) is moved aside and dropped first.
+   */
   createEmpty(server: DatabaseServer, fenced: Fenced): Promise<void>;
   /** Renames a ready warm clone to the instance's database. False when the pool is empty. */
   claimWarm(server: DatabaseServer, fenced: Fenced, template: TemplateKey): Promise<boolean>;

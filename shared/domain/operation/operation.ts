@@ -18,6 +18,8 @@ export type Operation = {
   step: string | null;
   /** Tries of the current step, from 1. */
   attempt: number;
+  /** Begun with 1; a person's `retry` raises it. Names of Jobs carry it. */
+  round: number;
   /** Grows with every taking of the lease; a write under an older one is refused in every store. */
   fence: number;
   /** By the database's clock. */

@@ -5,10 +5,7 @@ import type { Operation, OperationKind } from './operation.ts';
  * `done`: the effect is there and ours. `missing`: act. `waiting`: begun, somebody else must finish it;
  * `checkAfterMs` is how long to wait for an event before looking again without one.
  */
-export type Look =
-  | { found: 'done' }
-  | { found: 'missing' }
-  | { found: 'waiting'; for: string; checkAfterMs: number };
+export type Look = { found: 'done' } | { found: 'missing' } | { found: 'waiting'; for: string; checkAfterMs: number };
 
 export const done: Look = { found: 'done' };
 export const missing: Look = { found: 'missing' };

@@ -144,6 +144,8 @@ create table operations (
   state text not null check (state in ('queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled')),
   step text,
   attempt integer not null default 1 check (attempt > 0),
+  -- Raised by a person's retry; names of Jobs carry it.
+  round integer not null default 1 check (round > 0),
   -- Grows with every taking of the lease.
   fence bigint not null default 0 check (fence >= 0),
   lease_holder text,

@@ -1,0 +1,179 @@
+import { Failure } from '#shared/domain/failure.ts';
+import type { Operation, OperationKind, OperationState } from '#shared/domain/operation/operation.ts';
+import type { Lease, OperationRecords, Taken } from '#shared/domain/operation/ports.ts';
+import type { Database, Queryable } from './database.ts';
+
+type OperationRow = {
+  id: string;
+  instance_id: string;
+  kind: string;
+  definition_version: number;
+  state: string;
+  step: string | null;
+  attempt: number;
+  round: number;
+  fence: string | number;
+  deadline: Date;
+  deadline_passed: boolean;
+  cancel_requested: boolean;
+  requested_by: string;
+  cause: string;
+  request: unknown;
+};
+
+const columns = `id, instance_id, kind, definition_version, state, step, attempt, round, fence, deadline,
+  deadline < clock_timestamp() as deadline_passed, cancel_requested, requested_by, cause, request`;
+
+function operationOf(row: OperationRow): Operation {
+  return {
+    id: row.id,
+    instanceId: row.instance_id,
+    kind: row.kind as OperationKind,
+    definitionVersion: row.definition_version,
+    state: row.state as OperationState,
+    step: row.step,
+    attempt: row.attempt,
+    round: row.round,
+    fence: Number(row.fence),
+    deadline: row.deadline,
+    deadlinePassed: row.deadline_passed,
+    cancelRequested: row.cancel_requested,
+    requestedBy: row.requested_by,
+    cause: row.cause,
+    request: row.request,
+  };
+}
+
+/** The refusal every write under an old lease ends with. */
+export function fencedOut(operationId: string): Failure {
+  return new Failure('fenced', `Operation ${operationId} was taken over by another process; this one stops.`);
+}
+
+// One statement decides: state, lease, version, and that nothing older of the instance is unfinished. A queued
+// operation whose instance has an active one runs into the unique index, which is the same answer.
+const takeText = `
+  update operations as mine set
+    state = 'running', fence = fence + 1, lease_holder = $2,
+    lease_until = clock_timestamp() + $3::integer * interval '1 millisecond',
+    next_check_at = clock_timestamp() + $3::integer * interval '1 millisecond',
+    started_at = coalesce(started_at, clock_timestamp()), woken = false, waiting_for = null
+  where id = $1 and kind = $4 and definition_version = $5
+    and state in ('queued', 'running', 'waiting')
+    and (lease_until is null or lease_until < clock_timestamp())
+    and (state <> 'queued' or not exists (
+      select 1 from operations as older
+      where older.instance_id = mine.instance_id and older.id <> mine.id
+        and older.state in ('queued', 'running', 'waiting')
+        and (older.created_at, older.id) < (mine.created_at, mine.id)))
+  returning ${columns}`;
+
+const wakeText = `
+  update operations set woken = true
+  where id = $1 and lease_until >= clock_timestamp() and state = 'running'
+  returning id`;
+
+async function whyNotTaken(database: Queryable, operationId: string, version: number): Promise<Taken> {
+  const woken = await database.query(wakeText, [operationId]);
+  if (woken.rowCount > 0) return { taken: false, because: 'held' };
+  const { rows } = await database.query<{ state: string; definition_version: number }>(
+    'select state, definition_version from operations where id = $1',
+    [operationId],
+  );
+  const row = rows[0];
+  if (row === undefined) return { taken: false, because: 'unknown' };
+  if (row.definition_version !== version) return { taken: false, because: 'other-version' };
+  if (row.state === 'queued') return { taken: false, because: 'queued' };
+  if (row.state === 'running' || row.state === 'waiting') return { taken: false, because: 'held' };
+  return { taken: false, because: 'finished' };
+}
+
+async function take(database: Database, operationId: string, options: Parameters<OperationRecords['take']>[1]) {
+  const { holder, leaseMs, kind, definitionVersion } = options;
+  try {
+    const values = [operationId, holder, leaseMs, kind, definitionVersion];
+    const { rows } = await database.query<OperationRow>(takeText, values);
+    if (rows[0] !== undefined) return { taken: true as const, operation: operationOf(rows[0]) };
+  } catch (error) {
+    // operations_one_active: another operation of this instance is at work.
+    if (!(error instanceof Failure) || error.code !== 'constraint-violated') throw error;
+    return { taken: false as const, because: 'queued' as const };
+  }
+  return await whyNotTaken(database, operationId, definitionVersion);
+}
+
+const beginStepText = `
+  with mine as (
+    update operations set
+      step = $3, attempt = $4, woken = false,
+      lease_until = clock_timestamp() + $5::integer * interval '1 millisecond',
+      next_check_at = clock_timestamp() + $5::integer * interval '1 millisecond'
+    where id = $1 and fence = $2 and state = 'running'
+    returning id, cancel_requested, deadline < clock_timestamp() as deadline_passed
+  ), closed as (
+    update operation_steps set finished_at = clock_timestamp(), outcome = 'done'
+    where operation_id = $1 and step = $6 and finished_at is null and exists (select 1 from mine)
+  ), begun as (
+    insert into operation_steps (operation_id, step, attempt, fence)
+    select id, $3, $4, $2 from mine
+    on conflict (operation_id, step, fence, attempt) do update set finished_at = null, outcome = null
+  )
+  select cancel_requested, deadline_passed from mine`;
+
+const waitText = `
+  with mine as (
+    update operations set
+      state = 'waiting', lease_holder = null, lease_until = null, waiting_for = $3,
+      next_check_at = clock_timestamp() + $4::integer * interval '1 millisecond'
+    where id = $1 and fence = $2 and state = 'running' and not woken
+    returning id
+  ), closed as (
+    update operation_steps set finished_at = clock_timestamp(), outcome = 'waiting'
+    where operation_id = $1 and step = $5 and fence = $2 and finished_at is null and exists (select 1 from mine)
+  )
+  select id from mine`;
+
+const tryLaterText = `
+  with mine as (
+    update operations set
+      state = 'waiting', lease_holder = null, lease_until = null, attempt = $3, waiting_for = 'another try: ' || $4,
+      next_check_at = clock_timestamp() + $6::integer * interval '1 millisecond'
+    where id = $1 and fence = $2 and state = 'running'
+    returning id
+  ), closed as (
+    update operation_steps set
+      finished_at = clock_timestamp(), outcome = 'failed', error_code = $4, error_text = $7
+    where operation_id = $1 and step = $5 and fence = $2 and finished_at is null and exists (select 1 from mine)
+  )
+  select id from mine`;
+
+async function isStillOurs(database: Queryable, lease: Lease): Promise<boolean> {
+  const text = `select 1 from operations where id = $1 and fence = $2 and state = 'running'`;
+  return (await database.query(text, [lease.operationId, lease.fence])).rowCount > 0;
+}
+
+/** The runner's records in the platform's database. */
+export function operationRecords(database: Database): OperationRecords {
+  return {
+    take: (operationId, options) => take(database, operationId, options),
+    async beginStep(lease, { step, attempt, before, leaseMs }) {
+      const values = [lease.operationId, lease.fence, step, attempt, leaseMs, before];
+      const { rows } = await database.query<{ cancel_requested: boolean; deadline_passed: boolean }>(
+        beginStepText,
+        values,
+      );
+      const row = rows[0];
+      if (row === undefined) throw fencedOut(lease.operationId);
+      return { cancelRequested: row.cancel_requested, deadlinePassed: row.deadline_passed };
+    },
+    async wait(lease, { step, for: what, checkAfterMs }) {
+      const values = [lease.operationId, lease.fence, what, checkAfterMs, step];
+      if ((await database.query(waitText, values)).rowCount > 0) return 'waiting';
+      if (await isStillOurs(database, lease)) return 'woken';
+      throw fencedOut(lease.operationId);
+    },
+    async tryLater(lease, { step, attempt, failure, afterMs }) {
+      const values = [lease.operationId, lease.fence, attempt, failure.code, step, afterMs, failure.message];
+      if ((await database.query(tryLaterText, values)).rowCount === 0) throw fencedOut(lease.operationId);
+    },
+  };
+}

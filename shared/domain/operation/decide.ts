@@ -1,0 +1,49 @@
+import { asFailure, type Failure, failureCodes, mayRetry } from '../failure.ts';
+import type { Look } from './step.ts';
+
+/** What a step came to: what it left, or what it threw. */
+export type StepResult = { look: Look } | { thrown: unknown };
+
+/** What the runner does next with an operation. */
+export type Decision =
+  | { next: 'step' }
+  | { next: 'act' }
+  | { next: 'wait'; for: string; checkAfterMs: number }
+  | { next: 'try-again'; failure: Failure; afterMs: number }
+  | { next: 'fail'; failure: Failure }
+  | { next: 'stand-back' };
+
+/**
+ * Tries of one step before its operation fails. With the waits below they span about 10 minutes: longer than a
+ * restart of a database server, shorter than a person's patience.
+ */
+export const maximumAttempts = 12;
+
+/** Waits between tries: 0.5 s doubling to 60 s, with a fifth of jitter taken off by `random` (0 to 1). */
+export function retryDelayMs(attempt: number, random: number): number {
+  const full = Math.min(500 * 2 ** (attempt - 1), 60_000);
+  return Math.round(full * (1 - 0.2 * random));
+}
+
+/**
+ * Decides what follows from a step's result. Pure: time and randomness are arguments.
+ * `mayAct` is true after a look, false after an act: an act that leaves `missing` behind is tried again later.
+ */
+export function decide(result: StepResult, situation: { attempt: number; mayAct: boolean; random: number }): Decision {
+  if ('look' in result) {
+    if (result.look.found === 'done') return { next: 'step' };
+    if (result.look.found === 'waiting') {
+      return { next: 'wait', for: result.look.for, checkAfterMs: result.look.checkAfterMs };
+    }
+    if (situation.mayAct) return { next: 'act' };
+    return decide({ thrown: new Error('the step acted and its effect is still missing') }, situation);
+  }
+  const failure = asFailure(result.thrown);
+  if (failureCodes[failure.code] === 'fenced') return { next: 'stand-back' };
+  // Room on a server and a template come when an operator or the tick makes them: only the deadline ends the wait.
+  const isPatient = failure.code === 'no-capacity' || failure.code === 'no-template';
+  if (mayRetry(failure) && (isPatient || situation.attempt < maximumAttempts)) {
+    return { next: 'try-again', failure, afterMs: retryDelayMs(situation.attempt, situation.random) };
+  }
+  return { next: 'fail', failure };
+}

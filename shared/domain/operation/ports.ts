@@ -1,0 +1,30 @@
+import type { Failure } from '../failure.ts';
+import type { Operation } from './operation.ts';
+
+/** Who holds the lease of an operation, and under which fence it writes. */
+export type Lease = { operationId: string; fence: number };
+
+/** Answer to taking the lease. `held`: somebody else works on it and was told to look once more before it waits. */
+export type Taken =
+  | { taken: true; operation: Operation }
+  | { taken: false; because: 'held' | 'finished' | 'queued' | 'unknown' | 'other-version' };
+
+/**
+ * The records of operations, as the runner needs them. Every write names the lease; one that was taken over throws
+ * Failure `fenced` and has changed nothing. Time is the database's.
+ */
+export type OperationRecords = {
+  take(
+    operationId: string,
+    options: { kind: string; definitionVersion: number; holder: string; leaseMs: number },
+  ): Promise<Taken>;
+  /** Closes the step before, notes the new one, renews the lease. */
+  beginStep(
+    lease: Lease,
+    options: { step: string; attempt: number; before: string | null; leaseMs: number },
+  ): Promise<{ cancelRequested: boolean; deadlinePassed: boolean }>;
+  /** Gives the lease back until an event or `checkAfterMs`. `woken`: an event came meanwhile, the lease is kept. */
+  wait(lease: Lease, options: { step: string; for: string; checkAfterMs: number }): Promise<'waiting' | 'woken'>;
+  /** Notes a failed try and gives the lease back until `afterMs` is over. */
+  tryLater(lease: Lease, options: { step: string; attempt: number; failure: Failure; afterMs: number }): Promise<void>;
+};
