@@ -1,5 +1,4 @@
 import * as v from 'valibot';
-import type { EventDefinition } from './envelope.ts';
 
 /** Parsed data, or the reason for its refusal: one sentence that names every broken field by its path. */
 export type CheckedData<Data> = { accepted: true; data: Data } | { accepted: false; reason: string };
@@ -9,8 +8,8 @@ const maxReasons = 8;
 const maxPathLength = 120;
 
 /** Checks data against the schema of its event. Values are never repeated in the reason; they may be secrets. */
-export function checkData<Type extends string, Schema extends v.GenericSchema>(
-  definition: Pick<EventDefinition<Type, Schema>, 'schema'>,
+export function checkData<Schema extends v.GenericSchema>(
+  definition: { readonly schema: Schema },
   data: unknown,
 ): CheckedData<v.InferOutput<Schema>> {
   const result = v.safeParse(definition.schema, data);
