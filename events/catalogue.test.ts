@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { catalogue, eventByType } from './catalogue.ts';
+import { catalogue as definitions, eventByType } from './catalogue.ts';
 import { checkData } from './check.ts';
 import { type AnyEventDefinition, attributesOf, extensionAttributes } from './envelope.ts';
+import { provisionRequested } from './instance/provision-requested.ts';
 
 type Path = readonly (string | number)[];
 type Data = Record<string, unknown>;
+const catalogue: readonly AnyEventDefinition[] = definitions;
 const ours = catalogue.filter((definition) => definition.type.startsWith('dev.odoofleet.'));
 
 describe('the catalogue', () => {
@@ -28,7 +30,7 @@ describe('the catalogue', () => {
   );
 
   it('gives our own events ASCII attributes under registered extension names', () => {
-    for (const definition of ours as readonly AnyEventDefinition[]) {
+    for (const definition of ours) {
       const { subject, extensions } = attributesOf(definition as never, definition.example as never);
       for (const value of [subject ?? 'none', ...Object.values(extensions)]) expect(value).toMatch(/^[\x21-\x7e]+$/);
       for (const name of Object.keys(extensions)) expect(extensionAttributes).toHaveProperty(name);
@@ -36,58 +38,55 @@ describe('the catalogue', () => {
   });
 });
 
-describe.each(ours.map((definition) => [definition.type, definition as AnyEventDefinition] as const))(
-  '%s',
-  (_, one) => {
-    const paths = pathsIn(one.example);
-    const fields = fc.constantFrom(...paths);
-    const objects = fc.constantFrom([] as Path, ...paths.filter((path) => isObject(at(one.example, path))));
+describe.each(ours.map((definition) => [definition.type, definition] as const))('%s', (_, one) => {
+  const paths = pathsIn(one.example);
+  const fields = fc.constantFrom(...paths);
+  const objects = fc.constantFrom([] as Path, ...paths.filter((path) => isObject(at(one.example, path))));
 
-    it('refuses a field of another type and names it', () => {
-      const wrong = fc.oneof(fc.constant([[]]), fc.constant({ a: { b: { c: 1 } } }), fc.constant(Symbol.iterator));
-      fc.assert(fc.property(fields, wrong, (path, value) => refusesAt(one, path, value)));
-    });
+  it('refuses a field of another type and names it', () => {
+    const wrong = fc.oneof(fc.constant([[]]), fc.constant({ a: { b: { c: 1 } } }), fc.constant(Symbol.iterator));
+    fc.assert(fc.property(fields, wrong, (path, value) => refusesAt(one, path, value)));
+  });
 
-    it('refuses NUL, control characters and half surrogates in every text and names it', () => {
-      const texts = fc.constantFrom(...paths.filter((path) => typeof at(one.example, path) === 'string'));
-      const bad = fc.constantFrom('\u0000', '\n', '\u001b', '\u2028', '\ud800');
-      fc.assert(fc.property(texts, bad, (path, piece) => refusesAt(one, path, `${at(one.example, path)}${piece}`)));
-    });
+  it('refuses NUL, control characters and half surrogates in every text and names it', () => {
+    const texts = fc.constantFrom(...paths.filter((path) => typeof at(one.example, path) === 'string'));
+    const bad = fc.constantFrom('\u0000', '\n', '\u001b', '\u2028', '\ud800');
+    fc.assert(fc.property(texts, bad, (path, piece) => refusesAt(one, path, `${at(one.example, path)}${piece}`)));
+  });
 
-    it('refuses emoji in everything that is not text for people', () => {
-      const names = paths.filter((path) => !['reason', 'text'].includes(String(path.at(-1))));
-      const texts = fc.constantFrom(...names.filter((path) => typeof at(one.example, path) === 'string'));
-      fc.assert(fc.property(texts, (path) => refusesAt(one, path, `${at(one.example, path)}😀`)));
-    });
+  it('refuses emoji in everything that is not text for people', () => {
+    const names = paths.filter((path) => !['reason', 'text'].includes(String(path.at(-1))));
+    const texts = fc.constantFrom(...names.filter((path) => typeof at(one.example, path) === 'string'));
+    fc.assert(fc.property(texts, (path) => refusesAt(one, path, `${at(one.example, path)}😀`)));
+  });
 
-    it('refuses text that is far too long and names it', () => {
-      const texts = fc.constantFrom(...paths.filter((path) => typeof at(one.example, path) === 'string'));
-      fc.assert(fc.property(texts, (path) => refusesAt(one, path, 'a'.repeat(1001))));
-    });
+  it('refuses text that is far too long and names it', () => {
+    const texts = fc.constantFrom(...paths.filter((path) => typeof at(one.example, path) === 'string'));
+    fc.assert(fc.property(texts, (path) => refusesAt(one, path, 'a'.repeat(1001))));
+  });
 
-    it('refuses an extra field anywhere and names it, whatever it is called', () => {
-      const closed = objects.filter((path) => path.at(-1) !== 'settings');
-      const names = fc.constantFrom('extra', 'Name', 'constructor', 'toString', '__proto__', 'ein "Name"', 'a\u0000b');
-      fc.assert(fc.property(closed, names, (path, name) => refusesAt(one, [...path, name], { deep: [[[[[]]]]] })));
-    });
+  it('refuses an extra field anywhere and names it, whatever it is called', () => {
+    const closed = objects.filter((path) => path.at(-1) !== 'settings');
+    const names = fc.constantFrom('extra', 'Name', 'constructor', 'toString', '__proto__', 'ein "Name"', 'a\u0000b');
+    fc.assert(fc.property(closed, names, (path, name) => refusesAt(one, [...path, name], { deep: [[[[[]]]]] })));
+  });
 
-    it('refuses the data without a required field and names it', () => {
-      const optional = new Set(['instance', 'image', 'modules', 'language', 'settings', 'idempotencykey']);
-      const required = paths.filter((path) => typeof path.at(-1) === 'string' && !path.includes('settings'));
-      for (const path of required) {
-        if (one.type.endsWith('provision.requested') && optional.has(String(path[0]))) continue;
-        refusesAt(one, path, undefined);
-      }
-    });
+  it('refuses the data without a required field and names it', () => {
+    const optional = new Set(['instance', 'image', 'modules', 'language', 'settings', 'idempotencykey']);
+    const required = paths.filter((path) => typeof path.at(-1) === 'string' && !path.includes('settings'));
+    for (const path of required) {
+      if (one.type.endsWith('provision.requested') && optional.has(String(path[0]))) continue;
+      refusesAt(one, path, undefined);
+    }
+  });
 
-    it('refuses what is no object at all', () => {
-      for (const data of [undefined, null, 1, 'text', true, []]) expect(checkData(one, data).accepted).toBe(false);
-    });
-  },
-);
+  it('refuses what is no object at all', () => {
+    for (const data of [undefined, null, 1, 'text', true, []]) expect(checkData(one, data).accepted).toBe(false);
+  });
+});
 
 it('never repeats a refused value in the reason', () => {
-  for (const definition of ours as readonly AnyEventDefinition[]) {
+  for (const definition of ours) {
     for (const path of pathsIn(definition.example)) {
       const checked = checkData(definition, changed(definition.example as Data, path, 'hunter2 \u0000'));
       expect(checked).not.toMatchObject({ reason: expect.stringContaining('hunter2') });
@@ -96,7 +95,7 @@ it('never repeats a refused value in the reason', () => {
 });
 
 describe('the customer’s settings', () => {
-  const definition = catalogue[0];
+  const definition = provisionRequested;
   const withSettings = (settings: unknown) => checkData(definition, { ...definition.example, settings });
 
   it('may be text, numbers and booleans', () => {
@@ -120,7 +119,7 @@ describe('the customer’s settings', () => {
 it.each(['a"; DROP DATABASE x; --', 'a'.repeat(64), '--host=', '../', 'a\n', 'Acme', '😀', 'a-', '1a', ''])(
   'refuses the instance name %j',
   (name) => {
-    const checked = checkData(catalogue[0], { ...catalogue[0].example, name });
+    const checked = checkData(provisionRequested, { ...provisionRequested.example, name });
     expect(checked).toMatchObject({ accepted: false, reason: expect.stringContaining('data.name must be') });
   },
 );

@@ -34,11 +34,11 @@ export const catalogue = [
 export type CataloguedEvent = (typeof catalogue)[number];
 export type EventType = CataloguedEvent['type'];
 
-const byType: ReadonlyMap<string, CataloguedEvent> = new Map(
+const byType: ReadonlyMap<string, AnyEventDefinition> = new Map(
   catalogue.map((definition) => [definition.type, definition]),
 );
 
 /** The definition of a type, or undefined for a type we do not know. */
-export function eventByType(type: string): CataloguedEvent | undefined {
+export function eventByType(type: string): AnyEventDefinition | undefined {
   return byType.get(type);
 }
