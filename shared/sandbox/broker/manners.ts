@@ -1,0 +1,129 @@
+/** What a broker does with one answer of a subscriber. */
+export type Verdict = 'done' | 'retry' | 'dead-letter' | 'lost';
+
+/** How one class of Knative broker treats events, measured or read in its source. */
+export type Manner = {
+  /** An answer that is neither success nor worth another attempt: 400, 401, 403, 410, 413, 422, 425 and the like. */
+  refused: Verdict;
+  redirected: Verdict;
+  /** 2xx with a body that is no CloudEvent. */
+  foreignBody: { verdict: Verdict; namesDestination: boolean };
+  /** `knativeerrorcode` of a delivery that got no answer: refused, reset, timed out. */
+  noAnswerCode: number | undefined;
+  /** Has a dead letter `knativeerrordata`, the subscriber's answer in base64? */
+  givesErrorData: boolean;
+  /** The wait before retry n (from 0): `delayMs` × 2^(n + this) when exponential, × (n + this) when linear. */
+  firstBackoffStep: 0 | 1;
+  /** When is the publisher answered? `delivered`: when every subscriber is done, retries and dead letter included. */
+  answersWhen: 'stored' | 'delivered';
+  isDurable: boolean;
+  /** In flight at a time: the Trigger's parallelism, or everything there is. */
+  concurrency: 'parallelism' | 'unlimited';
+  /** Are events of one `partitionkey` delivered one after the other? */
+  ordersByPartitionKey: boolean;
+  /** What a dispatcher that is told to stop (every rollout, every drained node) does with what it holds. */
+  rollout: 'dead-letters-held' | 'keeps' | 'loses';
+  /** In a Trigger's filter, does "" match every value? */
+  emptyFilterMatchesAny: boolean;
+  /** Attributes and headers the broker adds to what it delivers. */
+  addsArrivalTime: boolean;
+  prefersReply: boolean;
+};
+
+export type MannerName = 'rabbitmq' | 'in-memory' | 'kafka';
+
+/**
+ * The three classes. RabbitMQ: measured on the real data plane of eventing-rabbitmq 1.22.
+ * In-memory: measured on Eventing 0.47 (MTChannelBasedBroker over InMemoryChannel).
+ * Kafka: read in the source of eventing-kafka-broker 1.23, not run; ordered delivery (`delivery.order: ordered`).
+ */
+export const manners: Record<MannerName, Manner> = {
+  rabbitmq: {
+    refused: 'lost',
+    redirected: 'lost',
+    foreignBody: { verdict: 'done', namesDestination: false },
+    noAnswerCode: -1,
+    givesErrorData: false,
+    firstBackoffStep: 1,
+    answersWhen: 'stored',
+    isDurable: true,
+    concurrency: 'parallelism',
+    ordersByPartitionKey: false,
+    rollout: 'dead-letters-held',
+    emptyFilterMatchesAny: false,
+    addsArrivalTime: false,
+    prefersReply: false,
+  },
+  'in-memory': {
+    refused: 'dead-letter',
+    // followed as a GET without body, which counts as success; the sandbox does not make that GET
+    redirected: 'done',
+    // the broker's filter turns it into 502; the dead letter has none of the error attributes
+    foreignBody: { verdict: 'retry', namesDestination: false },
+    noAnswerCode: 500,
+    givesErrorData: true,
+    firstBackoffStep: 0,
+    answersWhen: 'delivered',
+    isDurable: false,
+    concurrency: 'unlimited',
+    ordersByPartitionKey: false,
+    rollout: 'loses',
+    emptyFilterMatchesAny: true,
+    addsArrivalTime: true,
+    prefersReply: true,
+  },
+  kafka: {
+    refused: 'dead-letter',
+    redirected: 'dead-letter',
+    // only knativeerrordest is set
+    foreignBody: { verdict: 'dead-letter', namesDestination: true },
+    noAnswerCode: undefined,
+    givesErrorData: true,
+    firstBackoffStep: 1,
+    answersWhen: 'stored',
+    isDurable: true,
+    concurrency: 'parallelism',
+    ordersByPartitionKey: true,
+    rollout: 'keeps',
+    emptyFilterMatchesAny: true,
+    addsArrivalTime: false,
+    prefersReply: true,
+  },
+};
+
+/** What came back from one delivery. */
+export type Answer =
+  | { kind: 'none' }
+  /** `body`: what the answer holds, as far as the broker cares. */
+  | { kind: 'status'; status: number; body: 'empty' | 'event' | 'foreign' };
+
+// The retry list of Knative's reference implementation (kncloudevents.SelectiveRetry); 409 is "processing in progress".
+const retried = new Set([404, 408, 409, 429]);
+const succeeded = { verdict: 'done', namesDestination: false } as const;
+
+/** What a broker of this manner does with an answer, before it counts the attempts, and what a dead letter then says. */
+export function verdictOf(
+  manner: Manner,
+  answer: Answer,
+): { verdict: Verdict; code: number | undefined; namesDestination: boolean } {
+  if (answer.kind === 'none') return { verdict: 'retry', code: manner.noAnswerCode, namesDestination: true };
+  const { status, body } = answer;
+  if (status >= 200 && status < 300) {
+    const { verdict, namesDestination } = body === 'foreign' ? manner.foreignBody : succeeded;
+    return { verdict, code: undefined, namesDestination };
+  }
+  const isRetried = status >= 500 || retried.has(status);
+  const isRedirect = status >= 300 && status < 400;
+  const verdict = isRetried ? 'retry' : isRedirect ? manner.redirected : manner.refused;
+  return { verdict, code: status, namesDestination: true };
+}
+
+/** The wait before the retry that follows attempt `attempt` (from 0). */
+export function backoffMs(
+  manner: Manner,
+  attempt: number,
+  backoff: { policy: 'linear' | 'exponential'; delayMs: number },
+): number {
+  const step = attempt + manner.firstBackoffStep;
+  return backoff.delayMs * (backoff.policy === 'exponential' ? 2 ** step : step);
+}
