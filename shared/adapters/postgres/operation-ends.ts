@@ -1,0 +1,105 @@
+import type { Failure } from '#shared/domain/failure.ts';
+import type { Lease } from '#shared/domain/operation/ports.ts';
+import type { Queryable } from './database.ts';
+import { fencedOut } from './operation-records.ts';
+
+async function end(transaction: Queryable, lease: Lease, text: string, values: readonly unknown[]): Promise<void> {
+  const { rowCount } = await transaction.query(text, [lease.operationId, lease.fence, ...values]);
+  if (rowCount === 0) throw fencedOut(lease.operationId);
+}
+
+const freed = `lease_holder = null, lease_until = null, next_check_at = null, waiting_for = null,
+  finished_at = clock_timestamp()`;
+
+async function closeSteps(
+  transaction: Queryable,
+  lease: Lease,
+  close: { outcome: 'done' | 'failed' | 'undone'; failure?: Failure },
+): Promise<void> {
+  await transaction.query(
+    `update operation_steps set finished_at = clock_timestamp(), outcome = $2, error_code = $3, error_text = $4
+     where operation_id = $1 and finished_at is null`,
+    [lease.operationId, close.outcome, close.failure?.code ?? null, close.failure?.message ?? null],
+  );
+}
+
+/** Ends an operation well. Like the two below: part of the caller's transaction, refused with Failure `fenced`. */
+export async function succeedOperation(transaction: Queryable, lease: Lease, result: unknown): Promise<void> {
+  const text = `update operations set state = 'succeeded', result = $3, ${freed}
+    where id = $1 and fence = $2 and state = 'running'`;
+  await end(transaction, lease, text, [JSON.stringify(result)]);
+  await closeSteps(transaction, lease, { outcome: 'done' });
+}
+
+/** Ends an operation for now: it keeps its step and its work, until a person says retry or cancel. */
+export async function failOperation(transaction: Queryable, lease: Lease, failure: Failure): Promise<void> {
+  const text = `update operations set state = 'failed', error_code = $3, error_text = $4, ${freed}
+    where id = $1 and fence = $2 and state = 'running'`;
+  await end(transaction, lease, text, [failure.code, failure.message]);
+  await closeSteps(transaction, lease, { outcome: 'failed', failure });
+}
+
+/** Ends an operation whose work was undone. */
+export async function cancelOperation(transaction: Queryable, lease: Lease): Promise<void> {
+  const text = `update operations set state = 'cancelled', ${freed}
+    where id = $1 and fence = $2 and state = 'running'`;
+  await end(transaction, lease, text, []);
+  await closeSteps(transaction, lease, { outcome: 'undone' });
+}
+
+/** An operation another function may be asked to advance. */
+export type WaitingOperation = { id: string; instanceId: string; kind: string };
+
+/** The oldest queued operation of an instance, to be woken when the one before it ends. */
+export async function nextQueued(transaction: Queryable, instanceId: string): Promise<WaitingOperation | undefined> {
+  const { rows } = await transaction.query<{ id: string; instance_id: string; kind: string }>(
+    `select id, instance_id, kind from operations where instance_id = $1 and state = 'queued'
+     order by created_at, id limit 1`,
+    [instanceId],
+  );
+  const row = rows[0];
+  return row === undefined ? undefined : { id: row.id, instanceId: row.instance_id, kind: row.kind };
+}
+
+/** The operation at work on an instance, if there is one. */
+export async function activeOperation(queryable: Queryable, instanceId: string): Promise<WaitingOperation | undefined> {
+  const { rows } = await queryable.query<{ id: string; instance_id: string; kind: string }>(
+    `select id, instance_id, kind from operations where instance_id = $1 and state in ('running', 'waiting')`,
+    [instanceId],
+  );
+  const row = rows[0];
+  return row === undefined ? undefined : { id: row.id, instanceId: row.instance_id, kind: row.kind };
+}
+
+/** An operation that is due, and for how long. */
+export type DueOperation = WaitingOperation & { overdueMs: number };
+
+/**
+ * Operations whose time has come: a wait is over, a lease ran out, a queued one may have its turn. Their next check
+ * is put off by `holdOffMs`, so that two ticks do not send the same advance twice.
+ */
+export async function takeDueOperations(
+  queryable: Queryable,
+  options: { limit: number; holdOffMs: number },
+): Promise<DueOperation[]> {
+  const { rows } = await queryable.query<{ id: string; instance_id: string; kind: string; overdue_ms: number }>(
+    `with due as (
+       select o.id, o.next_check_at from operations o
+       where o.state in ('queued', 'running', 'waiting') and o.next_check_at <= clock_timestamp()
+         and (o.state <> 'queued' or not exists (select 1 from operations a
+           where a.instance_id = o.instance_id and a.state in ('running', 'waiting')))
+       order by o.next_check_at limit $1 for update skip locked
+     )
+     update operations as o set next_check_at = clock_timestamp() + $2::integer * interval '1 millisecond'
+     from due where o.id = due.id
+     returning o.id, o.instance_id, o.kind,
+       extract(epoch from clock_timestamp() - due.next_check_at)::float8 * 1000 as overdue_ms`,
+    [options.limit, options.holdOffMs],
+  );
+  return rows.map((row) => ({
+    id: row.id,
+    instanceId: row.instance_id,
+    kind: row.kind,
+    overdueMs: row.overdue_ms,
+  }));
+}

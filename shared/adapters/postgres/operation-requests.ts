@@ -1,0 +1,90 @@
+import type { OperationKind } from '#shared/domain/operation/operation.ts';
+import type { Queryable } from './database.ts';
+
+/** A new operation's row. */
+export type NewOperation = {
+  id: string;
+  instanceId: string;
+  kind: OperationKind;
+  definitionVersion: number;
+  deadlineMs: number;
+  idempotencyKey: string;
+  requestedBy: string;
+  cause: string;
+  request: unknown;
+};
+
+/** Serialises everything that is asked of one instance until the transaction ends. */
+export async function lockInstanceRequests(transaction: Queryable, instanceId: string): Promise<void> {
+  await transaction.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`instance ${instanceId}`]);
+}
+
+/** Notes a requested operation, due at once. */
+export async function insertOperation(transaction: Queryable, operation: NewOperation): Promise<void> {
+  await transaction.query(
+    `insert into operations (id, instance_id, kind, definition_version, state, next_check_at, deadline,
+       idempotency_key, requested_by, cause, request)
+     values ($1, $2, $3, $4, 'queued', clock_timestamp(), clock_timestamp() + $5::integer * interval '1 millisecond',
+       $6, $7, $8, $9)`,
+    [
+      operation.id,
+      operation.instanceId,
+      operation.kind,
+      operation.definitionVersion,
+      operation.deadlineMs,
+      operation.idempotencyKey,
+      operation.requestedBy,
+      operation.cause,
+      JSON.stringify(operation.request),
+    ],
+  );
+}
+
+/** The operation an idempotency key already stands for. */
+export async function findRequested(
+  queryable: Queryable,
+  key: { instanceId: string; kind: OperationKind; idempotencyKey: string },
+): Promise<{ id: string; request: unknown } | undefined> {
+  const { rows } = await queryable.query<{ id: string; request: unknown }>(
+    'select id, request from operations where instance_id = $1 and kind = $2 and idempotency_key = $3',
+    [key.instanceId, key.kind, key.idempotencyKey],
+  );
+  return rows[0];
+}
+
+/**
+ * Puts a failed operation back in the queue, with a new round and a new deadline. False when it is not failed, or when
+ * a later operation has touched the instance since: continuing would then undo what that one did.
+ */
+export async function retryOperation(
+  transaction: Queryable,
+  operationId: string,
+  options: { deadlineMs: number },
+): Promise<boolean> {
+  const { rowCount } = await transaction.query(
+    `update operations as mine set
+       state = 'queued', attempt = 1, round = round + 1, error_code = null, error_text = null, finished_at = null,
+       next_check_at = clock_timestamp(), deadline = clock_timestamp() + $2::integer * interval '1 millisecond'
+     where id = $1 and state = 'failed' and not exists (
+       select 1 from operations as later where later.instance_id = mine.instance_id
+         and (later.created_at, later.id) > (mine.created_at, mine.id) and later.state <> 'cancelled')`,
+    [operationId, options.deadlineMs],
+  );
+  return rowCount > 0;
+}
+
+/** Asks for an operation's undoing at its next step. False when it has succeeded or is cancelled already. */
+export async function requestCancel(transaction: Queryable, operationId: string): Promise<boolean> {
+  const { rowCount } = await transaction.query(
+    `update operations set
+       cancel_requested = true, next_check_at = clock_timestamp(), woken = true,
+       state = case when state = 'failed' then 'queued' else state end,
+       deadline = greatest(deadline, clock_timestamp() + interval '10 minutes'),
+       error_code = case when state = 'failed' then null else error_code end,
+       error_text = case when state = 'failed' then null else error_text end,
+       finished_at = null
+     where id = $1 and state in ('queued', 'running', 'waiting', 'failed')`,
+    [operationId],
+  );
+  return rowCount > 0;
+}
