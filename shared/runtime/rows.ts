@@ -1,0 +1,113 @@
+import { defineConfig, httpUrl, integer, oneOf, requiredRow, row, secretRow, text } from './config.ts';
+
+// The rows that several functions share. A function takes those it needs: defineConfig({ ...serving, ...platformDatabase }).
+
+const hostName = text({ pattern: /^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252})$/, wanted: 'a host name or an IP address' });
+const port = integer(1, 65_535);
+const path = text({ wanted: 'a path' });
+const label = text({
+  pattern: /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+  wanted: 'a Kubernetes name of a-z, 0-9 and "-"',
+});
+
+/** What every function needs to run. */
+export const serving = defineConfig({
+  port: row('PORT', port, 8080, 'Port to listen on; Knative sets it.'),
+  logLevel: row(
+    'LOG_LEVEL',
+    oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'),
+    'info',
+    'Least level that is logged.',
+  ),
+  // Knative's queue-proxy ends a pod 300 s after SIGTERM at the latest; the longest request may take 120 s.
+  drainTimeoutMs: row(
+    'DRAIN_TIMEOUT_MS',
+    integer(0, 600_000),
+    110_000,
+    'How long requests in flight may take after SIGTERM.',
+  ),
+});
+
+/** The platform's own records, through PgBouncer. */
+export const platformDatabase = defineConfig({
+  platformHost: requiredRow(
+    'PLATFORM_POSTGRES_HOST',
+    hostName,
+    'Host of the connection bouncer before the platform database.',
+  ),
+  platformPort: row('PLATFORM_POSTGRES_PORT', port, 5432, 'Its port.'),
+  platformDatabase: row('PLATFORM_POSTGRES_DB', text(), 'platform', 'Name of the platform database.'),
+  platformUser: row('PLATFORM_POSTGRES_USER', text(), 'fleet', 'Role of the functions.'),
+  platformPassword: secretRow('PLATFORM_POSTGRES_PASSWORD', 'Password of that role.'),
+  databaseDriver: row(
+    'DATABASE_DRIVER',
+    oneOf('pg', 'neon'),
+    'pg',
+    'pg, or the Neon serverless driver over WebSockets.',
+  ),
+  // Times max-scale of all functions: what the bouncer has to hold as clients.
+  databasePoolMax: row(
+    'DATABASE_POOL_MAX',
+    integer(1, 100),
+    5,
+    'Connections a process keeps to the platform database.',
+  ),
+});
+
+/** Where events go. */
+export const publishing = defineConfig({
+  brokerUrl: requiredRow('BROKER_URL', httpUrl, 'Where events are sent: the ingress of the Knative Broker.', {
+    alsoNamed: ['K_SINK'],
+  }),
+  eventSource: row(
+    'EVENT_SOURCE',
+    text({ pattern: /^[a-z][a-z0-9+.-]*:[\x21-\x7e]{1,200}$/, wanted: 'an absolute URI such as urn:odoo-fleet' }),
+    'urn:odoo-fleet',
+    'The `source` of our own events.',
+  ),
+});
+
+/** The cache. Without a host every read goes to the database. */
+export const cache = defineConfig({
+  redisHost: row('REDIS_HOST', hostName, undefined, 'Host of Redis; without it the cache is bypassed.'),
+  redisPort: row('REDIS_PORT', port, 6379, 'Its port.'),
+  redisPassword: secretRow('REDIS_PASSWORD', 'Its password.', { optional: true }),
+});
+
+/** The cluster where the instances live. */
+export const tenantCluster = defineConfig({
+  kubeconfig: row('KUBECONFIG', path, undefined, 'Cluster access; without it the ServiceAccount of the pod is used.'),
+  tenantNamespace: row('TENANT_NAMESPACE', label, 'odoo-tenants', 'Namespace of the instances.'),
+  tenantConnectTo: row(
+    'TENANT_CONNECT_TO',
+    text({ pattern: /^[A-Za-z0-9.-]{1,253}:[0-9]{1,5}$/, wanted: 'host:port' }),
+    undefined,
+    'Where requests to instances are sent instead of to their Services; for runs outside a cluster.',
+  ),
+});
+
+/** The PostgreSQL servers of the instances. */
+export const odooServers = defineConfig({
+  odooPasswordsFolder: row(
+    'ODOO_POSTGRES_PASSWORDS_DIR',
+    path,
+    undefined,
+    'Folder of the mounted Secret with one admin password per file, named as db_servers.secret_key says.',
+  ),
+  legacyHost: row(
+    'ODOO_POSTGRES_HOST',
+    hostName,
+    undefined,
+    'Older setting: the one server, used when db_servers has no row.',
+  ),
+  legacyPort: row('ODOO_POSTGRES_PORT', port, 5432, 'Older setting: its port.'),
+  legacyUser: row('ODOO_POSTGRES_USER', text(), 'postgres', 'Older setting: its admin.'),
+  legacyPassword: secretRow('ODOO_POSTGRES_PASSWORD', "Older setting: the admin's password.", { optional: true }),
+});
+
+/** How long work may be held. One step is at most 20 s, so a lease of 30 s that is renewed per step never ends within one. */
+export const operations = defineConfig({
+  leaseMs: row('LEASE_MS', integer(1_000, 300_000), 30_000, 'How long a taken operation is held without renewal.'),
+  // The broker gives up waiting after 60 s (delivery.timeout) and would send the event again.
+  stepBudgetMs: row('STEP_BUDGET_MS', integer(100, 55_000), 25_000, 'How long one request may go on starting steps.'),
+});
