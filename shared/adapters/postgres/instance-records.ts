@@ -149,3 +149,11 @@ export async function moveInstance(
   );
   return { from: row.status, to, generation: Number(row.generation), customerId: row.customer_id };
 }
+
+/** Frees the host of an instance that is over, so that its name can be used again. */
+export async function freeHost(transaction: Queryable, instanceId: string): Promise<void> {
+  await transaction.query(
+    `update instances set host = null, desired_state = 'terminated', updated_at = clock_timestamp() where id = $1`,
+    [instanceId],
+  );
+}

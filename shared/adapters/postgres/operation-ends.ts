@@ -103,3 +103,13 @@ export async function takeDueOperations(
     overdueMs: row.overdue_ms,
   }));
 }
+
+/** Seconds since the operation was accepted, by the database's clock. */
+export async function secondsSinceAccepted(queryable: Queryable, operationId: string): Promise<number> {
+  const { rows } = await queryable.query<{ seconds: number }>(
+    `select round(extract(epoch from clock_timestamp() - created_at)::numeric, 3)::float8 as seconds
+     from operations where id = $1`,
+    [operationId],
+  );
+  return rows[0]?.seconds ?? 0;
+}

@@ -1,10 +1,12 @@
-/** An event on its way out, as the outbox keeps it. Attributes are ASCII; the data is JSON and holds no secret. */
+/** An event of ours on its way to the broker. CloudEvents 1.0 names; ids, never secrets, in `data`. */
 export type OutgoingEvent = {
-  /** UUID; the same for the same fact, so that a receiver can tell a second sending. */
+  /** UUID. The same event said twice carries the same one and is sent once. */
   id: string;
   type: string;
   source: string;
   subject?: string;
+  /** What JSON can hold. */
   data: unknown;
-  extensions?: Record<string, string>;
+  /** Extension attributes: lower-case letters and digits, ASCII values. */
+  extensions?: Readonly<Record<string, string>>;
 };

@@ -10,7 +10,7 @@ type Ports = {
   jobs: ClusterJobs;
   credentials: CredentialsStore;
   /** Builds the Job that initialises the instance's own database. */
-  initialisation: (context: InstanceContext, job: { name: string; databasePassword: string }) => Promise<OdooJob>;
+  initialisation: (context: InstanceContext, job: { name: string; databasePassword: string }) => OdooJob;
 };
 
 /** The Job's name carries operation and round: a retry by a person is a new Job, a redelivery is not. */
@@ -36,7 +36,7 @@ async function initialiseByJob(context: InstanceContext, ports: Ports): Promise<
       // A database without base is what a broken initialisation left, or a crash before the Job: begin from nothing.
       await ports.databases.createEmpty(serverOf(context), fencedOf(context));
       const { databasePassword } = await credentialsOf(context, ports.credentials);
-      await ports.jobs.start(await ports.initialisation(context, { name, databasePassword }));
+      await ports.jobs.start(ports.initialisation(context, { name, databasePassword }));
       return waiting(`Job ${name}`, { checkAfterMs: jobCheckMs });
     }
   }

@@ -1,0 +1,68 @@
+import type { InferData } from '#events/envelope.ts';
+import { provisionAccepted } from '#events/instance/provision-accepted.ts';
+import { provisionFailed } from '#events/instance/provision-failed.ts';
+import type { provisionRequested } from '#events/instance/provision-requested.ts';
+import { insertInstance, readAdmissionFacts } from '#shared/adapters/postgres/admission.ts';
+import { announce } from '#shared/domain/event/announce.ts';
+import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
+import type { Failure } from '#shared/domain/failure.ts';
+import { refuseProvision } from '#shared/domain/instance/admission.ts';
+import { normaliseModules } from '#shared/domain/instance/template.ts';
+import { eventIdOf } from '#shared/domain/operation/identifiers.ts';
+import type { Admit } from '#shared/runtime/operation/accept.ts';
+
+type Request = InferData<typeof provisionRequested>;
+
+/** What an instance is given when the request does not say. */
+export type ProvisionDefaults = { imageId: string; clusterId: string; language: string; eventSource: string };
+
+/** Admits a provision request: writes the instance's row, or says why not. Part of the accepting transaction. */
+export function admitProvision(request: Request, instanceId: string, defaults: ProvisionDefaults): Admit {
+  return async (transaction, operationId) => {
+    const wanted = {
+      instanceId,
+      customerId: request.customer,
+      name: request.name,
+      planId: request.plan,
+      imageId: request.image ?? defaults.imageId,
+      clusterId: defaults.clusterId,
+      modules: normaliseModules(request.modules ?? []),
+      settings: request.settings ?? {},
+      adminLogin: request.owner.email,
+      language: request.language ?? defaults.language,
+    };
+    const facts = await readAdmissionFacts(transaction, wanted);
+    const refusal = refuseProvision(wanted, facts);
+    if (refusal !== undefined) {
+      return { admitted: false, refusal, announce: refused(request, { operationId, refusal, defaults }) };
+    }
+    const host = `${request.name}.${facts.baseDomain}`;
+    const taken = await insertInstance(transaction, { ...wanted, host });
+    if (taken !== undefined) {
+      return { admitted: false, refusal: taken, announce: refused(request, { operationId, refusal: taken, defaults }) };
+    }
+    const data = { instance: instanceId, operation: operationId, customer: request.customer, name: request.name, host };
+    return {
+      admitted: true,
+      announce: announce(provisionAccepted, data, {
+        id: eventIdOf(operationId, 'accepted'),
+        source: defaults.eventSource,
+      }),
+    };
+  };
+}
+
+function refused(
+  request: Request,
+  { operationId, refusal, defaults }: { operationId: string; refusal: Failure; defaults: ProvisionDefaults },
+): OutgoingEvent {
+  const data = {
+    instance: null,
+    operation: null,
+    customer: request.customer,
+    name: request.name,
+    code: refusal.code,
+    text: refusal.message,
+  };
+  return announce(provisionFailed, data, { id: eventIdOf(operationId, 'refused'), source: defaults.eventSource });
+}

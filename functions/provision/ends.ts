@@ -1,0 +1,184 @@
+import { provisionFailed } from '#events/instance/provision-failed.ts';
+import { provisioned } from '#events/instance/provisioned.ts';
+import { statusChanged } from '#events/instance/status-changed.ts';
+import { notificationRequested } from '#events/notification/requested.ts';
+import { operationAdvance } from '#events/operation/advance.ts';
+import { appendAudit } from '#shared/adapters/postgres/audit.ts';
+import type { Database, Queryable } from '#shared/adapters/postgres/database.ts';
+import { freeHost, moveInstance, type StatusChange } from '#shared/adapters/postgres/instance-records.ts';
+import {
+  cancelOperation,
+  failOperation,
+  nextQueued,
+  secondsSinceAccepted,
+  succeedOperation,
+} from '#shared/adapters/postgres/operation-ends.ts';
+import { enqueue } from '#shared/adapters/postgres/outbox.ts';
+import { lockOperation } from '#shared/adapters/postgres/placement.ts';
+import { announce } from '#shared/domain/event/announce.ts';
+import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
+import type { Failure } from '#shared/domain/failure.ts';
+import type { InstanceContext } from '#shared/domain/instance/context.ts';
+import type { InstanceEvent } from '#shared/domain/instance/transitions.ts';
+import { eventIdOf } from '#shared/domain/operation/identifiers.ts';
+
+/** An end that was committed although its answer was lost finds the lease gone: that is success, not a take-over. */
+async function inOneTransaction(
+  database: Database,
+  context: InstanceContext,
+  work: { state: string; write: (transaction: Queryable) => Promise<OutgoingEvent[]> },
+): Promise<void> {
+  const { operation } = context;
+  await database.transaction(
+    async (transaction) => {
+      await lockOperation(transaction, operation);
+      await enqueue(transaction, await work.write(transaction));
+    },
+    {
+      wasCommitted: async (queryable) => {
+        const text = 'select 1 from operations where id = $1 and fence = $2 and state = $3';
+        return (await queryable.query(text, [operation.id, operation.fence, work.state])).rowCount > 0;
+      },
+    },
+  );
+}
+
+function leaseOf({ operation }: InstanceContext) {
+  return { operationId: operation.id, fence: operation.fence };
+}
+
+function envelope(context: InstanceContext, what: string, source: string) {
+  const { operation } = context;
+  return { id: eventIdOf(operation.id, `${what} ${operation.round}`), source, causationId: operation.cause };
+}
+
+/** Moves the instance's status; the events that tell of it and of the next operation's turn. */
+async function moveOn(
+  transaction: Queryable,
+  context: InstanceContext,
+  move: { event: InstanceEvent; reason: string; source: string; hasObserved?: boolean },
+): Promise<OutgoingEvent[]> {
+  const { instance } = context;
+  const change = await moveInstance(transaction, instance.id, move);
+  const events = change === undefined ? [] : [statusEvent(context, change, move)];
+  const next = await nextQueued(transaction, instance.id);
+  if (next !== undefined) {
+    const data = { operation: next.id, instance: next.instanceId, kind: next.kind, reason: 'its turn has come' };
+    events.push(announce(operationAdvance, data, { id: eventIdOf(next.id, 'turn'), source: move.source }));
+  }
+  return events;
+}
+
+function statusEvent(
+  context: InstanceContext,
+  change: StatusChange,
+  move: { event: InstanceEvent; reason: string; source: string },
+): OutgoingEvent {
+  const { from, to, generation, customerId } = change;
+  const data = { instance: context.instance.id, customer: customerId, from, to, reason: move.reason, generation };
+  return announce(statusChanged, data, envelope(context, move.event, move.source));
+}
+
+/** Before the first step: the instance starts. Once per round; a second call finds the status moved. */
+export async function beginProvision(database: Database, context: InstanceContext, source: string): Promise<void> {
+  const event = context.instance.status === 'error' ? 'provision-retried' : 'provision-started';
+  if (context.instance.status !== 'creating' && context.instance.status !== 'error') return;
+  await inOneTransaction(database, context, {
+    state: 'running',
+    async write(transaction) {
+      return await moveOn(transaction, context, { event, reason: 'The instance is being made.', source });
+    },
+  });
+}
+
+/** The instance runs. */
+export async function succeedProvision(database: Database, context: InstanceContext, source: string): Promise<void> {
+  const { instance, operation, publicUrl } = context;
+  await inOneTransaction(database, context, {
+    state: 'succeeded',
+    async write(transaction) {
+      const seconds = await secondsSinceAccepted(transaction, operation.id);
+      await succeedOperation(transaction, leaseOf(context), { url: publicUrl, seconds });
+      const told = { instance: instance.id, customer: instance.customerId, operation: operation.id };
+      const moved = await moveOn(transaction, context, {
+        event: 'provision-finished',
+        reason: 'The login page answers.',
+        source,
+        hasObserved: true,
+      });
+      await audit(transaction, context, { action: 'provision.succeeded', detail: { seconds } });
+      return [
+        ...moved,
+        announce(provisioned, { ...told, url: publicUrl, seconds }, envelope(context, 'provisioned', source)),
+        announce(
+          notificationRequested,
+          { ...told, notification: 'instance-ready' },
+          envelope(context, 'notify ready', source),
+        ),
+      ];
+    },
+  });
+}
+
+/** The operation stops here, with all it made, until a person says retry or cancel. */
+export async function failProvision(
+  database: Database,
+  context: InstanceContext,
+  end: { step: string; failure: Failure; source: string },
+): Promise<void> {
+  const { instance, operation } = context;
+  const { failure, source } = end;
+  await inOneTransaction(database, context, {
+    state: 'failed',
+    async write(transaction) {
+      await failOperation(transaction, leaseOf(context), failure);
+      const told = { instance: instance.id, customer: instance.customerId, operation: operation.id };
+      const moved = await moveOn(transaction, context, { event: 'provision-failed', reason: failure.message, source });
+      await audit(transaction, context, {
+        action: 'provision.failed',
+        detail: { step: end.step, code: failure.code, text: failure.message },
+      });
+      const failed = { ...told, name: instance.name, code: failure.code, text: failure.message };
+      return [
+        ...moved,
+        announce(provisionFailed, failed, envelope(context, 'failed', source)),
+        announce(
+          notificationRequested,
+          { ...told, notification: 'instance-failed' },
+          envelope(context, 'notify failed', source),
+        ),
+      ];
+    },
+  });
+}
+
+/** What the operation made is gone; the instance is over and its host free. */
+export async function cancelProvision(database: Database, context: InstanceContext, source: string): Promise<void> {
+  await inOneTransaction(database, context, {
+    state: 'cancelled',
+    async write(transaction) {
+      await cancelOperation(transaction, leaseOf(context));
+      const moved = await moveOn(transaction, context, {
+        event: 'provision-cancelled',
+        reason: 'The provisioning was cancelled.',
+        source,
+      });
+      await freeHost(transaction, context.instance.id);
+      await audit(transaction, context, { action: 'provision.cancelled', detail: {} });
+      return moved;
+    },
+  });
+}
+
+async function audit(
+  transaction: Queryable,
+  context: InstanceContext,
+  entry: { action: string; detail: Record<string, unknown> },
+): Promise<void> {
+  await appendAudit(transaction, {
+    actor: 'provision',
+    instanceId: context.instance.id,
+    operationId: context.operation.id,
+    ...entry,
+  });
+}
