@@ -1,0 +1,61 @@
+import { defineConfig } from 'vitest/config';
+
+const everywhere = ['events', 'functions', 'shared', 'scripts', 'knative'];
+const files = (suffix: string) => everywhere.map((folder) => `${folder}/**/*${suffix}`);
+
+/**
+ * The tiers, by the name of the file: `x.test.ts` touches nothing outside its process; `x.int.test.ts` meets real
+ * servers; `x.e2e.test.ts` runs a whole sandbox; `x.odoo.test.ts` needs the real Odoo; `x.control-plane.test.ts` the
+ * real Kubernetes API server.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: files('.test.ts'),
+          exclude: ['**/*.int.test.ts', '**/*.e2e.test.ts', '**/*.odoo.test.ts', '**/*.control-plane.test.ts'],
+          isolate: false,
+        },
+      },
+      {
+        test: {
+          name: 'int',
+          include: files('.int.test.ts'),
+          globalSetup: ['shared/testing/global-setup.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: files('.e2e.test.ts'),
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'odoo',
+          include: files('.odoo.test.ts'),
+          testTimeout: 300_000,
+          hookTimeout: 1_200_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'control-plane',
+          include: files('.control-plane.test.ts'),
+          testTimeout: 120_000,
+          hookTimeout: 1_800_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
