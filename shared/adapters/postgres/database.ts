@@ -7,13 +7,16 @@ export type Queryable = {
 export type PoolStats = { total: number; idle: number; waiting: number; max: number };
 
 export type TransactionOptions = {
+  /** Default read committed. */
+  isolation?: 'read committed' | 'repeatable read' | 'serializable';
   /** `SET LOCAL statement_timeout`. Default 5,000 ms. */
   statementTimeoutMs?: number;
   /** `SET LOCAL lock_timeout`. Default 2,000 ms. */
   lockTimeoutMs?: number;
   /**
-   * Asked when the answer to COMMIT was lost: has the work of this transaction been done? Runs on another connection.
-   * Without it such a transaction ends with Failure `outcome-unknown`.
+   * Asked when the answer to COMMIT was lost and the transaction is over: has its work been done? Runs on another
+   * connection. Rarely needed: without it the server is asked what became of the transaction's id (`pg_xact_status`),
+   * which is wrong only when a standby that lags behind took the server's place in that moment.
    */
   wasCommitted?: (queryable: Queryable) => Promise<boolean>;
 };
@@ -22,7 +25,10 @@ export type TransactionOptions = {
 export type Database = Queryable & {
   /**
    * Runs `work` in one transaction. Serialization failures, deadlocks and a connection lost before COMMIT was sent
-   * run it again (at most three times): `work` must have no effects but its statements.
+   * run it again (at most three times): `work` must have no effects but its statements. A statement that failed dooms
+   * the transaction, also when `work` catches its Failure.
+   * @throws what `work` throws; Failure `conflict` (lock or rivals), `constraint-violated` (`facts.constraint`), `timeout`,
+   * `unavailable`, `misconfigured`; `outcome-unknown` when the answer to COMMIT was lost and the server could not be asked.
    */
   transaction<Result>(work: (transaction: Queryable) => Promise<Result>, options?: TransactionOptions): Promise<Result>;
   stats(): PoolStats;

@@ -68,7 +68,7 @@ create table instances (
   customer_id text not null references customers (id),
   name text not null check (name ~ '^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$'),
   -- Null once it was freed by a termination.
-  host text unique,
+  host text unique check (host ~ '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$'),
   cluster_id text not null references clusters (id),
   plan_id text not null references plans (id),
   image_id text not null references images (id),
@@ -188,6 +188,13 @@ create table operation_steps (
   primary key (operation_id, step, fence, attempt)
 );
 
+-- Periodic work that only one process does at a time, by the database's clock.
+create table leases (
+  name text primary key,
+  holder text not null,
+  until timestamptz not null
+);
+
 -- An event is done when its row commits.
 create table inbox (
   source text not null,
@@ -195,7 +202,8 @@ create table inbox (
   type text not null,
   -- sha256 of the event's data: the same id with other data is another event that lies about its name.
   data_hash bytea not null check (octet_length(data_hash) = 32),
-  operation_id uuid references operations (id),
+  -- Deferred: the event's row is written before the operation it asks for.
+  operation_id uuid references operations (id) deferrable initially deferred,
   outcome text not null,
   received_at timestamptz not null default now(),
   primary key (source, id)

@@ -1,0 +1,230 @@
+import type { InstanceStatus } from '#shared/domain/instance/instance.ts';
+import type { OperationKind, OperationState } from '#shared/domain/operation/operation.ts';
+
+/** PostgreSQL's type names to the values both drivers give for them. `bigint` is a number by our own parser. */
+type Values = {
+  text: string;
+  integer: number;
+  bigint: number;
+  boolean: boolean;
+  uuid: string;
+  'text[]': string[];
+  jsonb: unknown;
+  bytea: Buffer;
+  timestamptz: Date;
+};
+type TypeName = keyof Values;
+
+/** A column: its type's name, with `?` where it may be null. */
+type Column = TypeName | `${TypeName}?`;
+
+/** Every table with its columns, as the migrations make them; a test compares them with a live database. */
+export const tables = {
+  plans: {
+    id: 'text',
+    cpu_millis: 'integer',
+    memory_mib: 'integer',
+    disk_gib: 'integer',
+    workers: 'integer',
+    cron_threads: 'integer',
+    database_connections: 'integer',
+    replicas: 'integer',
+    created_at: 'timestamptz',
+  },
+  images: {
+    id: 'text',
+    reference: 'text',
+    odoo_version: 'text',
+    edition: 'text',
+    addons_digest: 'text',
+    languages: 'text[]',
+    warm_target: 'integer',
+    status: 'text',
+    created_at: 'timestamptz',
+  },
+  customers: { id: 'text', quota: 'integer', created_at: 'timestamptz' },
+  clusters: {
+    id: 'text',
+    base_domain: 'text',
+    scheme: 'text',
+    public_port: 'integer?',
+    created_at: 'timestamptz',
+  },
+  db_servers: {
+    id: 'text',
+    host: 'text',
+    port: 'integer',
+    admin_user: 'text',
+    secret_key: 'text',
+    ssl_mode: 'text',
+    max_instances: 'integer',
+    instance_count: 'integer',
+    priority: 'integer',
+    status: 'text',
+    reached_at: 'timestamptz?',
+    server_version: 'integer?',
+    created_at: 'timestamptz',
+  },
+  instances: {
+    id: 'text',
+    customer_id: 'text',
+    name: 'text',
+    host: 'text?',
+    cluster_id: 'text',
+    plan_id: 'text',
+    image_id: 'text',
+    db_server_id: 'text?',
+    modules: 'text[]',
+    settings: 'jsonb',
+    admin_login: 'text',
+    language: 'text',
+    desired_state: 'text',
+    generation: 'bigint',
+    observed_generation: 'bigint',
+    status: 'text',
+    status_reason: 'text?',
+    purged_at: 'timestamptz?',
+    created_at: 'timestamptz',
+    updated_at: 'timestamptz',
+  },
+  suspensions: {
+    id: 'bigint',
+    instance_id: 'text',
+    reason: 'text',
+    opened_at: 'timestamptz',
+    closed_at: 'timestamptz?',
+    cause: 'text',
+  },
+  subscriptions: {
+    source: 'text',
+    id: 'text',
+    instance_id: 'text?',
+    customer_id: 'text',
+    plan_id: 'text?',
+    state: 'text',
+    sequence: 'bigint',
+    updated_at: 'timestamptz',
+  },
+  sources: {
+    source: 'text',
+    event_type: 'text',
+    customer_id: 'text?',
+    key_id: 'text?',
+    public_key: 'text?',
+    created_at: 'timestamptz',
+  },
+  operations: {
+    id: 'uuid',
+    instance_id: 'text',
+    kind: 'text',
+    definition_version: 'integer',
+    state: 'text',
+    step: 'text?',
+    attempt: 'integer',
+    fence: 'bigint',
+    lease_holder: 'text?',
+    lease_until: 'timestamptz?',
+    woken: 'boolean',
+    next_check_at: 'timestamptz?',
+    waiting_for: 'text?',
+    deadline: 'timestamptz',
+    cancel_requested: 'boolean',
+    idempotency_key: 'text',
+    requested_by: 'text',
+    cause: 'text',
+    request: 'jsonb',
+    result: 'jsonb?',
+    error_code: 'text?',
+    error_text: 'text?',
+    created_at: 'timestamptz',
+    started_at: 'timestamptz?',
+    finished_at: 'timestamptz?',
+  },
+  operation_steps: {
+    operation_id: 'uuid',
+    step: 'text',
+    attempt: 'integer',
+    fence: 'bigint',
+    started_at: 'timestamptz',
+    finished_at: 'timestamptz?',
+    outcome: 'text?',
+    error_code: 'text?',
+    error_text: 'text?',
+  },
+  inbox: {
+    source: 'text',
+    id: 'text',
+    type: 'text',
+    data_hash: 'bytea',
+    operation_id: 'uuid?',
+    outcome: 'text',
+    received_at: 'timestamptz',
+  },
+  outbox: {
+    sequence: 'bigint',
+    id: 'uuid',
+    type: 'text',
+    source: 'text',
+    subject: 'text?',
+    data: 'jsonb',
+    extensions: 'jsonb',
+    created_at: 'timestamptz',
+    published_at: 'timestamptz?',
+    attempts: 'integer',
+    last_error: 'text?',
+  },
+  dead_events: {
+    sequence: 'bigint',
+    source: 'text?',
+    id: 'text?',
+    type: 'text?',
+    received_by: 'text',
+    reason_code: 'text',
+    reason: 'text',
+    content_type: 'text?',
+    attributes: 'jsonb',
+    body: 'bytea',
+    digest: 'bytea',
+    deliveries: 'integer',
+    received_at: 'timestamptz',
+    replayed_at: 'timestamptz?',
+  },
+  audit: {
+    sequence: 'bigint',
+    at: 'timestamptz',
+    actor: 'text',
+    action: 'text',
+    instance_id: 'text?',
+    operation_id: 'uuid?',
+    detail: 'jsonb',
+  },
+} as const satisfies Record<string, Record<string, Column>>;
+
+/** Columns that a check constraint limits to a closed list of words, or that hold JSON of a known shape. */
+type Narrower = {
+  images: { edition: 'community' | 'enterprise'; status: 'active' | 'retired' };
+  clusters: { scheme: 'http' | 'https' };
+  db_servers: { ssl_mode: 'disable' | 'require' | 'verify-full'; status: 'active' | 'maintenance' | 'error' };
+  instances: {
+    desired_state: 'running' | 'stopped' | 'terminated';
+    status: InstanceStatus;
+    settings: Record<string, string | number | boolean>;
+  };
+  suspensions: { reason: 'billing' | 'abuse' };
+  subscriptions: { state: 'trial' | 'active' | 'overdue' | 'cancelled' | 'expired' };
+  operations: { kind: OperationKind; state: OperationState };
+  operation_steps: { outcome: 'done' | 'waiting' | 'failed' | 'undone' | null };
+  outbox: { extensions: Record<string, string> };
+  dead_events: { attributes: Record<string, string> };
+  audit: { detail: Record<string, unknown> };
+};
+
+type ValueOf<C> = C extends `${infer T extends TypeName}?` ? Values[T] | null : C extends TypeName ? Values[C] : never;
+type Narrowed<Table> = Table extends keyof Narrower ? Narrower[Table] : Record<never, never>;
+
+/** A whole row of a table, `select *`. */
+export type Row<Table extends keyof typeof tables> = Narrowed<Table> & {
+  -readonly [Name in Exclude<keyof (typeof tables)[Table], keyof Narrowed<Table>>]: ValueOf<
+    (typeof tables)[Table][Name]
+  >;
+};
