@@ -1,4 +1,6 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { everyMsOf, isoDurationMs } from './manifests/durations.ts';
 import { parseManifests, readManifests } from './manifests.ts';
 
@@ -51,6 +53,12 @@ test('no manifest of the base holds a secret as an environment value', async () 
     );
     expect(secrets).toEqual([]);
   }
+});
+
+test('the kustomization lists every manifest of the base', async () => {
+  const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.yaml'));
+  const { resources } = parse(await readFile(`${folder}/kustomization.yaml`, 'utf8')) as { resources: string[] };
+  expect(resources.toSorted()).toEqual(files.filter((name) => name !== 'kustomization.yaml').toSorted());
 });
 
 const trigger = `
