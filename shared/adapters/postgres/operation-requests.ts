@@ -52,6 +52,19 @@ export async function findRequested(
   return rows[0];
 }
 
+/** What a command needs to know of an operation. */
+export async function findOperation(
+  queryable: Queryable,
+  operationId: string,
+): Promise<{ instanceId: string; kind: string; state: string } | undefined> {
+  const { rows } = await queryable.query<{ instance_id: string; kind: string; state: string }>(
+    'select instance_id, kind, state from operations where id = $1',
+    [operationId],
+  );
+  const row = rows[0];
+  return row === undefined ? undefined : { instanceId: row.instance_id, kind: row.kind, state: row.state };
+}
+
 /**
  * Puts a failed operation back in the queue, with a new round and a new deadline. False when it is not failed, or when
  * a later operation has touched the instance since: continuing would then undo what that one did.

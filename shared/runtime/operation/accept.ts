@@ -65,7 +65,8 @@ export async function acceptOperation(
   );
 }
 
-function reusedId(event: RequestEvent): Failure {
+/** The failure of an event whose id came before with other data. */
+export function reusedId(event: RequestEvent): Failure {
   return new Failure(
     'reused-event-id',
     `Event id ${event.id} of source ${event.source} was used before with other data. Send a new request under a new id.`,

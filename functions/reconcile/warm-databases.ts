@@ -1,0 +1,99 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { DatabaseServer, Image } from '#shared/domain/instance/instance.ts';
+import { odooJobConf } from '#shared/domain/instance/odoo-conf.ts';
+import type { ClusterJobs, OdooJob, TemplateKey, WarmDatabases } from '#shared/domain/instance/ports.ts';
+import { templateKeyOf } from '#shared/domain/instance/template.ts';
+import { templateBuildCommand } from '#shared/domain/odoo/template-build.ts';
+
+/** Clones made per server and tick: a clone takes 0.1 to 3 s, and a tick must end within its request. */
+const clonesPerTick = 2;
+
+/** What is kept warm on a server for one image. */
+export type WarmWish = { image: Image; target: number };
+
+/** What one look at one template on one server found and did. */
+export type WarmReport = {
+  serverId: string;
+  digest: string;
+  template: 'absent' | 'building' | 'ready' | 'failed';
+  warm: number;
+  reason?: string;
+};
+
+export type WarmPorts = { warm: WarmDatabases; jobs: ClusterJobs };
+
+/** The Job that builds a template on a server: one name per (template, server), so there is never a second one. */
+export function templateJobName(template: TemplateKey, server: DatabaseServer): string {
+  const which = createHash('sha256').update(server.id).digest('hex').slice(0, 8);
+  return `odoo-template-${template.digest}-${which}`;
+}
+
+async function startBuild(
+  ports: WarmPorts,
+  work: { server: DatabaseServer; image: Image; template: TemplateKey; language: string },
+): Promise<void> {
+  const { server, image, template, language } = work;
+  const password = randomBytes(18).toString('base64url');
+  const { database, role } = await ports.warm.beginTemplate(server, template, { password });
+  const job: OdooJob = {
+    name: templateJobName(template, server),
+    owner: `template-${template.digest}`,
+    operationId: null,
+    image: image.reference,
+    command: templateBuildCommand({ database, modules: template.modules, language }),
+    odooConf: odooJobConf({ database, role, databaseServer: server, databasePassword: password }),
+    memoryMib: 1024,
+    deadlineSeconds: 15 * 60,
+  };
+  await ports.jobs.start(job);
+}
+
+/** Brings a template one step nearer to being ready. */
+async function build(
+  ports: WarmPorts,
+  work: { server: DatabaseServer; image: Image; template: TemplateKey; language: string },
+): Promise<{ template: WarmReport['template']; reason?: string }> {
+  const { server, template } = work;
+  const name = templateJobName(template, server);
+  const job = await ports.jobs.look(name);
+  switch (job.state) {
+    case 'absent':
+      await startBuild(ports, work);
+      return { template: 'building' };
+    case 'running':
+      return { template: 'building' };
+    case 'failed':
+      // The Job stays, so that its log can be read and a broken image is not tried again and again.
+      return {
+        template: 'failed',
+        reason: `Job ${name} failed: ${job.reason}. Delete the Job to have the template built anew.`,
+      };
+    case 'succeeded':
+      await ports.warm.finishTemplate(server, template);
+      await ports.jobs.remove(name);
+      return { template: 'ready' };
+  }
+}
+
+/** Keeps the templates and ready clones of one server as wished; each call does a bounded piece of it. */
+export async function keepWarm(
+  ports: WarmPorts,
+  server: DatabaseServer,
+  wishes: readonly WarmWish[],
+): Promise<WarmReport[]> {
+  const found = await ports.warm.survey(server);
+  const reports: WarmReport[] = [];
+  for (const { image, target } of wishes) {
+    const language = image.languages[0] ?? 'en_US';
+    const template = templateKeyOf(image, [], language);
+    const seen = found.find(({ digest }) => digest === template.digest);
+    let state: { template: WarmReport['template']; reason?: string } = { template: seen?.template ?? 'absent' };
+    if (state.template !== 'ready') state = await build(ports, { server, image, template, language });
+    let warm = seen?.warm ?? 0;
+    if (state.template === 'ready' && warm < target) {
+      warm += await ports.warm.refill(server, template, { target, atMost: clonesPerTick });
+    }
+    reports.push({ serverId: server.id, digest: template.digest, warm, ...state });
+  }
+  return reports;
+}

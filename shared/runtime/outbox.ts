@@ -1,0 +1,33 @@
+import type { Database } from '#shared/adapters/postgres/database.ts';
+import { markFailed, markPublished, takeUnpublished } from '#shared/adapters/postgres/outbox.ts';
+import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
+
+/** Sends events to the broker; each is answered by itself. */
+export type Publish = (
+  events: readonly OutgoingEvent[],
+) => Promise<{ published: string[]; failed: { id: string; reason: string }[] }>;
+
+/** Enough for what one request writes, and few enough to be sent within one publisher timeout. */
+const batch = 20;
+
+/**
+ * Publishes what waits in the outbox, once, and says how it went. The rows stay locked meanwhile, so that two
+ * processes do not send the same ones; a crash between sending and noting sends them again under the same ids.
+ */
+export async function flushOutbox(
+  database: Database,
+  publish: Publish,
+  options: { olderThanMs?: number } = {},
+): Promise<{ published: number; failed: number }> {
+  return await database.transaction(async (transaction) => {
+    const events = await takeUnpublished(transaction, { limit: batch, ...options });
+    if (events.length === 0) return { published: 0, failed: 0 };
+    const { published, failed } = await publish(events);
+    await markPublished(transaction, published);
+    await markFailed(
+      transaction,
+      failed.map(({ id, reason }) => ({ id, error: reason })),
+    );
+    return { published: published.length, failed: failed.length };
+  });
+}
