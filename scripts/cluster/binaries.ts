@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { access, mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { cacheFolder } from '#shared/sandbox/cache-folder.ts';
 import { withBuildLock } from './build-lock.ts';
-import { cacheFolder } from './cache-folder.ts';
 
 const run = promisify(execFile);
 const moduleFolder = join(import.meta.dirname, 'go', 'kubernetes');

@@ -1,0 +1,57 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** Makes a certificate authority, the API server's certificate, two clients' and the key that signs ServiceAccount tokens. */
+export async function makeCertificates(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const openssl = (...args: string[]) => run('openssl', args, { cwd: folder });
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  const ca = ['-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=fleet-test-ca', '-days', '30'];
+  await openssl('req', '-x509', ...key, ...ca);
+  await openssl('genrsa', '-out', 'sa.key', '2048');
+  await openssl('rsa', '-in', 'sa.key', '-pubout', '-out', 'sa.pub');
+  const sign = async (name: string, subject: string, names = '') => {
+    await openssl('req', '-new', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', subject);
+    const usage = 'basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage=serverAuth,clientAuth\n';
+    await writeFile(join(folder, `${name}.ext`), usage + (names === '' ? '' : `subjectAltName=${names}\n`));
+    const serial = `0x${randomBytes(8).toString('hex')}`;
+    const issuer = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-set_serial', serial, '-days', '30'];
+    await openssl('x509', '-req', '-in', `${name}.csr`, ...issuer, '-extfile', `${name}.ext`, '-out', `${name}.crt`);
+    await rm(join(folder, `${name}.csr`));
+  };
+  const serviceName = 'DNS:kubernetes.default.svc';
+  await sign('apiserver', '/CN=kube-apiserver', `IP:127.0.0.1,IP:10.96.0.1,DNS:localhost,${serviceName}`);
+  await sign('admin', '/O=system:masters/CN=fleet-test-admin');
+  await sign('controller-manager', '/CN=system:kube-controller-manager');
+}
+
+/** A kubeconfig that carries its certificates, readable by this user only. */
+export async function writeClientKubeconfig(
+  file: string,
+  { certificates, client, url }: { certificates: string; client: string; url: string },
+): Promise<void> {
+  const data = async (name: string) => (await readFile(join(certificates, name))).toString('base64');
+  const name = 'control-plane';
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name, cluster: { server: url, 'certificate-authority-data': await data('ca.crt') } }],
+    users: [
+      {
+        name,
+        user: {
+          'client-certificate-data': await data(`${client}.crt`),
+          'client-key-data': await data(`${client}.key`),
+        },
+      },
+    ],
+    contexts: [{ name, context: { cluster: name, user: name } }],
+    'current-context': name,
+  };
+  await writeFile(file, JSON.stringify(config), { mode: 0o600 });
+}

@@ -1,0 +1,184 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ClusterClient } from '#shared/sandbox/kubernetes/cluster-client.ts';
+import { openClusterClient } from '#shared/sandbox/kubernetes/cluster-client.ts';
+import { ensureProgram } from '#shared/sandbox/packages.ts';
+import type { ProcessGroup, RunningProcess } from '#shared/sandbox/processes.ts';
+import { openProcessGroup } from '#shared/sandbox/processes.ts';
+import { freePort } from '#shared/sandbox/servers/free-port.ts';
+import { ensureControlPlaneBinaries } from './binaries.ts';
+import { makeCertificates, writeClientKubeconfig } from './control-plane-certificates.ts';
+
+/** The API server answers in 4 s on an idle machine. */
+const readyTimeoutMs = 90_000;
+
+/** What the contract suite needs of the controller manager; Deployments and Jobs are nobody's here. */
+const controllers = [
+  'garbage-collector-controller',
+  'namespace-controller',
+  'serviceaccount-controller',
+  'deployment-controller',
+  'replicaset-controller',
+  'job-controller',
+];
+
+/**
+ * Starts a private etcd, kube-apiserver and kube-controller-manager on free loopback ports, with an empty state in
+ * `folder`. All of them end with this process.
+ */
+export async function startControlPlane(options: {
+  folder: string;
+}): Promise<{ kubeconfigFile: string; stop(): Promise<void> }> {
+  const { folder } = options;
+  const binaries = await ensureControlPlaneBinaries();
+  const etcd = await ensureProgram('etcd', 'etcd-server');
+  const certificates = join(folder, 'certificates');
+  await mkdir(folder, { recursive: true });
+  await makeCertificates(certificates);
+  const [etcdPort, peerPort, apiPort, managerPort] = [
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+  ];
+  const url = `https://127.0.0.1:${apiPort}`;
+  const kubeconfigFile = join(folder, 'admin.kubeconfig');
+  const managerKubeconfig = join(folder, 'controller-manager.kubeconfig');
+  await writeClientKubeconfig(kubeconfigFile, { certificates, client: 'admin', url });
+  await writeClientKubeconfig(managerKubeconfig, { certificates, client: 'controller-manager', url });
+
+  const group = await openProcessGroup();
+  const client = await openClusterClient(kubeconfigFile);
+  try {
+    const start = starter(group, folder);
+    await start('etcd', etcd, etcdArguments({ folder, port: etcdPort, peerPort }));
+    const server = await start(
+      'kube-apiserver',
+      binaries.apiServer,
+      apiServerArguments({ certificates, etcdPort, apiPort }),
+    );
+    await waitUntilReady(client, { server, logFile: join(folder, 'kube-apiserver.log') });
+    const args = managerArguments({ certificates, kubeconfig: managerKubeconfig, port: managerPort });
+    await start('kube-controller-manager', binaries.controllerManager, args);
+    await waitForAccount(client);
+  } catch (error) {
+    await group.stopAll();
+    throw error;
+  } finally {
+    await client.close();
+  }
+  return { kubeconfigFile, stop: () => group.stopAll() };
+}
+
+function starter(group: ProcessGroup, folder: string) {
+  return (name: string, command: string, args: string[]): Promise<RunningProcess> =>
+    group.start({
+      name,
+      command,
+      args,
+      env: { PATH: process.env['PATH'] ?? '', HOME: folder },
+      cwd: folder,
+      logFile: join(folder, `${name}.log`),
+    });
+}
+
+function etcdArguments({ folder, port, peerPort }: { folder: string; port: number; peerPort: number }): string[] {
+  const peer = `http://127.0.0.1:${peerPort}`;
+  const client = `http://127.0.0.1:${port}`;
+  return [
+    '--name=fleet',
+    `--data-dir=${join(folder, 'etcd')}`,
+    // The state of a test need not survive a power loss.
+    '--unsafe-no-fsync',
+    '--log-level=warn',
+    `--listen-client-urls=${client}`,
+    `--advertise-client-urls=${client}`,
+    `--listen-peer-urls=${peer}`,
+    `--initial-advertise-peer-urls=${peer}`,
+    `--initial-cluster=fleet=${peer}`,
+  ];
+}
+
+type ApiServerPlace = { certificates: string; etcdPort: number; apiPort: number };
+
+function apiServerArguments({ certificates, etcdPort, apiPort }: ApiServerPlace): string[] {
+  return [
+    `--etcd-servers=http://127.0.0.1:${etcdPort}`,
+    '--bind-address=127.0.0.1',
+    '--advertise-address=127.0.0.1',
+    // Loopback may not be an endpoint of a Service, and nothing here looks for one.
+    '--endpoint-reconciler-type=none',
+    `--secure-port=${apiPort}`,
+    `--tls-cert-file=${certificates}/apiserver.crt`,
+    `--tls-private-key-file=${certificates}/apiserver.key`,
+    `--client-ca-file=${certificates}/ca.crt`,
+    '--anonymous-auth=false',
+    '--authorization-mode=RBAC',
+    '--service-account-issuer=https://kubernetes.default.svc.cluster.local',
+    `--service-account-key-file=${certificates}/sa.pub`,
+    `--service-account-signing-key-file=${certificates}/sa.key`,
+    '--service-cluster-ip-range=10.96.0.0/16',
+    '--profiling=false',
+  ];
+}
+
+function managerArguments({
+  certificates,
+  kubeconfig,
+  port,
+}: {
+  certificates: string;
+  kubeconfig: string;
+  port: number;
+}): string[] {
+  return [
+    `--kubeconfig=${kubeconfig}`,
+    `--authentication-kubeconfig=${kubeconfig}`,
+    `--authorization-kubeconfig=${kubeconfig}`,
+    '--bind-address=127.0.0.1',
+    `--secure-port=${port}`,
+    '--leader-elect=false',
+    '--use-service-account-credentials=true',
+    `--service-account-private-key-file=${certificates}/sa.key`,
+    `--root-ca-file=${certificates}/ca.crt`,
+    `--controllers=${controllers.join(',')}`,
+    '--profiling=false',
+  ];
+}
+
+async function waitUntilReady(
+  client: ClusterClient,
+  { server, logFile }: { server: RunningProcess; logFile: string },
+): Promise<void> {
+  let ended = false;
+  void server.exited.then(() => {
+    ended = true;
+  });
+  await poll(`the API server (see ${logFile})`, async () => {
+    if (ended) throw new Error(`kube-apiserver ended before it was ready, see ${logFile}`);
+    return (await client.request('GET', '/readyz')).status === 200;
+  });
+}
+
+/** Pods are refused until the controller has made their ServiceAccount. */
+async function waitForAccount(client: ClusterClient): Promise<void> {
+  await poll('the ServiceAccount default', async () => {
+    const { status } = await client.request('GET', '/api/v1/namespaces/default/serviceaccounts/default');
+    return status === 200;
+  });
+}
+
+async function poll(what: string, isDone: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + readyTimeoutMs;
+  for (;;) {
+    const done = await isDone().catch((error: NodeJS.ErrnoException) => {
+      // Nobody listens yet.
+      if (error.code === 'ECONNREFUSED') return false;
+      throw error;
+    });
+    if (done) return;
+    if (Date.now() > deadline) throw new Error(`gave up after ${readyTimeoutMs / 1000} s: ${what}`);
+    await pause(100);
+  }
+}
