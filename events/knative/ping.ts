@@ -7,7 +7,7 @@ export const ping = defineEvent({
   type: 'dev.knative.sources.ping',
   summary: "The tick of a Knative PingSource. Its data is whatever the source's manifest says, or nothing.",
   direction: 'in',
-  schema: v.optional(v.looseObject({})),
+  schema: v.nullish(v.looseObject({})),
   subject: foreignSubject('not used'),
   example: {},
 });
