@@ -5,17 +5,19 @@ export type TcpProxy = {
   host: '127.0.0.1';
   port: number;
   /**
-   * The next connection that sends `bytes` is cut: `before` they reach the server, or `after` the server has answered them,
-   * without the answer reaching the client. Resolves when it was cut.
+   * The next connection that sends `bytes` is cut: `before` they reach the server, `while` the server works on them, or
+   * `after` it has answered them, without the answer reaching the client. Resolves when it was cut.
    */
-  cutAt(bytes: string, options: { when: 'before' | 'after' }): Promise<void>;
+  cutAt(bytes: string, options: { when: 'before' | 'while' | 'after' }): Promise<void>;
+  /** Cuts every connection now. */
+  cutAll(): void;
   /** Later connections are closed at once, until `accept`. */
   refuse(): void;
   accept(): void;
   close(): Promise<void>;
 };
 
-type Cut = { bytes: Buffer; when: 'before' | 'after'; done(): void };
+type Cut = { bytes: Buffer; when: 'before' | 'while' | 'after'; done(): void };
 
 export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
@@ -39,20 +41,23 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     }
     let isMute = false;
     client.on('data', (chunk) => {
-      const wanted = cut?.bytes !== undefined && chunk.includes(cut.bytes) ? cut : undefined;
-      if (wanted !== undefined) cut = undefined;
-      if (wanted?.when === 'before') {
-        client.destroy();
-        wanted.done();
+      const wanted = cut !== undefined && chunk.includes(cut.bytes) ? cut : undefined;
+      if (wanted === undefined) {
+        upstream.write(chunk);
         return;
       }
-      upstream.write(chunk);
-      if (wanted === undefined) return;
-      isMute = true;
-      upstream.once('data', () => {
+      cut = undefined;
+      const cutNow = () => {
         client.destroy();
         wanted.done();
-      });
+      };
+      isMute = true;
+      if (wanted.when === 'before') cutNow();
+      else if (wanted.when === 'while') upstream.write(chunk, cutNow);
+      else {
+        upstream.once('data', cutNow);
+        upstream.write(chunk);
+      }
     });
     upstream.on('data', (chunk) => {
       if (!isMute) client.write(chunk);
@@ -71,6 +76,9 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
       new Promise((resolve) => {
         cut = { bytes: Buffer.from(bytes), when, done: resolve };
       }),
+    cutAll() {
+      for (const socket of sockets) socket.destroy();
+    },
     refuse() {
       isRefusing = true;
     },
