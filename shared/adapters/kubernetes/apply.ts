@@ -1,0 +1,207 @@
+import { createHash } from 'node:crypto';
+import { Failure } from '#shared/domain/failure.ts';
+import type { Call, KubernetesApi } from './client.ts';
+import type { Kind, Stored } from './kinds.ts';
+import { annotationKeys, labelKeys, managedBy } from './resources/labels.ts';
+
+/** Who writes. `operationId` is kept on the object where the writer has one. */
+export type Writer = { fence: number; operationId?: string };
+
+/** An object as it is wanted. Its labels say whose it is. */
+export type Wanted = {
+  metadata?: {
+    name?: string;
+    namespace?: string;
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+  };
+};
+
+/** An object and its place. */
+export type Target<T extends Wanted> = { kind: Kind; wanted: T };
+
+/**
+ * `done`: there, ours, and written last as it is wanted now.
+ * @throws Failure `foreign-object` when the name belongs to somebody else.
+ */
+export async function lookObject(api: KubernetesApi, target: Target<Wanted>): Promise<'done' | 'missing'> {
+  const found = await findOurs(api, target);
+  return found !== undefined && isAsWanted(found, target.wanted) ? 'done' : 'missing';
+}
+
+/**
+ * Brings one object about, whoever else tries: creates it if there is none, else changes it from exactly the state that was seen.
+ * Returns it as it is now. What is as wanted already is not written.
+ *
+ * Created by POST, not by apply: of two holders only one creates, and the other one sees what it made.
+ * The price is that fields set at creation belong to our `Update` entry in managedFields as well as to later `Apply` entries: apply
+ * changes them, but one that is no longer sent stays. What is taken away has to be set to its empty value.
+ *
+ * @throws Failure `foreign-object` when the name is taken by an object that is not this instance's, `fenced` when a newer operation
+ * has written it, `conflict` when somebody changed it meanwhile or it is being deleted: look again.
+ */
+export async function applyObject<T extends Wanted>(
+  api: KubernetesApi,
+  target: Target<T>,
+  writer: Writer,
+): Promise<Stored & T> {
+  const found = (await findOurs(api, target)) ?? (await create(api, target, writer));
+  if (found === 'exists') return await adopt(api, target, writer);
+  return await change(api, target, { found, writer });
+}
+
+/** Deletes exactly the object that was seen, if there is one. `fenced` as in `applyObject`. */
+export async function removeObject(api: KubernetesApi, target: Target<Wanted>, writer: Writer): Promise<void> {
+  const found = await findOurs(api, target);
+  if (found === undefined || found.metadata?.deletionTimestamp !== undefined) return;
+  refuseNewer(found, target, writer);
+  const { uid, resourceVersion } = found.metadata ?? {};
+  const call: Call = {
+    method: 'DELETE',
+    ...placeOf(target),
+    body: {
+      apiVersion: 'v1',
+      kind: 'DeleteOptions',
+      propagationPolicy: 'Background',
+      preconditions: { uid, resourceVersion },
+    },
+  };
+  const answer = await api.send(call);
+  if ('object' in answer || answer.refusal.status === 404) return;
+  throw api.failure(call, answer.refusal);
+}
+
+/** The object of that name, if it is ours and this instance's. */
+export async function findOurs(api: KubernetesApi, target: Target<Wanted>): Promise<Stored | undefined> {
+  const { kind, namespace, name } = placeOf(target);
+  const found = await api.read<Stored>(kind, namespace, name);
+  if (found !== undefined && !isOurs(found, target.wanted)) {
+    throw new Failure(
+      'foreign-object',
+      `${kind.kind} ${namespace}/${name} is not this instance's: somebody else made it. Move it away or label it as ours.`,
+    );
+  }
+  return found;
+}
+
+async function create<T extends Wanted>(
+  api: KubernetesApi,
+  target: Target<T>,
+  writer: Writer,
+): Promise<(Stored & T) | 'exists'> {
+  const { kind, namespace } = placeOf(target);
+  const call: Call = {
+    method: 'POST',
+    kind,
+    namespace,
+    query: { fieldManager: managedBy },
+    body: marked(target.wanted, writer),
+  };
+  const answer = await api.send<Stored & T>(call);
+  if ('object' in answer) return answer.object;
+  // Somebody was faster, or this is the second try of a call whose first answer was lost.
+  if (answer.refusal.reason === 'AlreadyExists') return 'exists';
+  throw api.failure(call, answer.refusal);
+}
+
+async function adopt<T extends Wanted>(api: KubernetesApi, target: Target<T>, writer: Writer): Promise<Stored & T> {
+  const found = await findOurs(api, target);
+  if (found !== undefined) return await change(api, target, { found, writer });
+  throw new Failure('conflict', `${describe(target)} was there and is gone again: look again.`);
+}
+
+async function change<T extends Wanted>(
+  api: KubernetesApi,
+  target: Target<T>,
+  { found, writer }: { found: Stored; writer: Writer },
+): Promise<Stored & T> {
+  refuseNewer(found, target, writer);
+  if (found.metadata?.deletionTimestamp !== undefined) {
+    throw new Failure('conflict', `${describe(target)} is being deleted: it is made anew when it is gone.`);
+  }
+  // The server's object has every field of the wanted one.
+  if (isAsWanted(found, target.wanted)) return found as Stored & T;
+  const { uid, resourceVersion } = found.metadata ?? {};
+  const wanted = marked(target.wanted, writer);
+  const call: Call = {
+    method: 'PATCH',
+    ...placeOf(target),
+    query: { fieldManager: managedBy, force: 'true' },
+    contentType: 'application/apply-patch+yaml',
+    // With the uid too, an object that is gone meanwhile is not created by this call.
+    body: { ...wanted, metadata: { ...wanted.metadata, uid, resourceVersion } },
+  };
+  const answer = await api.send<Stored & T>(call);
+  if ('object' in answer) return answer.object;
+  if (answer.refusal.status !== 409) throw api.failure(call, answer.refusal);
+  return await afterConflict(api, target, { writer, failure: api.failure(call, answer.refusal) });
+}
+
+/** Somebody changed it, perhaps we ourselves by a call whose answer was lost. */
+async function afterConflict<T extends Wanted>(
+  api: KubernetesApi,
+  target: Target<T>,
+  { writer, failure }: { writer: Writer; failure: Failure },
+): Promise<Stored & T> {
+  const found = await findOurs(api, target);
+  if (found === undefined) throw failure;
+  refuseNewer(found, target, writer);
+  if (isAsWanted(found, target.wanted)) return found as Stored & T;
+  throw failure;
+}
+
+function refuseNewer(found: Stored, target: Target<Wanted>, writer: Writer): void {
+  const written = Number(found.metadata?.annotations?.[annotationKeys.fence] ?? 0);
+  if (written <= writer.fence) return;
+  throw new Failure('fenced', `${describe(target)} was written by a newer operation.`, {
+    facts: { fence: writer.fence, newer: written },
+  });
+}
+
+function isOurs(found: Stored, wanted: Wanted): boolean {
+  const labels = found.metadata?.labels;
+  const owner = wanted.metadata?.labels?.[labelKeys.owner];
+  return owner !== undefined && labels?.[labelKeys.managedBy] === managedBy && labels[labelKeys.owner] === owner;
+}
+
+function isAsWanted(found: Stored, wanted: Wanted): boolean {
+  const { annotations, deletionTimestamp } = found.metadata ?? {};
+  return deletionTimestamp === undefined && annotations?.[annotationKeys.desired] === desiredHash(wanted);
+}
+
+function marked<T extends Wanted>(wanted: T, writer: Writer): T {
+  const annotations = {
+    ...wanted.metadata?.annotations,
+    ...(writer.operationId === undefined ? {} : { [annotationKeys.operation]: writer.operationId }),
+    [annotationKeys.fence]: String(writer.fence),
+    [annotationKeys.desired]: desiredHash(wanted),
+  };
+  return { ...wanted, metadata: { ...wanted.metadata, annotations } };
+}
+
+/**
+ * Stands for the whole wanted object, whatever the order of its fields. A Secret's hash gives nothing away: the passwords in it are
+ * random and longer than anybody can try.
+ */
+export function desiredHash(wanted: Wanted): string {
+  return createHash('sha256').update(canonical(wanted)).digest('hex').slice(0, 32);
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  const fields = Object.entries(value).filter(([, field]) => field !== undefined);
+  const sorted = fields.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${sorted.map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`).join(',')}}`;
+}
+
+function placeOf({ kind, wanted }: Target<Wanted>): { kind: Kind; namespace: string; name: string } {
+  const { name, namespace } = wanted.metadata ?? {};
+  if (!name || !namespace) throw new Failure('internal', `A ${kind.kind} to be written has no name or no namespace.`);
+  return { kind, namespace, name };
+}
+
+function describe(target: Target<Wanted>): string {
+  const { kind, namespace, name } = placeOf(target);
+  return `${kind.kind} ${namespace}/${name}`;
+}

@@ -1,0 +1,100 @@
+import type { V1Job, V1Pod } from '@kubernetes/client-node';
+import { Failure } from '#shared/domain/failure.ts';
+import type { ClusterJobs, OdooJob } from '#shared/domain/instance/ports.ts';
+import { applyObject } from './apply.ts';
+import type { Call, KubernetesApi } from './client.ts';
+import { kinds, type Stored } from './kinds.ts';
+import { jobSecret, odooJob } from './resources/job.ts';
+import { labelKeys, managedBy } from './resources/labels.ts';
+import type { ClusterSettings } from './resources/settings.ts';
+
+type Job = Omit<V1Job, 'metadata'> & Stored;
+type Pod = Omit<V1Pod, 'metadata'> & Stored;
+
+/**
+ * Jobs on the Kubernetes API. A Job and its Secret are two writes: the Job comes first, because the Secret is owned by it and so
+ * goes with it; its pod waits for the Secret. A Job whose Secret is missing and that has not ended counts as `absent`: starting it
+ * again adds the Secret. Names carry operation and attempt, which is the fence here.
+ */
+export function clusterJobs(api: KubernetesApi, settings: ClusterSettings): ClusterJobs {
+  const { namespace } = settings;
+  return {
+    async look(name) {
+      const job = await findJob(api, namespace, name);
+      if (job === undefined || job.metadata?.deletionTimestamp !== undefined) return { state: 'absent' };
+      const end = job.status?.conditions?.find(
+        ({ type, status }) => status === 'True' && (type === 'Complete' || type === 'Failed'),
+      );
+      if (end?.type === 'Complete') return { state: 'succeeded' };
+      if (end?.type === 'Failed') return { state: 'failed', reason: await whyFailed(api, { namespace, name, end }) };
+      const secret = await api.read<Stored>(kinds.secret, namespace, name);
+      return { state: secret === undefined ? 'absent' : 'running' };
+    },
+    async start(job) {
+      const created = await createJob(api, job, settings);
+      const uid = created.metadata?.uid ?? '';
+      // Fence 0: nobody else writes this name.
+      await applyObject(api, { kind: kinds.secret, wanted: jobSecret(job, namespace, uid) }, { fence: 0 });
+    },
+    async remove(name) {
+      const job = await findJob(api, namespace, name);
+      if (job === undefined) return;
+      const call: Call = {
+        method: 'DELETE',
+        kind: kinds.job,
+        namespace,
+        name,
+        body: {
+          apiVersion: 'v1',
+          kind: 'DeleteOptions',
+          // Takes the pod and the Secret along; the default of the batch API leaves them.
+          propagationPolicy: 'Background',
+          preconditions: { uid: job.metadata?.uid },
+        },
+      };
+      const answer = await api.send(call);
+      if ('refusal' in answer && answer.refusal.status !== 404) throw api.failure(call, answer.refusal);
+    },
+  };
+}
+
+async function createJob(api: KubernetesApi, job: OdooJob, settings: ClusterSettings): Promise<Job> {
+  const { namespace } = settings;
+  const call: Call = {
+    method: 'POST',
+    kind: kinds.job,
+    namespace,
+    query: { fieldManager: managedBy },
+    body: odooJob(job, settings),
+  };
+  const answer = await api.send<Job>(call);
+  if ('object' in answer) return answer.object;
+  if (answer.refusal.reason !== 'AlreadyExists') throw api.failure(call, answer.refusal);
+  const found = await findJob(api, namespace, job.name);
+  if (found === undefined) throw new Failure('conflict', `Job ${job.name} was there and is gone again: look again.`);
+  if (found.metadata?.labels?.[labelKeys.owner] !== job.owner) throw foreign(namespace, job.name);
+  return found;
+}
+
+async function findJob(api: KubernetesApi, namespace: string, name: string): Promise<Job | undefined> {
+  const job = await api.read<Job>(kinds.job, namespace, name);
+  if (job !== undefined && job.metadata?.labels?.[labelKeys.managedBy] !== managedBy) throw foreign(namespace, name);
+  return job;
+}
+
+function foreign(namespace: string, name: string): Failure {
+  return new Failure('foreign-object', `Job ${namespace}/${name} is not ours: somebody else made it. Move it away.`);
+}
+
+/** The Job's reason, and how the container ended: `BackoffLimitExceeded` alone says nothing. */
+async function whyFailed(
+  api: KubernetesApi,
+  { namespace, name, end }: { namespace: string; name: string; end: { reason?: string; message?: string } },
+): Promise<string> {
+  const query = { labelSelector: `batch.kubernetes.io/job-name=${name}`, limit: '5' };
+  const pods = await api.list<Pod>(kinds.pod, namespace, query);
+  const ends = pods.flatMap((pod) => pod.status?.containerStatuses ?? []).map(({ state }) => state?.terminated);
+  const bad = ends.find((terminated) => terminated !== undefined && terminated.exitCode !== 0);
+  const container = bad ? `, exit code ${bad.exitCode}${bad.reason ? ` (${bad.reason})` : ''}` : '';
+  return `${end.reason ?? 'Failed'}${container}${end.message ? `: ${end.message}` : ''}`;
+}

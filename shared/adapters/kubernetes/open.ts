@@ -1,0 +1,24 @@
+import type { ClusterJobs, CredentialsStore, TenantCluster } from '#shared/domain/instance/ports.ts';
+import { type ClientOptions, type ClientStats, openKubernetesApi } from './client.ts';
+import { credentialsStore } from './credentials.ts';
+import { clusterJobs } from './jobs.ts';
+import type { ClusterSettings } from './resources/settings.ts';
+import { tenantCluster } from './tenant-cluster.ts';
+
+/** One cluster's adapter: three ports on one client with kept connections. Nothing is read or sent before the first call. */
+export function openTenantCluster(config: ClientOptions & ClusterSettings): {
+  cluster: TenantCluster;
+  jobs: ClusterJobs;
+  credentials: CredentialsStore;
+  stats(): ClientStats;
+  close(): Promise<void>;
+} {
+  const api = openKubernetesApi(config);
+  return {
+    cluster: tenantCluster(api, config),
+    jobs: clusterJobs(api, config),
+    credentials: credentialsStore(api, config.namespace),
+    stats: () => api.stats(),
+    close: () => api.close(),
+  };
+}

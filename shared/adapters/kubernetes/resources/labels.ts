@@ -1,0 +1,42 @@
+import { namesOf } from '#shared/domain/instance/names.ts';
+
+/** Marks and field manager of everything this product writes. */
+export const managedBy = 'odoo-fleet';
+
+export const labelKeys = {
+  name: 'app.kubernetes.io/name',
+  managedBy: 'app.kubernetes.io/managed-by',
+  instance: 'app.kubernetes.io/instance',
+  component: 'app.kubernetes.io/component',
+  /** An instance's id, or `template-<digest>`. */
+  owner: 'odoofleet.dev/instance',
+} as const;
+
+export const annotationKeys = {
+  /** Operation that wrote the object last. */
+  operation: 'odoofleet.dev/operation',
+  /** Fence of that operation; an object is never written under a lower one. */
+  fence: 'odoofleet.dev/fence',
+  /** Hash of what the object was wanted to be when it was written last. */
+  desired: 'odoofleet.dev/desired',
+  /** On pods: hash of odoo.conf, so that a changed file means new pods. */
+  configuration: 'odoofleet.dev/configuration',
+} as const;
+
+/** What a pod is for. The Service selects `web` only. */
+export type Component = 'web' | 'cron' | 'job';
+
+/** Labels of every object of an instance. */
+export function labelsOf(instanceId: string): Record<string, string> {
+  return {
+    [labelKeys.name]: 'odoo',
+    [labelKeys.managedBy]: managedBy,
+    [labelKeys.instance]: namesOf(instanceId).object,
+    [labelKeys.owner]: instanceId,
+  };
+}
+
+/** Labels of an instance's pods of one kind; also the selector, which Kubernetes never lets change. */
+export function podLabelsOf(instanceId: string, component: Component): Record<string, string> {
+  return { ...labelsOf(instanceId), [labelKeys.component]: component };
+}

@@ -1,0 +1,195 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { DatabaseServer, Instance, Plan } from '#shared/domain/instance/instance.ts';
+import type { OdooJob } from '#shared/domain/instance/ports.ts';
+import { configurationSecret } from './configuration-secret.ts';
+import { credentialsSecret, readCredentials } from './credentials-secret.ts';
+import { deployments } from './deployment.ts';
+import { ingress } from './ingress.ts';
+import { jobSecret, odooJob } from './job.ts';
+import { networkPolicy } from './network-policy.ts';
+import { service } from './service.ts';
+import type { ClusterSettings } from './settings.ts';
+import { volumeClaim } from './volume-claim.ts';
+
+const settings: ClusterSettings = {
+  namespace: 'odoo-tenants',
+  clientNamespaces: [{ 'kubernetes.io/metadata.name': 'ingress' }, { 'odoofleet.dev/functions': 'yes' }],
+};
+
+const full: ClusterSettings = {
+  ...settings,
+  mailRelay: { host: 'relay.example.com', port: 587 },
+  ingressClassName: 'nginx',
+  ingressAnnotations: { 'nginx.ingress.kubernetes.io/proxy-read-timeout': '720' },
+  tlsSecretName: 'wildcard',
+  storageClassName: 'fast',
+  serviceAccountName: 'odoo-tenant',
+  imagePullPolicy: 'IfNotPresent',
+  imagePullSecretName: 'registry',
+};
+
+const plan: Plan = {
+  id: 'basic',
+  cpuMillis: 1500,
+  memoryMib: 1025,
+  diskGib: 10,
+  workers: 0,
+  cronThreads: 2,
+  databaseConnections: 16,
+  replicas: 1,
+};
+
+const databaseServer: DatabaseServer = {
+  id: 'pg-1',
+  host: '10.0.0.5',
+  port: 5432,
+  adminUser: 'admin',
+  secretKey: 'pg-1',
+  sslMode: 'require',
+};
+
+const instance: Instance = {
+  id: 'abcdefgh2345',
+  customerId: 'customer-1',
+  name: 'shop',
+  host: 'shop.example.com',
+  clusterId: 'main',
+  desiredState: 'running',
+  status: 'creating',
+  generation: 1,
+  observedGeneration: 0,
+  plan,
+  image: {
+    id: 'odoo-19',
+    reference: 'registry.example.com/odoo@sha256:00',
+    odooVersion: '19.0',
+    edition: 'community',
+    addonsDigest: '',
+    languages: ['en_US'],
+  },
+  databaseServer,
+  modules: [],
+  settings: {},
+  adminLogin: 'owner@example.com',
+  language: 'en_US',
+};
+
+const withPlan = (changes: Partial<Plan>): Instance => ({ ...instance, plan: { ...plan, ...changes } });
+const specsOf = (of: Instance, configurationHash = 'hash') => deployments(of, { settings, configurationHash });
+const credentials = { databasePassword: 'db-secret', adminPassword: 'admin-secret', masterPassword: 'master-secret' };
+
+const job: OdooJob = {
+  name: 'odoo-abcdefgh2345-init-1234-1',
+  owner: 'abcdefgh2345',
+  operationId: '0199a000-0000-7000-8000-000000000001',
+  image: 'odoo:19',
+  command: ['-i', 'base', '--stop-after-init', '--no-http'],
+  odooConf: '[options]\ndb_password = job-secret\n',
+  memoryMib: 1024,
+  deadlineSeconds: 900,
+};
+
+describe('objects of an instance', () => {
+  it('are these for a plan of one process', () => {
+    expect({
+      credentials: credentialsSecret(instance.id, settings.namespace, credentials),
+      configuration: configurationSecret(instance.id, settings.namespace, '[options]\n'),
+      volume: volumeClaim(instance, settings),
+      networkPolicy: networkPolicy(instance, { settings, databaseServer }),
+      deployments: specsOf(instance),
+      service: service(instance, settings.namespace),
+      ingress: ingress(instance, settings),
+    }).toMatchSnapshot();
+  });
+
+  it('are these with workers, three replicas and every setting of the cluster', () => {
+    const large = withPlan({ workers: 2, replicas: 3 });
+    expect({
+      volume: volumeClaim(large, full),
+      networkPolicy: networkPolicy(large, {
+        settings: full,
+        databaseServer: { ...databaseServer, host: 'pg.example.com', port: 6432 },
+      }),
+      deployments: deployments(large, { settings: full, configurationHash: 'hash' }),
+      ingress: ingress(large, full),
+    }).toMatchSnapshot();
+  });
+
+  it('send websockets to the gevent process only when there is one', () => {
+    const port = (of: Instance) =>
+      ingress(of, settings).spec?.rules?.[0]?.http?.paths[0]?.backend.service?.port?.number;
+    expect(port(withPlan({ workers: 2 }))).toBe(8072);
+    expect(port(withPlan({ workers: 0 }))).toBe(8069);
+  });
+
+  it('have no pods while the instance is not wanted to run', () => {
+    const stopped = specsOf({ ...withPlan({ replicas: 2 }), desiredState: 'stopped' });
+    expect(stopped.map(({ spec }) => spec?.replicas)).toEqual([0, 0]);
+  });
+
+  it('get new pods when odoo.conf changes', () => {
+    const template = (hash: string) => JSON.stringify(specsOf(instance, hash)[0]?.spec?.template);
+    expect(template('a')).not.toBe(template('b'));
+  });
+
+  it('are let into by nobody when no client namespace is known', () => {
+    const policy = networkPolicy(instance, { settings: { ...settings, clientNamespaces: [] }, databaseServer });
+    expect(policy.spec.ingress).toEqual([]);
+  });
+
+  it('reach an IPv6 database server by its address', () => {
+    const policy = networkPolicy(instance, { settings, databaseServer: { ...databaseServer, host: 'fd00::5' } });
+    expect(policy.spec.egress?.[1]).toEqual({
+      to: [{ ipBlock: { cidr: 'fd00::5/128' } }],
+      ports: [{ protocol: 'TCP', port: 5432 }],
+    });
+  });
+
+  it('satisfy Pod Security’s restricted profile for every plan', () => {
+    const plans = fc.record({ workers: fc.nat(8), replicas: fc.integer({ min: 1, max: 4 }), cronThreads: fc.nat(4) });
+    fc.assert(
+      fc.property(plans, (changes) => {
+        const pods = [...specsOf(withPlan(changes)), odooJob(job, settings)].map(({ spec }) => spec?.template.spec);
+        for (const pod of pods) {
+          expect(pod?.automountServiceAccountToken).toBe(false);
+          expect(pod?.enableServiceLinks).toBe(false);
+          expect(pod?.securityContext).toMatchObject({
+            runAsNonRoot: true,
+            runAsUser: 101,
+            seccompProfile: { type: 'RuntimeDefault' },
+          });
+          for (const container of pod?.containers ?? []) {
+            expect(container.securityContext).toEqual({
+              allowPrivilegeEscalation: false,
+              readOnlyRootFilesystem: true,
+              capabilities: { drop: ['ALL'] },
+            });
+          }
+        }
+      }),
+    );
+  });
+
+  it('give the generated values to their Secret and nowhere else', () => {
+    const secret = credentialsSecret(instance.id, settings.namespace, credentials);
+    expect(readCredentials(secret)).toEqual(credentials);
+    const { data: _data, ...rest } = secret;
+    for (const value of Object.values(credentials)) {
+      expect(JSON.stringify(rest)).not.toContain(value);
+      expect(JSON.stringify(secret)).not.toContain(value);
+    }
+  });
+});
+
+describe('a Job', () => {
+  it('is this, with its configuration in a Secret it owns', () => {
+    expect({ job: odooJob(job, full), secret: jobSecret(job, full.namespace, 'uid-of-the-job') }).toMatchSnapshot();
+  });
+
+  it('holds no secret itself', () => {
+    const text = JSON.stringify(odooJob(job, settings));
+    expect(text).not.toContain('job-secret');
+    expect(text).not.toContain(Buffer.from('job-secret').toString('base64').slice(0, 8));
+  });
+});
