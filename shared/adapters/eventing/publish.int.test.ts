@@ -1,0 +1,140 @@
+import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
+import { openPublisher, type Publisher, type PublisherOptions } from './publish.ts';
+import { receive } from './receive.ts';
+
+type Received = { headers: IncomingHttpHeaders; body: Buffer; socket: number };
+let server: Server | undefined;
+let publisher: Publisher | undefined;
+
+afterEach(async () => {
+  await publisher?.end();
+  server?.closeAllConnections();
+  await new Promise((resolve) => (server ? server.close(resolve) : resolve(undefined)));
+  server = undefined;
+});
+
+async function startSink(
+  answer: (request: Received, response: ServerResponse) => void,
+): Promise<{ url: string; received: Received[] }> {
+  const received: Received[] = [];
+  const sink = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const one = { headers: request.headers, body: Buffer.concat(chunks), socket: request.socket.remotePort ?? 0 };
+      received.push(one);
+      answer(one, response);
+    });
+  });
+  server = sink;
+  await new Promise<void>((resolve) => sink.listen(0, '127.0.0.1', resolve));
+  return { url: `http://127.0.0.1:${(sink.address() as AddressInfo).port}/fleet?a=b`, received };
+}
+
+const open = (brokerUrl: string, options: Partial<PublisherOptions> = {}) => {
+  publisher = openPublisher({ brokerUrl, ...options });
+  return publisher;
+};
+const accept = (_: Received, response: ServerResponse) => response.writeHead(202).end();
+const event = (id: string, more: Partial<OutgoingEvent> = {}): OutgoingEvent => ({
+  id,
+  type: 'some.type',
+  source: 'urn:odoo-fleet',
+  data: { a: 1 },
+  ...more,
+});
+
+describe('a publisher', () => {
+  it('sends events that are received as they were', async () => {
+    const { url, received } = await startSink(accept);
+    const extensions = { partitionkey: 'k3n5q2x7a4bc', note: 'Größe 100 % "😀"' };
+    const sent = event('1', { subject: 'Zürich', data: { text: 'ü😀', n: null }, extensions });
+    expect(await open(url).publish([sent])).toEqual({ published: ['1'], failed: [] });
+    const [one] = received;
+    if (one === undefined) throw new Error('nothing was received');
+    expect(one.headers['content-type']).toBe('application/json');
+    for (const value of Object.values(one.headers)) expect(String(value)).toMatch(/^[\x20-\x7e]*$/);
+    const { time, ...rest } = receive(one.headers, one.body).event;
+    expect(rest).toEqual(sent);
+    expect(time).toMatch(/^\d{4}-/);
+  });
+
+  it.each([['text'], [0], [null], [false], [[1]]])('sends the data %j as JSON', async (data) => {
+    const { url, received } = await startSink(accept);
+    await open(url).publish([event('1', { data })]);
+    expect(received[0] && receive(received[0].headers, received[0].body).event.data).toEqual(data);
+  });
+
+  it('sends the trace context as W3C header: the event’s own, else the given one', async () => {
+    const { url, received } = await startSink(accept);
+    const given = open(url, { traceparent: () => 'given', concurrency: 1 });
+    await given.publish([event('1'), event('2', { extensions: { traceparent: 'own' } })]);
+    expect(received.map((one) => one.headers['traceparent'])).toEqual(['given', 'own']);
+  });
+
+  it('counts nothing but 2xx as success and tells each event’s fate', async () => {
+    const statuses: Record<string, number> = { a: 200, b: 503, c: 302, d: 400, e: 204 };
+    const { url } = await startSink(({ headers }, response) => {
+      response.writeHead(statuses[String(headers['ce-id'])] ?? 500, { location: '/elsewhere' }).end('ignored');
+    });
+    const result = await open(url).publish(Object.keys(statuses).map((id) => event(id)));
+    expect(result.published.sort()).toEqual(['a', 'e']);
+    expect(result.failed.sort((x, y) => x.id.localeCompare(y.id))).toEqual([
+      { id: 'b', reason: 'answered with status 503' },
+      { id: 'c', reason: 'answered with status 302' },
+      { id: 'd', reason: 'answered with status 400' },
+    ]);
+  });
+
+  it('gives up on a sink that does not answer in time', async () => {
+    const { url } = await startSink(() => undefined);
+    const result = await open(url, { timeoutMs: 100 }).publish([event('1')]);
+    expect(result).toEqual({ published: [], failed: [{ id: '1', reason: 'no answer within 100 ms' }] });
+  });
+
+  it('says so when nobody listens', async () => {
+    const { url } = await startSink(accept);
+    server?.close();
+    const result = await open(url).publish([event('1')]);
+    expect(result.failed).toEqual([{ id: '1', reason: expect.stringContaining('ECONNREFUSED') }]);
+  });
+
+  it('says so when the connection is cut before the answer', async () => {
+    const { url } = await startSink((_, response) => response.socket?.destroy());
+    const result = await open(url).publish([event('1')]);
+    expect(result.failed).toEqual([{ id: '1', reason: expect.stringContaining('not sent') }]);
+  });
+
+  it('keeps its connections and never has more on their way than allowed', async () => {
+    let now = 0;
+    let most = 0;
+    const { url, received } = await startSink((_, response) => {
+      now += 1;
+      most = Math.max(most, now);
+      setImmediate(() => {
+        now -= 1;
+        response.writeHead(202).end();
+      });
+    });
+    const one = open(url, { concurrency: 3 });
+    const ids = Array.from({ length: 30 }, (_, index) => String(index));
+    const result = await one.publish(ids.map((id) => event(id)));
+    expect(result.published).toHaveLength(30);
+    await one.publish([event('last')]);
+    expect(most).toBeLessThanOrEqual(3);
+    expect(new Set(received.map(({ socket }) => socket)).size).toBeLessThanOrEqual(3);
+  });
+
+  it('reports an event that is no CloudEvent and sends the others', async () => {
+    const { url } = await startSink(accept);
+    const odd = event('odd', { extensions: { 'Not-A-Name': 'x' } });
+    const circular: Record<string, unknown> = {};
+    circular['self'] = circular;
+    const result = await open(url).publish([odd, event('circular', { data: circular }), event('good')]);
+    expect(result.published).toEqual(['good']);
+    expect(result.failed.map(({ id }) => id).sort()).toEqual(['circular', 'odd']);
+  });
+});

@@ -1,0 +1,101 @@
+import { CloudEvent, HTTP } from 'cloudevents';
+import { Pool } from 'undici';
+import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
+import { encodeValue } from './headers.ts';
+
+/** What became of each event. A failed one was perhaps received all the same: it is sent again under the same id. */
+export type PublishResult = { published: string[]; failed: { id: string; reason: string }[] };
+
+/** Sends events to one sink over kept connections. */
+export type Publisher = {
+  /** Never throws: an event that cannot be sent is in `failed`, with the reason. */
+  publish(events: readonly OutgoingEvent[]): Promise<PublishResult>;
+  /** Waits for what is being sent, then closes the connections. */
+  end(): Promise<void>;
+};
+
+export type PublisherOptions = {
+  /** The sink: a broker's ingress, or a function for commands that must not wait for a broker. */
+  brokerUrl: string;
+  /** For one event, connecting included. Default 2,000 ms: the sender's caller waits for it. */
+  timeoutMs?: number;
+  /** Events on their way at once, and connections. Default 8. */
+  concurrency?: number;
+  /** The W3C trace context to send for events that carry none of their own. */
+  traceparent?: () => string | undefined;
+};
+
+/**
+ * Opens a publisher. Events are built and serialised by the `cloudevents` SDK; sending is ours, because the SDK's
+ * emitter resolves on any status, keeps no connections and has no timeout.
+ */
+export function openPublisher(options: PublisherOptions): Publisher {
+  const { origin, pathname, search } = new URL(options.brokerUrl);
+  const timeoutMs = options.timeoutMs ?? 2_000;
+  const concurrency = options.concurrency ?? 8;
+  const pool = new Pool(origin, { connections: concurrency, connect: { timeout: timeoutMs } });
+
+  async function send(event: OutgoingEvent): Promise<string | undefined> {
+    try {
+      const { headers, body } = serialise(event, options.traceparent?.());
+      const { statusCode, body: answer } = await pool.request({
+        method: 'POST',
+        path: `${pathname}${search}`,
+        headers,
+        body,
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+      await answer.dump();
+      return statusCode >= 200 && statusCode < 300 ? undefined : `answered with status ${statusCode}`;
+    } catch (error) {
+      return reasonOf(error, timeoutMs);
+    }
+  }
+
+  return {
+    async publish(events) {
+      const result: PublishResult = { published: [], failed: [] };
+      const waiting = events.values();
+      const work = async () => {
+        // one iterator for all: each takes the next event
+        for (const event of waiting) {
+          const reason = await send(event);
+          if (reason === undefined) result.published.push(event.id);
+          else result.failed.push({ id: event.id, reason });
+        }
+      };
+      await Promise.all(Array.from({ length: Math.min(concurrency, events.length) }, work));
+      return result;
+    },
+    end: () => pool.close(),
+  };
+}
+
+/**
+ * The request that carries an event, in binary mode. The content type is always stated: without it some CloudEvent
+ * hosts answer 500. Attributes are ASCII: what is not is percent-encoded, which the SDK leaves out.
+ */
+export function serialise(
+  event: OutgoingEvent,
+  traceparent?: string,
+): { headers: Record<string, string>; body: string } {
+  const { extensions, ...attributes } = event;
+  const message = HTTP.binary(
+    new CloudEvent({ ...extensions, ...attributes, data: undefined, datacontenttype: 'application/json' }),
+  );
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(message.headers)) {
+    headers[name] = name.startsWith('ce-') ? encodeValue(String(value)) : String(value);
+  }
+  const trace = extensions?.['traceparent'] ?? traceparent;
+  if (trace !== undefined) headers['traceparent'] = trace;
+  // the SDK would send text data bare, which is no JSON
+  return { headers, body: JSON.stringify(event.data ?? null) };
+}
+
+function reasonOf(error: unknown, timeoutMs: number): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === 'TimeoutError' || error.name === 'ConnectTimeoutError') return `no answer within ${timeoutMs} ms`;
+  const code = 'code' in error ? ` (${String(error.code)})` : '';
+  return `not sent: ${error.message === '' ? error.name : error.message}${code}`;
+}
