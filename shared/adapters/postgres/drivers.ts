@@ -85,7 +85,11 @@ function poolConfig(options: DriverOptions) {
   } satisfies PoolConfig;
 }
 
-function tlsOf({ sslMode, sslRootCertificate }: DriverOptions): Exclude<PoolConfig['ssl'], undefined> {
+/** `pg`'s words for libpq's. */
+export function tlsOf({
+  sslMode,
+  sslRootCertificate,
+}: Pick<DriverOptions, 'sslMode' | 'sslRootCertificate'>): Exclude<PoolConfig['ssl'], undefined> {
   if (sslMode === 'disable') return false;
   const ca = sslRootCertificate === undefined ? {} : { ca: sslRootCertificate };
   return { rejectUnauthorized: sslMode === 'verify-full', ...ca };

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { PG_MIGRATE_LOCK_ID, runner } from 'node-pg-migrate';
-import { Client, type ClientConfig } from 'pg';
+import { Client } from 'pg';
 import { Failure } from '#shared/domain/failure.ts';
+import { type DriverOptions, tlsOf } from './drivers.ts';
 import { databaseFailure } from './errors.ts';
 
 export type MigrateOptions = {
@@ -11,7 +12,8 @@ export type MigrateOptions = {
   database: string;
   user: string;
   password: string;
-  ssl?: ClientConfig['ssl'];
+  /** Default `disable`. */
+  sslMode?: DriverOptions['sslMode'];
   /** Told, in a line each, what is waited for and what is done. */
   onProgress?(line: string): void;
 };
@@ -28,7 +30,7 @@ const LOCK_TIMEOUT = '5s';
  * @throws Failure `conflict` when a table is locked for too long (run it again), `unavailable`, `misconfigured`, `internal`.
  */
 export async function migrate(options: MigrateOptions): Promise<{ applied: string[] }> {
-  const { host, port, database, user, password, ssl = false, onProgress = () => undefined } = options;
+  const { host, port, database, user, password, sslMode = 'disable', onProgress = () => undefined } = options;
   const place = `database ${database} at ${host}:${port}`;
   const client = new Client({
     host,
@@ -36,7 +38,7 @@ export async function migrate(options: MigrateOptions): Promise<{ applied: strin
     database,
     user,
     password,
-    ssl,
+    ssl: tlsOf({ sslMode }),
     application_name: 'fleet-migrate',
     connectionTimeoutMillis: 10_000,
     keepAlive: true,

@@ -151,6 +151,7 @@ export const tables = {
     error_code: 'text?',
     error_text: 'text?',
   },
+  leases: { name: 'text', holder: 'text', until: 'timestamptz' },
   inbox: {
     source: 'text',
     id: 'text',

@@ -60,7 +60,7 @@ create table db_servers (
   reached_at timestamptz,
   server_version integer,
   created_at timestamptz not null default now(),
-  check (instance_count <= max_instances)
+  constraint db_servers_capacity check (instance_count <= max_instances)
 );
 
 create table instances (
@@ -87,8 +87,8 @@ create table instances (
   purged_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  check (observed_generation <= generation),
-  check (host is null or split_part(host, '.', 1) not in (
+  constraint instances_observed_generation check (observed_generation <= generation),
+  constraint instances_host_not_reserved check (host is null or split_part(host, '.', 1) not in (
     'admin', 'api', 'app', 'auth', 'backup', 'billing', 'blog', 'broker', 'cdn', 'console', 'dashboard', 'db', 'dev',
     'dns', 'docs', 'events', 'fleet', 'ftp', 'git', 'grafana', 'help', 'imap', 'internal', 'localhost', 'login', 'mail',
     'metrics', 'mx', 'ns', 'ns1', 'ns2', 'pop', 'portal', 'postgres', 'prometheus', 'proxy', 'public', 'rabbitmq',
@@ -167,8 +167,8 @@ create table operations (
   started_at timestamptz,
   finished_at timestamptz,
   unique (instance_id, kind, idempotency_key),
-  check ((lease_holder is null) = (lease_until is null)),
-  check (state <> 'failed' or (error_code is not null and error_text is not null and finished_at is not null))
+  constraint operations_lease_has_holder check ((lease_holder is null) = (lease_until is null)),
+  constraint operations_failure_has_reason check (state <> 'failed' or (error_code is not null and error_text is not null and finished_at is not null))
 );
 -- The rule that no two operations work on one instance.
 create unique index operations_one_active on operations (instance_id) where state in ('running', 'waiting');

@@ -1,0 +1,427 @@
+-- The schema after all migrations. Written by `node scripts/schema.ts`: change the migrations, not this file.
+
+CREATE FUNCTION public.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  raise exception 'audit is append-only' using errcode = 'insufficient_privilege';
+end $$;
+
+CREATE TABLE public.audit (
+    sequence bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    instance_id text,
+    operation_id uuid,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE public.audit ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_sequence_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.clusters (
+    id text NOT NULL,
+    base_domain text NOT NULL,
+    scheme text DEFAULT 'https'::text NOT NULL,
+    public_port integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT clusters_base_domain_check CHECK ((base_domain ~ '^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$'::text)),
+    CONSTRAINT clusters_id_check CHECK ((id ~ '^[a-z][a-z0-9-]{0,38}$'::text)),
+    CONSTRAINT clusters_public_port_check CHECK (((public_port >= 1) AND (public_port <= 65535))),
+    CONSTRAINT clusters_scheme_check CHECK ((scheme = ANY (ARRAY['http'::text, 'https'::text])))
+);
+
+CREATE TABLE public.customers (
+    id text NOT NULL,
+    quota integer DEFAULT 5 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT customers_id_check CHECK ((id ~ '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$'::text)),
+    CONSTRAINT customers_quota_check CHECK ((quota >= 0))
+);
+
+CREATE TABLE public.db_servers (
+    id text NOT NULL,
+    host text NOT NULL,
+    port integer DEFAULT 5432 NOT NULL,
+    admin_user text NOT NULL,
+    secret_key text NOT NULL,
+    ssl_mode text DEFAULT 'verify-full'::text NOT NULL,
+    max_instances integer DEFAULT 50 NOT NULL,
+    instance_count integer DEFAULT 0 NOT NULL,
+    priority integer DEFAULT 100 NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    reached_at timestamp with time zone,
+    server_version integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT db_servers_capacity CHECK ((instance_count <= max_instances)),
+    CONSTRAINT db_servers_host_check CHECK ((host <> ''::text)),
+    CONSTRAINT db_servers_id_check CHECK ((id ~ '^[a-z][a-z0-9-]{0,38}$'::text)),
+    CONSTRAINT db_servers_instance_count_check CHECK ((instance_count >= 0)),
+    CONSTRAINT db_servers_max_instances_check CHECK ((max_instances >= 0)),
+    CONSTRAINT db_servers_port_check CHECK (((port >= 1) AND (port <= 65535))),
+    CONSTRAINT db_servers_secret_key_check CHECK ((secret_key ~ '^[A-Za-z0-9._-]+$'::text)),
+    CONSTRAINT db_servers_ssl_mode_check CHECK ((ssl_mode = ANY (ARRAY['disable'::text, 'require'::text, 'verify-full'::text]))),
+    CONSTRAINT db_servers_status_check CHECK ((status = ANY (ARRAY['active'::text, 'maintenance'::text, 'error'::text])))
+);
+
+CREATE TABLE public.dead_events (
+    sequence bigint NOT NULL,
+    source text,
+    id text,
+    type text,
+    received_by text NOT NULL,
+    reason_code text NOT NULL,
+    reason text NOT NULL,
+    content_type text,
+    attributes jsonb DEFAULT '{}'::jsonb NOT NULL,
+    body bytea NOT NULL,
+    digest bytea NOT NULL,
+    deliveries integer DEFAULT 1 NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    replayed_at timestamp with time zone,
+    CONSTRAINT dead_events_deliveries_check CHECK ((deliveries > 0)),
+    CONSTRAINT dead_events_digest_check CHECK ((octet_length(digest) = 32))
+);
+
+ALTER TABLE public.dead_events ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.dead_events_sequence_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.images (
+    id text NOT NULL,
+    reference text NOT NULL,
+    odoo_version text NOT NULL,
+    edition text DEFAULT 'community'::text NOT NULL,
+    addons_digest text DEFAULT ''::text NOT NULL,
+    languages text[] DEFAULT '{en_US}'::text[] NOT NULL,
+    warm_target integer DEFAULT 0 NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT images_edition_check CHECK ((edition = ANY (ARRAY['community'::text, 'enterprise'::text]))),
+    CONSTRAINT images_id_check CHECK ((id ~ '^[a-z][a-z0-9.-]{0,38}$'::text)),
+    CONSTRAINT images_reference_check CHECK ((reference <> ''::text)),
+    CONSTRAINT images_status_check CHECK ((status = ANY (ARRAY['active'::text, 'retired'::text]))),
+    CONSTRAINT images_warm_target_check CHECK ((warm_target >= 0))
+);
+
+CREATE TABLE public.inbox (
+    source text NOT NULL,
+    id text NOT NULL,
+    type text NOT NULL,
+    data_hash bytea NOT NULL,
+    operation_id uuid,
+    outcome text NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT inbox_data_hash_check CHECK ((octet_length(data_hash) = 32))
+);
+
+CREATE TABLE public.instances (
+    id text NOT NULL,
+    customer_id text NOT NULL,
+    name text NOT NULL,
+    host text,
+    cluster_id text NOT NULL,
+    plan_id text NOT NULL,
+    image_id text NOT NULL,
+    db_server_id text,
+    modules text[] DEFAULT '{}'::text[] NOT NULL,
+    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    admin_login text NOT NULL,
+    language text DEFAULT 'en_US'::text NOT NULL,
+    desired_state text DEFAULT 'running'::text NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    observed_generation bigint DEFAULT 0 NOT NULL,
+    status text DEFAULT 'creating'::text NOT NULL,
+    status_reason text,
+    purged_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT instances_desired_state_check CHECK ((desired_state = ANY (ARRAY['running'::text, 'stopped'::text, 'terminated'::text]))),
+    CONSTRAINT instances_generation_check CHECK ((generation > 0)),
+    CONSTRAINT instances_host_check CHECK ((host ~ '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$'::text)),
+    CONSTRAINT instances_host_not_reserved CHECK (((host IS NULL) OR (split_part(host, '.'::text, 1) <> ALL (ARRAY['admin'::text, 'api'::text, 'app'::text, 'auth'::text, 'backup'::text, 'billing'::text, 'blog'::text, 'broker'::text, 'cdn'::text, 'console'::text, 'dashboard'::text, 'db'::text, 'dev'::text, 'dns'::text, 'docs'::text, 'events'::text, 'fleet'::text, 'ftp'::text, 'git'::text, 'grafana'::text, 'help'::text, 'imap'::text, 'internal'::text, 'localhost'::text, 'login'::text, 'mail'::text, 'metrics'::text, 'mx'::text, 'ns'::text, 'ns1'::text, 'ns2'::text, 'pop'::text, 'portal'::text, 'postgres'::text, 'prometheus'::text, 'proxy'::text, 'public'::text, 'rabbitmq'::text, 'redis'::text, 'registry'::text, 'root'::text, 's3'::text, 'shop'::text, 'smtp'::text, 'sso'::text, 'staging'::text, 'static'::text, 'status'::text, 'support'::text, 'system'::text, 'template0'::text, 'template1'::text, 'test'::text, 'vpn'::text, 'webmail'::text, 'www'::text])))),
+    CONSTRAINT instances_id_check CHECK ((id ~ '^[a-z2-7]{12}$'::text)),
+    CONSTRAINT instances_name_check CHECK ((name ~ '^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$'::text)),
+    CONSTRAINT instances_observed_generation CHECK ((observed_generation <= generation)),
+    CONSTRAINT instances_settings_check CHECK ((jsonb_typeof(settings) = 'object'::text)),
+    CONSTRAINT instances_status_check CHECK ((status = ANY (ARRAY['creating'::text, 'starting'::text, 'running'::text, 'stopping'::text, 'stopped'::text, 'restarting'::text, 'updating'::text, 'maintenance'::text, 'suspended'::text, 'missing'::text, 'error'::text, 'terminating'::text, 'terminated'::text])))
+);
+
+CREATE TABLE public.leases (
+    name text NOT NULL,
+    holder text NOT NULL,
+    until timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.operation_steps (
+    operation_id uuid NOT NULL,
+    step text NOT NULL,
+    attempt integer NOT NULL,
+    fence bigint NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    outcome text,
+    error_code text,
+    error_text text,
+    CONSTRAINT operation_steps_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'waiting'::text, 'failed'::text, 'undone'::text])))
+);
+
+CREATE TABLE public.operations (
+    id uuid NOT NULL,
+    instance_id text NOT NULL,
+    kind text NOT NULL,
+    definition_version integer NOT NULL,
+    state text NOT NULL,
+    step text,
+    attempt integer DEFAULT 1 NOT NULL,
+    round integer DEFAULT 1 NOT NULL,
+    fence bigint DEFAULT 0 NOT NULL,
+    lease_holder text,
+    lease_until timestamp with time zone,
+    woken boolean DEFAULT false NOT NULL,
+    next_check_at timestamp with time zone,
+    waiting_for text,
+    deadline timestamp with time zone NOT NULL,
+    cancel_requested boolean DEFAULT false NOT NULL,
+    idempotency_key text NOT NULL,
+    requested_by text NOT NULL,
+    cause text NOT NULL,
+    request jsonb NOT NULL,
+    result jsonb,
+    error_code text,
+    error_text text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT operations_attempt_check CHECK ((attempt > 0)),
+    CONSTRAINT operations_definition_version_check CHECK ((definition_version > 0)),
+    CONSTRAINT operations_failure_has_reason CHECK (((state <> 'failed'::text) OR ((error_code IS NOT NULL) AND (error_text IS NOT NULL) AND (finished_at IS NOT NULL)))),
+    CONSTRAINT operations_fence_check CHECK ((fence >= 0)),
+    CONSTRAINT operations_kind_check CHECK ((kind = 'provision'::text)),
+    CONSTRAINT operations_lease_has_holder CHECK (((lease_holder IS NULL) = (lease_until IS NULL))),
+    CONSTRAINT operations_round_check CHECK ((round > 0)),
+    CONSTRAINT operations_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+CREATE TABLE public.outbox (
+    sequence bigint NOT NULL,
+    id uuid NOT NULL,
+    type text NOT NULL,
+    source text NOT NULL,
+    subject text,
+    data jsonb NOT NULL,
+    extensions jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    published_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    last_error text
+);
+
+ALTER TABLE public.outbox ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.outbox_sequence_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.plans (
+    id text NOT NULL,
+    cpu_millis integer NOT NULL,
+    memory_mib integer NOT NULL,
+    disk_gib integer NOT NULL,
+    workers integer DEFAULT 0 NOT NULL,
+    cron_threads integer DEFAULT 1 NOT NULL,
+    database_connections integer DEFAULT 16 NOT NULL,
+    replicas integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT plans_cpu_millis_check CHECK ((cpu_millis > 0)),
+    CONSTRAINT plans_cron_threads_check CHECK ((cron_threads >= 0)),
+    CONSTRAINT plans_database_connections_check CHECK ((database_connections > 0)),
+    CONSTRAINT plans_disk_gib_check CHECK ((disk_gib > 0)),
+    CONSTRAINT plans_id_check CHECK ((id ~ '^[a-z][a-z0-9-]{0,38}$'::text)),
+    CONSTRAINT plans_memory_mib_check CHECK ((memory_mib > 0)),
+    CONSTRAINT plans_replicas_check CHECK ((replicas > 0)),
+    CONSTRAINT plans_workers_check CHECK ((workers >= 0))
+);
+
+CREATE TABLE public.sources (
+    source text NOT NULL,
+    event_type text NOT NULL,
+    customer_id text,
+    key_id text,
+    public_key text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.subscriptions (
+    source text NOT NULL,
+    id text NOT NULL,
+    instance_id text,
+    customer_id text NOT NULL,
+    plan_id text,
+    state text NOT NULL,
+    sequence bigint DEFAULT 0 NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT subscriptions_state_check CHECK ((state = ANY (ARRAY['trial'::text, 'active'::text, 'overdue'::text, 'cancelled'::text, 'expired'::text])))
+);
+
+CREATE TABLE public.suspensions (
+    id bigint NOT NULL,
+    instance_id text NOT NULL,
+    reason text NOT NULL,
+    opened_at timestamp with time zone DEFAULT now() NOT NULL,
+    closed_at timestamp with time zone,
+    cause text NOT NULL,
+    CONSTRAINT suspensions_check CHECK ((closed_at >= opened_at)),
+    CONSTRAINT suspensions_reason_check CHECK ((reason = ANY (ARRAY['billing'::text, 'abuse'::text])))
+);
+
+ALTER TABLE public.suspensions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.suspensions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (sequence);
+
+ALTER TABLE ONLY public.clusters
+    ADD CONSTRAINT clusters_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.db_servers
+    ADD CONSTRAINT db_servers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.dead_events
+    ADD CONSTRAINT dead_events_digest_key UNIQUE (digest);
+
+ALTER TABLE ONLY public.dead_events
+    ADD CONSTRAINT dead_events_pkey PRIMARY KEY (sequence);
+
+ALTER TABLE ONLY public.images
+    ADD CONSTRAINT images_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.inbox
+    ADD CONSTRAINT inbox_pkey PRIMARY KEY (source, id);
+
+ALTER TABLE ONLY public.instances
+    ADD CONSTRAINT instances_host_key UNIQUE (host);
+
+ALTER TABLE ONLY public.instances
+    ADD CONSTRAINT instances_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.leases
+    ADD CONSTRAINT leases_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.operation_steps
+    ADD CONSTRAINT operation_steps_pkey PRIMARY KEY (operation_id, step, fence, attempt);
+
+ALTER TABLE ONLY public.operations
+    ADD CONSTRAINT operations_instance_id_kind_idempotency_key_key UNIQUE (instance_id, kind, idempotency_key);
+
+ALTER TABLE ONLY public.operations
+    ADD CONSTRAINT operations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_id_key UNIQUE (id);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (sequence);
+
+ALTER TABLE ONLY public.plans
+    ADD CONSTRAINT plans_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.sources
+    ADD CONSTRAINT sources_pkey PRIMARY KEY (source, event_type);
+
+ALTER TABLE ONLY public.subscriptions
+    ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (source, id);
+
+ALTER TABLE ONLY public.suspensions
+    ADD CONSTRAINT suspensions_pkey PRIMARY KEY (id);
+
+CREATE INDEX audit_instance ON public.audit USING btree (instance_id, sequence);
+
+CREATE INDEX dead_events_received ON public.dead_events USING btree (received_at);
+
+CREATE INDEX inbox_received ON public.inbox USING btree (received_at);
+
+CREATE INDEX instances_customer ON public.instances USING btree (customer_id);
+
+CREATE INDEX instances_db_server ON public.instances USING btree (db_server_id);
+
+CREATE INDEX instances_status ON public.instances USING btree (status);
+
+CREATE INDEX operations_due ON public.operations USING btree (next_check_at) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text]));
+
+CREATE INDEX operations_instance ON public.operations USING btree (instance_id, created_at);
+
+CREATE UNIQUE INDEX operations_one_active ON public.operations USING btree (instance_id) WHERE (state = ANY (ARRAY['running'::text, 'waiting'::text]));
+
+CREATE INDEX outbox_waiting ON public.outbox USING btree (sequence) WHERE (published_at IS NULL);
+
+CREATE INDEX subscriptions_instance ON public.subscriptions USING btree (instance_id);
+
+CREATE UNIQUE INDEX suspensions_open ON public.suspensions USING btree (instance_id, reason) WHERE (closed_at IS NULL);
+
+CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON public.audit FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+ALTER TABLE ONLY public.inbox
+    ADD CONSTRAINT inbox_operation_id_fkey FOREIGN KEY (operation_id) REFERENCES public.operations(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.instances
+    ADD CONSTRAINT instances_cluster_id_fkey FOREIGN KEY (cluster_id) REFERENCES public.clusters(id);
+
+ALTER TABLE ONLY public.instances
+    ADD CONSTRAINT instances_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.instances
+    ADD CONSTRAINT instances_db_server_id_fkey FOREIGN KEY (db_server_id) REFERENCES public.db_servers(id);
+
+ALTER TABLE ONLY public.instances
+    ADD CONSTRAINT instances_image_id_fkey FOREIGN KEY (image_id) REFERENCES public.images(id);
+
+ALTER TABLE ONLY public.instances
+    ADD CONSTRAINT instances_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES public.plans(id);
+
+ALTER TABLE ONLY public.operation_steps
+    ADD CONSTRAINT operation_steps_operation_id_fkey FOREIGN KEY (operation_id) REFERENCES public.operations(id);
+
+ALTER TABLE ONLY public.operations
+    ADD CONSTRAINT operations_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
+
+ALTER TABLE ONLY public.sources
+    ADD CONSTRAINT sources_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.subscriptions
+    ADD CONSTRAINT subscriptions_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.subscriptions
+    ADD CONSTRAINT subscriptions_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
+
+ALTER TABLE ONLY public.subscriptions
+    ADD CONSTRAINT subscriptions_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES public.plans(id);
+
+ALTER TABLE ONLY public.suspensions
+    ADD CONSTRAINT suspensions_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
