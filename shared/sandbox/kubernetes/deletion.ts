@@ -1,9 +1,9 @@
 import type { JsonObject } from './json.ts';
 import { objectAt, stringAt } from './json.ts';
 import type { KubernetesObject } from './objects.ts';
-import { finalizersOf, isDeleting, resourceVersionOf, timestamp, uidOf, withMetadata } from './objects.ts';
+import { finalizersOf, isDeleting, nameOf, resourceVersionOf, timestamp, uidOf, withMetadata } from './objects.ts';
 import type { Resource } from './resources.ts';
-import { badRequest, conflict } from './status.ts';
+import { conflict } from './status.ts';
 import type { Store } from './store.ts';
 
 export type DeleteOptions = {
@@ -88,34 +88,20 @@ function podGrace(pod: KubernetesObject, options: DeleteOptions): number {
 }
 
 function checkPreconditions(resource: Resource, object: KubernetesObject, options: DeleteOptions): void {
-  const name = stringAt(object.metadata, 'name') ?? '';
+  // The real server names the kind here, not the resource.
+  const named = { ...resource, group: '', plural: resource.kind };
+  const refuse = (what: string, { asked, found, why }: { asked: string; found: string; why: string }) =>
+    conflict(
+      named,
+      nameOf(object),
+      `the ${what} in the precondition (${asked}) does not match the ${what} in record (${found}). ${why}`,
+    );
   if (options.uid !== undefined && options.uid !== uidOf(object)) {
-    const why = `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${uidOf(object)}`;
-    throw conflict(resource, name, why);
+    const why = 'The object might have been deleted and then recreated';
+    throw refuse('UID', { asked: options.uid, found: uidOf(object), why });
   }
   if (options.resourceVersion !== undefined && options.resourceVersion !== resourceVersionOf(object)) {
-    const why = `Precondition failed: ResourceVersion in precondition: ${options.resourceVersion}, ResourceVersion in object meta: ${resourceVersionOf(object)}`;
-    throw conflict(resource, name, why);
+    const why = 'The object might have been modified';
+    throw refuse('ResourceVersion', { asked: options.resourceVersion, found: resourceVersionOf(object), why });
   }
-}
-
-/** Reads `DeleteOptions` from the body, and from the query where the body is silent. */
-export function deleteOptionsOf(body: JsonObject, query: URLSearchParams): DeleteOptions {
-  const propagation = stringAt(body, 'propagationPolicy') ?? query.get('propagationPolicy') ?? undefined;
-  if (propagation !== undefined && !isPropagation(propagation)) {
-    throw badRequest(`propagationPolicy: Unsupported value: ${JSON.stringify(propagation)}`);
-  }
-  const grace = body['gracePeriodSeconds'] ?? query.get('gracePeriodSeconds');
-  const preconditions = objectAt(body, 'preconditions');
-  return {
-    propagation,
-    gracePeriodSeconds: grace === null || grace === undefined ? undefined : Number(grace),
-    uid: stringAt(preconditions, 'uid'),
-    resourceVersion: stringAt(preconditions, 'resourceVersion'),
-    isDryRun: false,
-  };
-}
-
-function isPropagation(text: string): text is 'Background' | 'Foreground' | 'Orphan' {
-  return text === 'Background' || text === 'Foreground' || text === 'Orphan';
 }

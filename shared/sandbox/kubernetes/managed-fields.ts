@@ -44,6 +44,7 @@ function readEntries(object: KubernetesObject): Entry[] {
 function writeEntries(object: KubernetesObject, entries: Entry[], resource: Resource): KubernetesObject {
   const managedFields: Json[] = entries
     .filter((entry) => entry.fields.size > 0)
+    .toSorted((a, b) => Number(a.operation === 'Update') - Number(b.operation === 'Update'))
     .map((entry) => ({
       manager: entry.manager,
       operation: entry.operation,
@@ -53,7 +54,7 @@ function writeEntries(object: KubernetesObject, entries: Entry[], resource: Reso
       fieldsV1: toFieldsV1(entry.fields),
       ...(entry.subresource === '' ? {} : { subresource: entry.subresource }),
     }));
-  return withMetadata(object, { managedFields });
+  return withMetadata(object, { managedFields: managedFields.length > 0 ? managedFields : null });
 }
 
 /** The part of an object that managers own. */

@@ -1,6 +1,6 @@
+import type { Target } from './bodies.ts';
 import { findResource } from './resources.ts';
 import { notSupported, StatusError } from './status.ts';
-import type { Target } from './writes.ts';
 
 /**
  * Reads `/api/v1/...` and `/apis/GROUP/VERSION/...` paths. `name` is '' for a collection.

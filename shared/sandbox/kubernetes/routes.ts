@@ -1,11 +1,14 @@
-import { deleteObject, deleteOptionsOf } from './deletion.ts';
+import type { Target } from './bodies.ts';
+import { deleteObject } from './deletion.ts';
 import type { JsonObject } from './json.ts';
 import { isObject } from './json.ts';
 import { listObjects } from './lists.ts';
 import { nameOf, uidOf } from './objects.ts';
-import { badRequest, conflict, invalid, notFound, notSupported, StatusError } from './status.ts';
+import type { OptionsKind } from './options.ts';
+import { allowParameters, deleteOptionsOf, optionsInvalid, writeOptionsOf } from './options.ts';
+import { badRequest, conflict, notFound, notSupported, StatusError } from './status.ts';
 import type { Store } from './store.ts';
-import type { Target, WriteOptions, Written } from './writes.ts';
+import type { Api, WriteOptions, Written } from './writes.ts';
 import { applyObject, createObject, mergePatchObject, replaceObject } from './writes.ts';
 
 export type Request = {
@@ -17,7 +20,7 @@ export type Request = {
   body: string;
 };
 
-export type Answer = { status: number; body: JsonObject };
+export type Answer = { status: number; body: JsonObject; warnings?: string[] };
 
 const readParameters = ['pretty', 'resourceVersion', 'timeout'];
 const writeParameters = ['pretty', 'dryRun', 'fieldManager', 'fieldValidation', 'timeout'];
@@ -36,32 +39,33 @@ const listParameters = [
 const deleteParameters = ['pretty', 'dryRun', 'gracePeriodSeconds', 'propagationPolicy', 'timeout'];
 
 /** Every call but watch. */
-export function answer(store: Store, request: Request): Answer {
+export function answer(api: Api, request: Request): Answer {
+  const { store } = api;
   const { method, target } = request;
   const isCollection = target.name === '';
   if (method === 'GET') return isCollection ? list(store, request) : read(store, request);
-  if (method === 'POST' && isCollection) return create(store, request);
-  if (method === 'PUT' && !isCollection) return replace(store, request);
-  if (method === 'PATCH' && !isCollection) return patch(store, request);
+  if (method === 'POST' && isCollection) return create(api, request);
+  if (method === 'PUT' && !isCollection) return replace(api, request);
+  if (method === 'PATCH' && !isCollection) return patch(api, request);
   if (method === 'DELETE' && !isCollection && target.subresource === '') return remove(store, request);
   if (method === 'DELETE' && isCollection) throw notSupported('deleting a whole collection');
   throw new StatusError(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
 }
 
 function read(store: Store, { target, query }: Request): Answer {
-  allow(query, readParameters);
+  allowParameters(query, readParameters);
   const object = store.get(target.resource, target.namespace, target.name);
   if (!object) throw notFound(target.resource, target.name);
   return { status: 200, body: object };
 }
 
 function list(store: Store, { target, query }: Request): Answer {
-  allow(query, listParameters);
+  allowParameters(query, listParameters);
   return { status: 200, body: listObjects(store, target.resource, { namespace: target.namespace, query }) };
 }
 
-function create(store: Store, request: Request): Answer {
-  allow(request.query, writeParameters);
+function create(api: Api, request: Request): Answer {
+  allowParameters(request.query, writeParameters);
   if (request.target.resource.isNamespaced && request.target.namespace === '') {
     throw new StatusError(
       405,
@@ -70,29 +74,34 @@ function create(store: Store, request: Request): Answer {
       {},
     );
   }
-  return written(createObject(store, request.target, { body: bodyOf(request), options: writeOptions(request) }));
+  return written(
+    createObject(api, request.target, { body: bodyOf(request), options: optionsOf('CreateOptions', request) }),
+  );
 }
 
-function replace(store: Store, request: Request): Answer {
-  allow(request.query, writeParameters);
+function replace(api: Api, request: Request): Answer {
+  allowParameters(request.query, writeParameters);
   const body = bodyOf(request);
-  return written(replaceObject(store, request.target, { body, options: writeOptions(request) }));
+  return written(replaceObject(api, request.target, { body, options: optionsOf('UpdateOptions', request) }));
 }
 
-function patch(store: Store, request: Request): Answer {
-  allow(request.query, [...writeParameters, 'force']);
+function patch(api: Api, request: Request): Answer {
+  allowParameters(request.query, [...writeParameters, 'force']);
   const force = request.query.get('force');
   const body = () => bodyOf(request);
   switch (request.contentType) {
     case 'application/apply-patch+yaml': {
-      if (!request.query.get('fieldManager'))
-        throw patchOptionsInvalid('fieldManager', 'Required value: is required for apply patch');
+      if (!request.query.get('fieldManager')) throw managerRequired();
       const isForced = force === 'true' || force === '1';
-      return written(applyObject(store, request.target, { body: body(), options: writeOptions(request), isForced }));
+      return written(
+        applyObject(api, request.target, { body: body(), options: optionsOf('PatchOptions', request), isForced }),
+      );
     }
     case 'application/merge-patch+json':
-      if (force !== null) throw patchOptionsInvalid('force', 'Forbidden: may not be specified for non-apply patch');
-      return written(mergePatchObject(store, request.target, { body: body(), options: writeOptions(request) }));
+      if (force !== null) throw forceForbidden();
+      return written(
+        mergePatchObject(api, request.target, { body: body(), options: optionsOf('PatchOptions', request) }),
+      );
     case 'application/json-patch+json':
     case 'application/strategic-merge-patch+json':
       throw notSupported(`PATCH with ${request.contentType}`);
@@ -106,20 +115,24 @@ function patch(store: Store, request: Request): Answer {
   }
 }
 
-function patchOptionsInvalid(field: string, message: string): StatusError {
-  const reason = message.startsWith('Required') ? 'FieldValueRequired' : 'FieldValueForbidden';
-  const options = { group: 'meta.k8s.io', kind: 'PatchOptions', plural: 'patchoptions', version: 'v1' };
-  const resource = { ...options, isNamespaced: false, hasStatus: false, hasGeneration: false, fieldSelectors: [] };
-  return invalid(resource, '', [{ reason, message, field }]);
+function optionsOf(kind: OptionsKind, { query, userAgent }: Request): WriteOptions {
+  return writeOptionsOf(kind, query, userAgent);
+}
+
+function managerRequired(): StatusError {
+  const message = 'Required value: is required for apply patch';
+  return optionsInvalid('PatchOptions', { reason: 'FieldValueRequired', message, field: 'fieldManager' });
+}
+
+function forceForbidden(): StatusError {
+  const message = 'Forbidden: may not be specified for non-apply patch';
+  return optionsInvalid('PatchOptions', { reason: 'FieldValueForbidden', message, field: 'force' });
 }
 
 function remove(store: Store, request: Request): Answer {
   const { target, query } = request;
-  allow(query, deleteParameters);
-  const options = {
-    ...deleteOptionsOf(request.body === '' ? {} : bodyOf(request), query),
-    isDryRun: isDryRun(request),
-  };
+  allowParameters(query, deleteParameters);
+  const options = deleteOptionsOf(request.body === '' ? {} : bodyOf(request), query);
   const object = store.get(target.resource, target.namespace, target.name);
   if (!object) throw notFound(target.resource, target.name);
   if (target.resource.kind === 'Namespace' && object.metadata['deletionTimestamp']) {
@@ -135,25 +148,8 @@ function remove(store: Store, request: Request): Answer {
   return { status: 200, body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details } };
 }
 
-function written({ object, isNew }: Written): Answer {
-  return { status: isNew ? 201 : 200, body: object };
-}
-
-function allow(query: URLSearchParams, parameters: readonly string[]): void {
-  const unknown = [...query.keys()].find((name) => !parameters.includes(name));
-  if (unknown !== undefined) throw notSupported(`the query parameter ${unknown} here`);
-}
-
-function isDryRun({ query, body }: Request): boolean {
-  const asked = query.getAll('dryRun');
-  if (asked.some((value) => value !== 'All'))
-    throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(asked)}: supported values: "All"`);
-  return asked.length > 0 || /"dryRun"\s*:\s*\[\s*"All"/.test(body);
-}
-
-function writeOptions(request: Request): WriteOptions {
-  const manager = request.query.get('fieldManager') || request.userAgent.split('/')[0] || 'unknown';
-  return { manager, isDryRun: request.query.getAll('dryRun').length > 0 && isDryRun(request) };
+function written({ object, isNew, warnings }: Written): Answer {
+  return { status: isNew ? 201 : 200, body: object, warnings };
 }
 
 function bodyOf({ body }: Request): JsonObject {

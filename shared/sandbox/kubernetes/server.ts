@@ -16,10 +16,11 @@ import { writeKubeconfig } from './kubeconfig.ts';
 import { ensureNamespaces } from './namespaces.ts';
 import { targetOf } from './request-target.ts';
 import { answer } from './routes.ts';
+import { loadSchema } from './schema.ts';
 import { StatusError, statusOf } from './status.ts';
-import type { Store } from './store.ts';
 import { openStore } from './store.ts';
 import { startWatch } from './watch.ts';
+import type { Api } from './writes.ts';
 
 /** What a test does to one request. `dropAnswer` carries the request out and then breaks the connection. */
 export type Fault = {
@@ -50,11 +51,12 @@ const bodyLimit = 3 * 1024 * 1024;
  */
 export async function startKubernetesApi(options: KubernetesApiOptions): Promise<KubernetesApi> {
   const store = await openStore(options.folder, { historyLength: options.historyLength });
-  const identity = await ensureIdentity(options.folder);
-  await ensureNamespaces(store);
+  const [schema, identity] = await Promise.all([loadSchema(), ensureIdentity(options.folder)]);
+  const api: Api = { store, schema };
+  await ensureNamespaces(api);
   const stopCollecting = startGarbageCollection(store);
   const watches = new Set<() => void>();
-  const handle = handler({ store, identity, watches, intercept: options.intercept });
+  const handle = handler({ api, identity, watches, intercept: options.intercept });
   const server = createServer({ key: identity.key, cert: identity.certificate, keepAliveTimeout: 120_000 }, handle);
   const port = await listen(server, options);
   const url = `https://127.0.0.1:${port}`;
@@ -96,7 +98,7 @@ async function listenOn(server: Server, port: number): Promise<void> {
 }
 
 type Context = {
-  store: Store;
+  api: Api;
   identity: Identity;
   watches: Set<() => void>;
   intercept: KubernetesApiOptions['intercept'];
@@ -118,7 +120,8 @@ function internalError(error: unknown): StatusError {
 }
 
 async function serve(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { store, identity } = context;
+  const { api, identity } = context;
+  const { store } = api;
   const method = request.method ?? 'GET';
   const url = new URL(request.url ?? '/', 'https://127.0.0.1');
   if (!isAuthorized(request, identity.token)) throw new StatusError(401, 'Unauthorized', 'Unauthorized');
@@ -142,10 +145,11 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
   }
   const contentType = (request.headers['content-type'] ?? '').split(';')[0]?.trim() ?? '';
   const userAgent = request.headers['user-agent'] ?? '';
-  const result = answer(store, { method, target, query: url.searchParams, contentType, userAgent, body });
+  const result = answer(api, { method, target, query: url.searchParams, contentType, userAgent, body });
   // Also a read waits: what it shows must survive a crash.
   await store.durable();
   if (fault?.dropAnswer) return void request.socket.destroy();
+  for (const warning of result.warnings ?? []) response.appendHeader('Warning', `299 - ${JSON.stringify(warning)}`);
   send(response, result.status, result.body);
 }
 

@@ -60,7 +60,8 @@ function patternProblems(
   { pattern, message, limit }: { pattern: RegExp; message: string; limit: number },
 ): Cause[] {
   const causes: Cause[] = [];
-  if (value.length > limit) causes.push(invalidValue(field, value, `must be no more than ${limit} bytes`));
+  if (value.length > limit)
+    causes.push(invalidValue(field, value, `must be no more than ${limit} ${limit === 253 ? 'characters' : 'bytes'}`));
   if (!pattern.test(value)) causes.push(invalidValue(field, value, message));
   return causes;
 }
@@ -69,14 +70,20 @@ const labelValuePattern = /^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/;
 const labelValueMessage =
   "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
+const labelKeyPattern = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])$/;
+const labelKeyMessage =
+  "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+
 function labelProblems(object: KubernetesObject): Cause[] {
-  return Object.values(labelsOf(object)).flatMap((value) => {
+  return Object.entries(labelsOf(object)).flatMap(([key, value]) => {
     const text = typeof value === 'string' ? value : '';
-    return patternProblems('metadata.labels', text, {
+    const causes = patternProblems('metadata.labels', text, {
       pattern: labelValuePattern,
       message: labelValueMessage,
       limit: 63,
     });
+    const isKey = labelKeyPattern.test(key);
+    return isKey ? causes : [invalidValue('metadata.labels', key, labelKeyMessage), ...causes];
   });
 }
 

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import type { FieldValidation, Target } from './bodies.ts';
+import { appliedObject, bodyObject } from './bodies.ts';
 import { withDefaults } from './defaults.ts';
 import { finishDeletion } from './deletion.ts';
 import type { JsonObject } from './json.ts';
@@ -7,78 +9,63 @@ import type { Writer } from './managed-fields.ts';
 import { applyFields, trackUpdate } from './managed-fields.ts';
 import { mergePatch } from './merge-patch.ts';
 import type { KubernetesObject } from './objects.ts';
-import {
-  asObject,
-  isDeleting,
-  labelsOf,
-  nameOf,
-  namespaceOf,
-  resourceVersionOf,
-  timestamp,
-  uidOf,
-  withMetadata,
-} from './objects.ts';
-import type { Resource } from './resources.ts';
+import { isDeleting, labelsOf, nameOf, resourceVersionOf, timestamp, uidOf, withMetadata } from './objects.ts';
 import { apiVersionOf } from './resources.ts';
+import type { Schema } from './schema.ts';
 import { freeClusterIp } from './service-addresses.ts';
-import { alreadyExists, badRequest, conflict, forbidden, invalid, modifiedMeanwhile, notFound } from './status.ts';
+import { alreadyExists, conflict, forbidden, invalid, modifiedMeanwhile, notFound, StatusError } from './status.ts';
 import type { Store } from './store.ts';
 import { problemsOf } from './validation.ts';
 
-/** Where a request points. `subresource` is '' or 'status'. */
-export type Target = { resource: Resource; namespace: string; name: string; subresource: string };
+export type WriteOptions = { manager: string; isDryRun: boolean; validation: FieldValidation };
 
-export type WriteOptions = { manager: string; isDryRun: boolean };
+export type Written = { object: KubernetesObject; isNew: boolean; warnings: string[] };
 
-export type Written = { object: KubernetesObject; isNew: boolean };
+/** What writes need: where objects are kept and what they are made of. */
+export type Api = { store: Store; schema: Schema };
 
 /** POST: a new object. */
-export function createObject(store: Store, target: Target, { body, options }: Write): Written {
-  const object = checkedBody(target, body);
+export function createObject({ store, schema }: Api, target: Target, { body, options }: Write): Written {
+  const { object, warnings } = bodyObject(schema, target, { body, validation: options.validation });
   const given = nameOf(object);
   const prefix = stringAt(object.metadata, 'generateName');
-  if (resourceVersionOf(object) !== '') throw badRequest('resourceVersion should not be set on objects to be created');
+  if (resourceVersionOf(object) !== '') {
+    // The real server answers this mistake of the caller with 500 too.
+    throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
+  }
   const name = given === '' && prefix ? `${prefix.slice(0, 58)}${randomSuffix()}` : given;
   const writer: Writer = { manager: options.manager, operation: 'Update', subresource: '' };
   const named = { ...target, name };
-  if (store.get(target.resource, target.namespace, name)) throw alreadyExists(target.resource, name);
   const fresh = newObject(store, named, object);
-  return save(store, named, {
-    next: trackUpdate(target.resource, undefined, { next: fresh, writer }),
-    previous: undefined,
-    options,
-  });
+  if (store.get(target.resource, target.namespace, name)) throw alreadyExists(target.resource, name);
+  const next = trackUpdate(target.resource, undefined, { next: fresh, writer });
+  return save(store, named, { next, previous: undefined, options, warnings });
 }
 
 /** PUT: the whole object. */
-export function replaceObject(store: Store, target: Target, { body, options }: Write): Written {
-  const object = checkedBody(target, body);
+export function replaceObject({ store, schema }: Api, target: Target, { body, options }: Write): Written {
+  const { object, warnings } = bodyObject(schema, target, { body, validation: options.validation });
   const previous = existing(store, target);
   checkPreconditions(target, previous, object);
-  return update(store, target, { previous, wanted: object, options });
+  return update(store, target, { previous, wanted: object, options, warnings });
 }
 
 /** PATCH with a JSON merge patch. */
-export function mergePatchObject(store: Store, target: Target, { body, options }: Write): Written {
+export function mergePatchObject({ store, schema }: Api, target: Target, { body, options }: Write): Written {
   const previous = existing(store, target);
-  const patched = asObject(mergePatch(previous, body));
-  if (!patched) throw badRequest('the patched object is not an object');
-  const object = checkedBody(target, patched);
+  const patched = mergePatch(previous, body) as JsonObject;
+  const { object, warnings } = bodyObject(schema, target, { body: patched, validation: options.validation });
   checkPreconditions(target, previous, object);
-  return update(store, target, { previous, wanted: object, options });
+  return update(store, target, { previous, wanted: object, options, warnings });
 }
 
 /** PATCH with an apply configuration. Creates the object when it is not there. */
 export function applyObject(
-  store: Store,
+  { store, schema }: Api,
   target: Target,
   { body, options, isForced }: Write & { isForced: boolean },
 ): Written {
-  const whole = checkedBody(target, withoutNulls(body));
-  if (!stringAt(whole, 'apiVersion') || !stringAt(whole, 'kind')) {
-    throw badRequest('invalid object type: an apply configuration states its apiVersion and kind');
-  }
-  if (arrayAt(whole.metadata, 'managedFields').length > 0) throw badRequest('metadata.managedFields must be nil');
+  const whole = appliedObject(schema, target, body);
   const { resource, subresource } = target;
   const applied = withoutResetFields(target, whole);
   const live = store.get(resource, target.namespace, target.name);
@@ -92,12 +79,17 @@ export function applyObject(
         `uid mismatch: the provided object specified uid ${uidOf(whole)}, and no existing object was found`,
       );
     const { finish } = applyFields(resource, undefined, { applied, writer, isForced });
-    return save(store, target, { next: finish(newObject(store, target, applied)), previous: undefined, options });
+    return save(store, target, {
+      next: finish(newObject(store, target, applied)),
+      previous: undefined,
+      options,
+      warnings: [],
+    });
   }
   const { merged, finish } = applyFields(resource, live, { applied, writer, isForced });
   checkPreconditions(target, live, whole);
   const next = finish(carriedOver(store, target, { previous: live, wanted: merged }));
-  return save(store, target, { next, previous: live, options });
+  return save(store, target, { next, previous: live, options, warnings: [] });
 }
 
 type Write = { body: JsonObject; options: WriteOptions };
@@ -106,32 +98,6 @@ function existing(store: Store, { resource, namespace, name }: Target): Kubernet
   const object = store.get(resource, namespace, name);
   if (!object) throw notFound(resource, name);
   return object;
-}
-
-/** The body as an object of the target's kind, name and namespace. */
-function checkedBody(target: Target, body: JsonObject): KubernetesObject {
-  const { resource, namespace, name } = target;
-  const object = asObject(body);
-  if (!object) throw badRequest('metadata is not an object');
-  const apiVersion = stringAt(object, 'apiVersion') ?? apiVersionOf(resource);
-  const kind = stringAt(object, 'kind') ?? resource.kind;
-  if (apiVersion !== apiVersionOf(resource)) {
-    throw badRequest(
-      `the API version in the data (${apiVersion}) does not match the expected API version (${apiVersionOf(resource)})`,
-    );
-  }
-  if (kind !== resource.kind) {
-    throw badRequest(
-      `${kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: the kinds differ`,
-    );
-  }
-  if (name !== '' && nameOf(object) !== '' && nameOf(object) !== name) {
-    throw badRequest(`the name of the object (${nameOf(object)}) does not match the name on the URL (${name})`);
-  }
-  if (namespaceOf(object) !== '' && namespaceOf(object) !== namespace) {
-    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
-  }
-  return withMetadata(object, resource.isNamespaced ? { namespace } : { namespace: null });
 }
 
 function checkPreconditions(target: Target, live: KubernetesObject, wanted: KubernetesObject): void {
@@ -185,12 +151,17 @@ function requireNamespace(store: Store, { resource, namespace, name }: Target): 
   }
 }
 
-type Update = { previous: KubernetesObject; wanted: KubernetesObject; options: WriteOptions };
+type Update = { previous: KubernetesObject; wanted: KubernetesObject; options: WriteOptions; warnings: string[] };
 
-function update(store: Store, target: Target, { previous, wanted, options }: Update): Written {
+function update(store: Store, target: Target, { previous, wanted, options, warnings }: Update): Written {
   const next = carriedOver(store, target, { previous, wanted: withoutResetFields(target, wanted) });
   const writer: Writer = { manager: options.manager, operation: 'Update', subresource: target.subresource };
-  return save(store, target, { next: trackUpdate(target.resource, previous, { next, writer }), previous, options });
+  return save(store, target, {
+    next: trackUpdate(target.resource, previous, { next, writer }),
+    previous,
+    options,
+    warnings,
+  });
 }
 
 /** Metadata the server keeps, and the half of the object this endpoint does not write, come from the stored object. */
@@ -234,13 +205,19 @@ function complete(
   return filled;
 }
 
-type Save = { next: KubernetesObject; previous: KubernetesObject | undefined; options: WriteOptions };
+type Save = {
+  next: KubernetesObject;
+  previous: KubernetesObject | undefined;
+  options: WriteOptions;
+  warnings: string[];
+};
 
-function save(store: Store, { resource }: Target, { next, previous, options }: Save): Written {
-  if (previous && isSame(withoutTimes(next), withoutTimes(previous))) return { object: previous, isNew: false };
+function save(store: Store, { resource }: Target, { next, previous, options, warnings }: Save): Written {
+  if (previous && isSame(withoutTimes(next), withoutTimes(previous)))
+    return { object: previous, isNew: false, warnings };
   const isNew = previous === undefined;
-  if (options.isDryRun) return { object: next, isNew };
-  return { object: finishDeletion(store, resource, store.put(resource, next)), isNew };
+  if (options.isDryRun) return { object: next, isNew, warnings };
+  return { object: finishDeletion(store, resource, store.put(resource, next)), isNew, warnings };
 }
 
 /** Managed fields carry the time of a write; a write that changes only this time is none. */
