@@ -1,8 +1,6 @@
-import type { Database } from '#shared/adapters/postgres/database.ts';
 import { listActiveDatabaseServers, recordReached } from '#shared/adapters/postgres/database-servers.ts';
 import { listActiveImages } from '#shared/adapters/postgres/images.ts';
 import { releaseLease, takeLease } from '#shared/adapters/postgres/leases.ts';
-import { asFailure } from '#shared/domain/failure.ts';
 import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
 import { flushOutbox } from '#shared/runtime/outbox.ts';
 import { type Wake, wakeDueOperations } from './due-operations.ts';
@@ -55,19 +53,17 @@ export async function tick(dependencies: ReconcileDependencies): Promise<TickRep
       },
     },
   ];
-  let isDatabaseDown = false;
+  const errors: unknown[] = [];
   for (const part of parts) {
     try {
       await part.run();
     } catch (error) {
+      errors.push(error);
       onTrouble(part.name, error);
-      isDatabaseDown ||= asFailure(error).code === 'unavailable';
     }
   }
-  // Nothing could be done at all: say so, and let the source of the ticks count it.
-  if (isDatabaseDown && report.woken === 0 && report.published === 0) {
-    await database.query('select 1');
-  }
+  // Nothing could be done at all: let the source of the ticks know.
+  if (errors.length === parts.length) throw errors[0];
   return report;
 }
 

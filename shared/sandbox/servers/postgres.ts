@@ -22,6 +22,8 @@ export type PostgresOptions = {
   version?: 'system' | 'embedded';
   /** Server settings on top of ours, such as `log_statement: 'all'`. */
   settings?: Record<string, string>;
+  /** Tried first: what was told the port before finds the server again. */
+  port?: number;
   /** False gives up crash safety for speed: for tests. */
   durable?: boolean;
 };
@@ -52,6 +54,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
 
   const server = await startServer({
     processes,
+    ...(options.port === undefined ? {} : { port: options.port }),
     async specFor(port) {
       const settings = { ...SETTINGS, ...(options.durable === false ? NOT_DURABLE : {}), ...options.settings };
       return {

@@ -25,6 +25,8 @@ export async function startServer(options: {
   /** Called before each start: writes what the server reads and says how it is run. */
   specFor(port: number): Promise<ProcessSpec>;
   isReady(port: number): Promise<void>;
+  /** Tried first; another one when somebody has it. */
+  port?: number;
 }): Promise<ServerProcess> {
   const { processes, specFor, isReady } = options;
 
@@ -39,7 +41,7 @@ export async function startServer(options: {
     return server;
   }
 
-  let port = await freePort();
+  let port = options.port ?? (await freePort());
   let server: RunningProcess | undefined;
   for (let attempt = 1; server === undefined; attempt++) {
     try {

@@ -1,0 +1,54 @@
+import { upsertCluster } from '#shared/adapters/postgres/clusters.ts';
+import type { Queryable } from '#shared/adapters/postgres/database.ts';
+import { upsertDatabaseServer } from '#shared/adapters/postgres/database-servers.ts';
+import { upsertImage } from '#shared/adapters/postgres/images.ts';
+import { upsertPlan } from '#shared/adapters/postgres/plans.ts';
+import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
+import { odooAdmin } from './databases.ts';
+
+/** The image reference the sandbox's node runs as Odoo. */
+export const odooImage = 'odoo:19';
+/** The key of the Odoo server's admin password. */
+export const odooServerKey = 'odoo-1';
+
+/** The one Odoo server of the sandbox, as the records hold it. */
+export function sandboxOdooServer(address: { host: string; port: number }): DatabaseServer {
+  return { id: 'odoo-1', ...address, adminUser: odooAdmin, secretKey: odooServerKey, sslMode: 'disable' };
+}
+
+/** What an operator would have entered: plans, the image, the cluster, the Odoo server. Safe to repeat. */
+export async function seedRecords(
+  queryable: Queryable,
+  options: {
+    ingressPort: number;
+    odooServer: { host: string; port: number };
+    maxInstances: number;
+    warmTarget: number;
+    imageDigest: string;
+  },
+): Promise<void> {
+  const plan = { diskGib: 10, workers: 0, cronThreads: 1, databaseConnections: 16, replicas: 1 };
+  await upsertPlan(queryable, { id: 'small', cpuMillis: 1000, memoryMib: 2048, ...plan });
+  await upsertPlan(queryable, { id: 'standard', cpuMillis: 2000, memoryMib: 4096, ...plan, diskGib: 20 });
+  await upsertImage(
+    queryable,
+    {
+      id: 'odoo-19',
+      reference: odooImage,
+      odooVersion: '19.0',
+      edition: 'community',
+      addonsDigest: options.imageDigest,
+      languages: ['en_US'],
+    },
+    { warmTarget: options.warmTarget },
+  );
+  await upsertCluster(queryable, {
+    id: 'default',
+    baseDomain: 'localhost',
+    scheme: 'http',
+    publicPort: options.ingressPort,
+  });
+  await upsertDatabaseServer(queryable, sandboxOdooServer(options.odooServer), {
+    maxInstances: options.maxInstances,
+  });
+}

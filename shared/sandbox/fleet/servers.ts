@@ -1,0 +1,63 @@
+import { join } from 'node:path';
+import type { ProcessGroup } from '#shared/sandbox/processes.ts';
+import { type PgBouncer, startPgBouncer } from '#shared/sandbox/servers/pgbouncer.ts';
+import { type PostgresServer, startPostgres } from '#shared/sandbox/servers/postgres.ts';
+import { type RedisServer, startRedis } from '#shared/sandbox/servers/redis.ts';
+import { platform, prepareOdooServer, preparePlatform } from './databases.ts';
+import type { FleetMemory } from './memory.ts';
+
+/** The private servers of a fleet. */
+export type FleetServers = {
+  /** Holds the platform's records; functions reach it through `bouncer` only. */
+  platform: PostgresServer;
+  bouncer: PgBouncer;
+  odoo: PostgresServer;
+  redis: RedisServer;
+  stop(): Promise<void>;
+};
+
+/** Starts both PostgreSQL servers, PgBouncer and Redis, with roles, databases and tables. */
+export async function startServers(options: {
+  folder: string;
+  processes: ProcessGroup;
+  memory: FleetMemory;
+  durable?: boolean;
+  postgresSettings?: Record<string, string>;
+}): Promise<FleetServers> {
+  const { folder, processes, memory } = options;
+  const shared = {
+    processes,
+    folder: join(folder, 'postgres'),
+    durable: options.durable ?? true,
+    ...(options.postgresSettings === undefined ? {} : { settings: options.postgresSettings }),
+  };
+  const [records, odoo, redis] = await Promise.all([
+    startPostgres({ ...shared, name: 'platform' }),
+    startPostgres({
+      ...shared,
+      name: 'odoo',
+      ...(memory.odooPostgresPort === undefined ? {} : { port: memory.odooPostgresPort }),
+    }),
+    startRedis({ processes, folder: join(folder, 'redis'), password: memory.redisPassword }),
+  ]);
+  const [, , bouncer] = await Promise.all([
+    preparePlatform(records, memory.platformPassword),
+    prepareOdooServer(odoo, memory.odooAdminPassword),
+    startPgBouncer({
+      processes,
+      folder: join(folder, 'pgbouncer'),
+      target: { host: records.host, port: records.port },
+      users: [{ name: platform.user, password: memory.platformPassword }],
+    }),
+  ]);
+  return {
+    platform: records,
+    bouncer,
+    odoo,
+    redis,
+    async stop() {
+      await bouncer.stop();
+      await Promise.all([records.stop(), odoo.stop(), redis.stop()]);
+    },
+  };
+}
