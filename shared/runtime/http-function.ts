@@ -1,0 +1,71 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { asFailure } from '#shared/domain/failure.ts';
+import { type Answer, bug, writeAnswer } from './answer.ts';
+import { contextOf, runInContext } from './context.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+
+/** A request whose body was read. */
+export type RawRequest = {
+  method: string;
+  url: string;
+  headers: IncomingHttpHeaders;
+  rawHeaders: readonly string[];
+  /** When it was larger than the host's limit: what came first. */
+  body: Buffer;
+  isTooLarge: boolean;
+};
+
+/** What a host hands over: Node's request with the body read into `rawBody`, as functions-framework does it. */
+export type HostRequest = IncomingMessage & { rawBody?: Buffer; bodyIsTooLarge?: boolean };
+
+/**
+ * A function for HTTP. The same value runs under `serve()` and is registered with functions-framework's
+ * `http(name, handler)`.
+ */
+export type HttpHandler = (request: HostRequest, response: ServerResponse) => Promise<void>;
+
+export type HttpFunctionOptions = {
+  log: Log;
+  metrics?: Metrics;
+  /** Slower requests are logged as a warning. Default 1,000 ms. */
+  slowMs?: number;
+};
+
+/**
+ * Wraps the handling of a request: request and trace ids, time, numbers, and an answer whatever happens. `handle` gives
+ * the answer as data; a `type` besides it labels the numbers (keep to a closed list).
+ */
+export function httpFunction(
+  handle: (request: RawRequest) => Promise<Answer & { type?: string }>,
+  options: HttpFunctionOptions,
+): HttpHandler {
+  const { log, metrics } = options;
+  const slowMs = options.slowMs ?? 1_000;
+  return async (request, response) => {
+    const startedMs = performance.now();
+    const context = contextOf(request.headers);
+    await runInContext(context, async () => {
+      const answer = await handle(rawRequestOf(request)).catch((caught: unknown) => {
+        log.error({ err: asFailure(caught) }, 'a request ended with a bug');
+        return { ...bug, type: 'unknown' };
+      });
+      const milliseconds = performance.now() - startedMs;
+      const { status, outcome } = answer;
+      writeAnswer(response, answer, { requestId: context.requestId, milliseconds });
+      metrics?.observeRequest({ type: answer.type ?? 'http', outcome, status, seconds: milliseconds / 1_000 });
+      if (milliseconds > slowMs) log.warn({ milliseconds: Math.round(milliseconds), outcome }, 'a slow request');
+    });
+  };
+}
+
+function rawRequestOf(request: HostRequest): RawRequest {
+  return {
+    method: request.method ?? 'GET',
+    url: request.url ?? '/',
+    headers: request.headers,
+    rawHeaders: request.rawHeaders,
+    body: request.rawBody ?? Buffer.alloc(0),
+    isTooLarge: request.bodyIsTooLarge === true,
+  };
+}

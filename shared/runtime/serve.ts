@@ -1,0 +1,185 @@
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { HostRequest, HttpHandler } from './http-function.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import type { Shutdown } from './shutdown.ts';
+
+export type ServeOptions = {
+  /** 0 takes a free one. */
+  port: number;
+  /** Default: every address. */
+  host?: string;
+  log: Log;
+  metrics?: Metrics;
+  /** Draining is part of it when given; else call `drain`. */
+  shutdown?: Shutdown;
+  /** How long requests in flight may take once draining began. Default 110,000 ms: below `timeoutSeconds` 120. */
+  drainTimeoutMs?: number;
+  /**
+   * How long a process that was told to end goes on taking requests while `/readyz` says 503. Default 0: Knative ends
+   * a container only when nothing is sent to it any more. Plain Deployments need a few seconds.
+   */
+  lingerMs?: number;
+  /** Largest body that is handed over whole. Default 1 MiB. */
+  bodyLimitBytes?: number;
+};
+
+export type Served = {
+  port: number;
+  readonly isDraining: boolean;
+  /** Takes no more connections and waits for the requests in flight, up to the limit. */
+  drain(): Promise<void>;
+};
+
+// Above the 90 s for which Knative's activator and queue-proxy keep idle connections: the side that reuses one must not
+// be the second to close it. Node wants the headers' timeout above that.
+const keepAliveTimeoutMs = 95_000;
+const headersTimeoutMs = 100_000;
+// The whole request must have come by then; the longest handling may take 120 s after that.
+const requestTimeoutMs = 60_000;
+// A sender that is still sending cannot read the answer, so some of what is too much is read and thrown away.
+const discardedBytes = 16 * 1024 * 1024;
+
+/**
+ * Hosts a function on node:http: reads the body up to a limit, answers probes and `/metrics` itself, keeps connections
+ * for as long as Knative reuses them, and drains.
+ */
+export async function serve(handler: HttpHandler, options: ServeOptions): Promise<Served> {
+  const inFlight = new Set<ServerResponse>();
+  const limit = options.bodyLimitBytes ?? 1024 * 1024;
+  let isDraining = false;
+  let onIdle = () => {};
+
+  const server = createServer((request: HostRequest, response) => {
+    if (request.method === 'GET' && answerLocally(request.url, response, { isDraining, metrics: options.metrics })) {
+      return;
+    }
+    readBody(request, { limit, onRead: () => void handle(request, response) });
+  });
+  server.keepAliveTimeout = keepAliveTimeoutMs;
+  server.headersTimeout = headersTimeoutMs;
+  server.requestTimeout = requestTimeoutMs;
+  options.metrics?.countInFlight(() => inFlight.size);
+  await listen(server, options);
+
+  async function handle(request: HostRequest, response: ServerResponse): Promise<void> {
+    // counted until the handler is done, also when the sender went away: it still uses the pools
+    inFlight.add(response);
+    if (isDraining) response.shouldKeepAlive = false;
+    try {
+      await handler(request, response);
+    } catch (error) {
+      // handlers made by httpFunction answer everything themselves
+      options.log.error({ err: error }, 'a handler threw');
+      if (!response.headersSent) response.writeHead(500);
+      response.end();
+    }
+    inFlight.delete(response);
+    if (inFlight.size === 0) onIdle();
+  }
+
+  async function drain(): Promise<void> {
+    isDraining = true;
+    const isClosed = new Promise<void>((resolve) => server.close(() => resolve()));
+    const isIdle = new Promise<void>((resolve) => {
+      onIdle = resolve;
+    });
+    for (const response of inFlight) response.shouldKeepAlive = false;
+    if (inFlight.size === 0) onIdle();
+    const timer = setTimeout(() => {
+      options.log.warn({ inFlight: inFlight.size }, 'requests were cut off: they did not end in time');
+      server.closeAllConnections();
+      onIdle();
+    }, options.drainTimeoutMs ?? 110_000);
+    await Promise.all([isClosed, isIdle]);
+    clearTimeout(timer);
+  }
+  options.shutdown?.during('stop-accepting', 'http', async () => {
+    isDraining = true;
+    await sleep(options.lingerMs ?? 0);
+  });
+  options.shutdown?.during('finish-requests', 'http', drain);
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    get isDraining() {
+      return isDraining;
+    },
+    drain,
+  };
+}
+
+/** Reads the body into `rawBody`. Above the limit only its beginning is kept and `bodyIsTooLarge` set. */
+function readBody(request: HostRequest, options: { limit: number; onRead: () => void }): void {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let isRead = false;
+  const finish = () => {
+    if (isRead) return;
+    isRead = true;
+    const [first] = chunks;
+    request.rawBody = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
+    options.onRead();
+  };
+  request.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size <= options.limit) {
+      chunks.push(chunk);
+      return;
+    }
+    request.bodyIsTooLarge = true;
+    if (size > options.limit + discardedBytes) finish();
+  });
+  request.on('end', finish);
+  // the sender is gone; nobody waits for an answer
+  request.on('error', () => {
+    isRead = true;
+  });
+}
+
+/** Probes and numbers. False when the path is none of them. */
+function answerLocally(
+  url: string | undefined,
+  response: ServerResponse,
+  state: { isDraining: boolean; metrics: Metrics | undefined },
+): boolean {
+  switch (url) {
+    case '/healthz':
+    case '/health/liveness':
+      response.writeHead(200, { 'content-length': 0 }).end();
+      return true;
+    // Local facts only: a database that is down must not take all pods out of service, they answer 503 themselves.
+    case '/readyz':
+    case '/health/readiness':
+      response.writeHead(state.isDraining ? 503 : 200, { 'content-length': 0 }).end();
+      return true;
+    case '/metrics':
+      if (state.metrics === undefined) return false;
+      void writeMetrics(state.metrics, response);
+      return true;
+    default:
+      return false;
+  }
+}
+
+async function writeMetrics(metrics: Metrics, response: ServerResponse): Promise<void> {
+  try {
+    const { contentType, text } = await metrics.render();
+    response.writeHead(200, { 'content-type': contentType }).end(text);
+  } catch {
+    // a gauge that cannot be read is no reason to end the process
+    response.writeHead(500, { 'content-length': 0 }).end();
+  }
+}
+
+function listen(server: Server, options: { port: number; host?: string }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
