@@ -1,0 +1,104 @@
+import type { ClientBase } from 'pg';
+import { Failure } from '#shared/domain/failure.ts';
+import { saysItExists } from './errors.ts';
+import { controlDatabase, tenantNames } from './object-names.ts';
+import { quoteIdentifier } from './quote.ts';
+import type { ServerAccess } from './server-access.ts';
+
+/** One row of pg_database as far as it is read. */
+export type DatabaseRow = {
+  name: string;
+  owner: string;
+  /** The admin owns it, or may act as its owner. */
+  isOurs: boolean;
+  allowsConnections: boolean;
+  /** The comment; only the owner can set it, CREATE DATABASE … TEMPLATE does not copy it, RENAME keeps it. */
+  mark: string | null;
+  publicMayConnect: boolean;
+};
+
+export async function findDatabase(client: ClientBase, name: string): Promise<DatabaseRow | undefined> {
+  const { rows } = await client.query<DatabaseRow>(
+    `SELECT datname::text AS name, pg_get_userbyid(datdba)::text AS owner,
+       pg_has_role(current_user, datdba, 'USAGE') AS "isOurs", datallowconn AS "allowsConnections",
+       shobj_description(oid, 'pg_database') AS mark,
+       has_database_privilege('public', oid, 'CONNECT') OR has_database_privilege('public', oid, 'TEMPORARY')
+         AS "publicMayConnect"
+     FROM pg_database WHERE datname = $1`,
+    [name],
+  );
+  return rows[0];
+}
+
+/**
+ * The instance's database, if there is one.
+ * @throws Failure `foreign-object` when one of that name belongs to somebody else.
+ */
+export async function findTenantDatabase(client: ClientBase, instanceId: string): Promise<DatabaseRow | undefined> {
+  const found = await findDatabase(client, tenantNames(instanceId).database);
+  if (found !== undefined && !found.isOurs) {
+    throw new Failure('foreign-object', `Database ${found.name} belongs to role ${found.owner}, not to the fleet`);
+  }
+  return found;
+}
+
+/** Names of databases of ours that begin with `prefix`. */
+export async function listDatabases(client: ClientBase, prefix: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT datname::text AS name FROM pg_database
+     WHERE starts_with(datname::text, $1) AND pg_has_role(current_user, datdba, 'USAGE') ORDER BY 1`,
+    [prefix],
+  );
+  return rows.map((row) => row.name);
+}
+
+export type NewDatabase = {
+  /** A template, or undefined for an empty database. */
+  template?: string;
+  applicationName: string;
+};
+
+/**
+ * CREATE DATABASE, which no transaction can hold and no fence can guard: only for names that nobody else uses.
+ * @throws Failure `not-found` when the template is gone, `conflict` when it is in use or the name is taken.
+ */
+export async function createDatabase(access: ServerAccess, name: string, options: NewDatabase): Promise<void> {
+  // For an empty one the same choice as Odoo's own: UTF8 whatever the server's default is, and the C collation, whose
+  // indexes serve LIKE. A clone has its template's.
+  const from =
+    options.template === undefined
+      ? `TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'`
+      : `TEMPLATE ${quoteIdentifier(options.template)}`;
+  await access.unpooled(
+    `create database ${name}`,
+    { database: controlDatabase, applicationName: options.applicationName },
+    async (client) => {
+      await client.query(`CREATE DATABASE ${quoteIdentifier(name)} ${from}`).catch((error) => {
+        if (!saysItExists(error)) throw error;
+        throw new Failure('conflict', `Database ${name} is being made by somebody else; look again`);
+      });
+    },
+  );
+}
+
+/**
+ * DROP DATABASE, sessions included; no transaction can hold it and no fence can guard it, so only for names that nobody
+ * needs: `trash_…`, `making_…` of an own or older holder, `filling_…` under its lock. Repeatable.
+ */
+export async function dropDatabases(
+  access: ServerAccess,
+  names: readonly string[],
+  options: { applicationName: string },
+): Promise<void> {
+  if (names.length === 0) return;
+  await access.unpooled(
+    'drop databases',
+    { database: controlDatabase, applicationName: options.applicationName },
+    async (client) => {
+      for (const name of names) {
+        if (!/^(trash|making|filling)_/.test(name)) throw new Failure('internal', `${name} must not be dropped`);
+        await client.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`);
+      }
+    },
+  );
+}

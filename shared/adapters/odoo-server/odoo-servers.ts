@@ -1,0 +1,83 @@
+import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
+import type { TenantDatabases, WarmDatabases } from '#shared/domain/instance/ports.ts';
+import { prepareServer, type ReachedServer, reachServer } from './prepare.ts';
+import { openServerAccess, type ServerAccess, type ServerLog, type ServerStats } from './server-access.ts';
+import { sweepServer } from './sweep.ts';
+import { tenantDatabases } from './tenant-databases.ts';
+import { warmDatabases } from './warm-databases.ts';
+
+export type OdooServersOptions = {
+  /** The admin's password under a key of the mounted Secret; asked at every new connection. */
+  adminPassword: (secretKey: string) => string | undefined;
+  log?: ServerLog;
+  /** Of sessions that work under no fence. */
+  applicationName?: string;
+  /** Connections to each server's control database, at most. */
+  poolSize?: number;
+};
+
+export type OdooServers = {
+  databases: TenantDatabases;
+  warm: WarmDatabases;
+  /**
+   * Connects once with the admin's password; a server is placeable after that.
+   * @throws Failure `unavailable`, or `misconfigured` with what to change.
+   */
+  reach(server: DatabaseServer): Promise<ReachedServer>;
+  /** Makes the control database, once per process and server; every other call does it by itself. */
+  prepare(server: DatabaseServer): Promise<void>;
+  /** Drops databases that nobody needs: `trash_…`, and `making_…` of holders that have lost the fence. Returns their names. */
+  sweep(server: DatabaseServer): Promise<readonly string[]>;
+  /** Connections by server id. */
+  stats(): Readonly<Record<string, ServerStats>>;
+  end(): Promise<void>;
+};
+
+/** The Odoo PostgreSQL servers of the fleet. Opens no connection before the first call. */
+export function openOdooServers(options: OdooServersOptions): OdooServers {
+  const settings = {
+    adminPassword: options.adminPassword,
+    log: options.log ?? { warn: () => undefined },
+    applicationName: options.applicationName ?? 'odoo-fleet',
+    poolSize: options.poolSize ?? 4,
+  };
+  const accesses = new Map<string, { access: ServerAccess; prepared: Promise<void> | undefined }>();
+
+  function entryOf(server: DatabaseServer) {
+    // a row that was changed is another server: its connections are not mixed with the old ones
+    const key = JSON.stringify([
+      server.id,
+      server.host,
+      server.port,
+      server.adminUser,
+      server.secretKey,
+      server.sslMode,
+    ]);
+    let entry = accesses.get(key);
+    if (entry === undefined) {
+      entry = { access: openServerAccess(server, settings), prepared: undefined };
+      accesses.set(key, entry);
+    }
+    return entry;
+  }
+
+  async function prepared(server: DatabaseServer): Promise<ServerAccess> {
+    const entry = entryOf(server);
+    entry.prepared ??= prepareServer(entry.access).catch((error) => {
+      entry.prepared = undefined;
+      throw error;
+    });
+    await entry.prepared;
+    return entry.access;
+  }
+
+  return {
+    databases: tenantDatabases(prepared),
+    warm: warmDatabases(prepared),
+    reach: (server) => reachServer(entryOf(server).access),
+    prepare: async (server) => void (await prepared(server)),
+    sweep: async (server) => sweepServer(await prepared(server)),
+    stats: () => Object.fromEntries([...accesses.values()].map(({ access }) => [access.server.id, access.stats()])),
+    end: async () => void (await Promise.all([...accesses.values()].map(({ access }) => access.end()))),
+  };
+}

@@ -1,0 +1,292 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { TemplateKey } from '#shared/domain/instance/ports.ts';
+import {
+  adminOnePassword,
+  buildTemplate,
+  fencedBy,
+  odooTables,
+  personalOf,
+  provision,
+  someInstance,
+  someTemplate,
+  startTestServer,
+  type TestServer,
+  tenantPassword,
+} from './odoo-server.fixture.ts';
+import type { OdooServers } from './odoo-servers.ts';
+import { verifyOdooPassword } from './password-hash.fixture.ts';
+
+describe.each(['system', 'embedded'] as const)('tenants on the %s PostgreSQL', (version) => {
+  let on: TestServer;
+  let servers: OdooServers;
+  let template: TemplateKey;
+
+  beforeAll(async () => {
+    on = await startTestServer(version);
+    servers = on.open();
+    template = someTemplate();
+    await buildTemplate(on, servers, template);
+  }, 60_000);
+  afterAll(() => on.stop());
+
+  const asTenant = (role: string, database: string) => ({ user: role, password: tenantPassword, database });
+
+  test('the server is reached and tells its version', async () => {
+    const { versionNumber } = await servers.reach(on.server);
+    expect(versionNumber).toBeGreaterThanOrEqual(version === 'system' ? 150_000 : 180_000);
+  });
+
+  test('two processes prepare a server at the same moment', async () => {
+    await on.query('DROP DATABASE fleet_control WITH (FORCE)');
+    servers = on.open();
+    await Promise.all([servers.prepare(on.server), on.open().prepare(on.server), on.open().prepare(on.server)]);
+    const [row] = await on.query<{ owner: string; open: boolean }>(
+      `SELECT pg_get_userbyid(datdba) AS owner, has_database_privilege('public', oid, 'CONNECT') AS open
+       FROM pg_database WHERE datname = 'fleet_control'`,
+    );
+    expect(row).toEqual({ owner: 'fleet_admin', open: false });
+  });
+
+  test('roles appear both at once, log in with the password, and can be made again with another', async () => {
+    const instance = someInstance();
+    const fenced = fencedBy(instance, 1);
+    expect(await servers.databases.hasRoles(on.server, instance.id)).toBe(false);
+    await servers.databases.createRoles(on.server, fenced, { password: 'first', connectionLimit: 3 });
+    await servers.databases.createRoles(on.server, fenced, { password: tenantPassword, connectionLimit: 4 });
+    expect(await servers.databases.hasRoles(on.server, instance.id)).toBe(true);
+    await on.query('SELECT 1', asTenant(`odoo_${instance.id}`, 'postgres'));
+    await expect(
+      on.query('SELECT 1', { ...asTenant(`odoo_${instance.id}`, 'postgres'), password: 'first' }),
+    ).rejects.toThrow(/password authentication failed/);
+    const [role] = await on.query(
+      `SELECT rolsuper, rolcreatedb, rolcreaterole, rolinherit, rolconnlimit FROM pg_roles WHERE rolname = 'odoo_${instance.id}'`,
+    );
+    expect(role).toEqual({
+      rolsuper: false,
+      rolcreatedb: false,
+      rolcreaterole: false,
+      rolinherit: false,
+      rolconnlimit: 4,
+    });
+    await servers.databases.remove(on.server, fenced);
+    expect(await servers.databases.hasRoles(on.server, instance.id)).toBe(false);
+  });
+
+  test('a personalised clone has values of its own, and none of the template', async () => {
+    const one = await provision(on, servers, template);
+    const two = await provision(on, servers, template);
+    const read = async (made: typeof one) => {
+      const rows = await on.query<{ key: string; value: string }>(
+        'SELECT key, value FROM ir_config_parameter',
+        asTenant(made.role, made.database),
+      );
+      return Object.fromEntries(rows.map(({ key, value }) => [key, value]));
+    };
+    const [first, second] = [await read(one), await read(two)];
+    expect(first['database.uuid']).toMatch(/^[0-9a-f]{8}-[0-9a-f-]{27}$/);
+    expect(first['database.secret']).toMatch(/^[0-9a-f]{64}$/);
+    expect(first['database.create_date']).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/);
+    expect(first).toMatchObject({ 'web.base.url': `https://${one.instance.host}`, 'web.base.url.freeze': 'True' });
+    expect(first).not.toHaveProperty('ir_attachment.location');
+    expect(first).not.toHaveProperty('report.url');
+    expect(second['database.uuid']).not.toBe(first['database.uuid']);
+    expect(second['database.secret']).not.toBe(first['database.secret']);
+    const [admin] = await on.query<{ login: string; password: string; email: string }>(
+      'SELECT login, password, email FROM res_users u JOIN res_partner p ON p.id = u.partner_id WHERE u.id = 2',
+      asTenant(one.role, one.database),
+    );
+    expect(admin).toMatchObject({ login: one.instance.adminLogin, email: one.instance.adminLogin });
+    expect(verifyOdooPassword(adminOnePassword, admin?.password ?? '')).toBe(true);
+    expect(verifyOdooPassword('admin', admin?.password ?? '')).toBe(false);
+    const [company] = await on.query('SELECT email FROM res_partner WHERE id = 1', asTenant(one.role, one.database));
+    expect(company).toEqual({ email: 'info@example.com' });
+  });
+
+  test('a tenant owns what is in the database, and not the database', async () => {
+    const { database, role, ownerRole } = await provision(on, servers, template);
+    const as = asTenant(role, database);
+    await on.query(
+      `ALTER TABLE res_partner ADD COLUMN vip boolean; ALTER VIEW report_view RENAME TO other_view;
+       ALTER FUNCTION answer() RENAME TO question; CREATE TABLE own_table (id int); CREATE TEMP TABLE scratch (id int)`,
+      as,
+    );
+    const owned = await on.query<{ kind: string; owner: string }>(
+      `SELECT DISTINCT pg_get_userbyid(relowner) AS owner FROM pg_class WHERE relnamespace = 'public'::regnamespace`,
+      as,
+    );
+    expect(owned).toEqual([{ owner: role }]);
+    await expect(on.query('CREATE SCHEMA another', as)).rejects.toThrow(/permission denied/);
+    const elsewhere = asTenant(role, 'postgres');
+    await expect(on.query(`DROP DATABASE ${database}`, elsewhere)).rejects.toThrow(/must be owner/);
+    await expect(on.query(`ALTER DATABASE ${database} RENAME TO mine`, elsewhere)).rejects.toThrow(/must be owner/);
+    await expect(on.query(`COMMENT ON DATABASE ${database} IS 'x'`, elsewhere)).rejects.toThrow(/must be owner/);
+    await expect(on.query('CREATE DATABASE another', elsewhere)).rejects.toThrow(/permission denied/);
+    await expect(on.query('CREATE ROLE another', elsewhere)).rejects.toThrow(/permission denied/);
+    await expect(on.query(`SET ROLE ${ownerRole}`, elsewhere)).rejects.toThrow(/permission denied/);
+    await expect(on.query('SET ROLE fleet_template_objects', elsewhere)).rejects.toThrow(/permission denied/);
+  });
+
+  test('a tenant reaches no database but its own', async () => {
+    const one = await provision(on, servers, template);
+    const two = await provision(on, servers, template);
+    await servers.warm.refill(on.server, template, { target: 1, atMost: 1 });
+    const others = await on.query<{ name: string; open: boolean }>(
+      `SELECT datname AS name FROM pg_database
+       WHERE has_database_privilege('${one.role}', oid, 'CONNECT') OR has_database_privilege('${one.role}', oid, 'TEMPORARY')`,
+    );
+    // datallowconn closes the template, whose grants are PostgreSQL's defaults
+    expect(others.map(({ name }) => name).filter((name) => !/^(postgres|template.*)$/.test(name))).toEqual([
+      one.database,
+    ]);
+    await expect(on.query('SELECT 1', asTenant(one.role, two.database))).rejects.toThrow(
+      /permission denied for database/,
+    );
+    await expect(on.query('SELECT 1', asTenant(one.role, `template_${template.digest}`))).rejects.toThrow(
+      /not currently accepting connections/,
+    );
+    await expect(on.query('SELECT 1', asTenant(one.role, 'fleet_control'))).rejects.toThrow(/permission denied/);
+  });
+
+  test('REASSIGN leaves the template with the admin, and the next clone still works', async () => {
+    await provision(on, servers, template);
+    const [row] = await on.query(
+      `SELECT pg_get_userbyid(datdba) AS owner, datistemplate, datallowconn FROM pg_database WHERE datname = 'template_${template.digest}'`,
+    );
+    expect(row).toEqual({ owner: 'fleet_admin', datistemplate: true, datallowconn: false });
+    await provision(on, servers, template);
+  });
+
+  test('looks tell absent, empty, initialised and personalised apart', async () => {
+    const instance = someInstance();
+    const fenced = fencedBy(instance, 1);
+    const look = () => servers.databases.lookDatabase(on.server, instance.id);
+    const isPersonalised = () => servers.databases.isPersonalised(on.server, instance);
+    await servers.databases.createRoles(on.server, fenced, { password: tenantPassword, connectionLimit: 5 });
+    expect(await look()).toBe('absent');
+    expect(await isPersonalised()).toBe(false);
+    await servers.databases.createEmpty(on.server, fenced);
+    expect(await look()).toBe('empty');
+    const as = asTenant(`odoo_${instance.id}`, `odoo_${instance.id}`);
+    await on.query('CREATE TABLE ir_module_module (name varchar, state varchar)', as);
+    expect(await look()).toBe('empty');
+    // a broken initialisation is thrown away, a fresh one is left alone
+    await servers.databases.createEmpty(on.server, fenced);
+    expect(await on.query("SELECT to_regclass('public.ir_module_module') AS found", as)).toEqual([{ found: null }]);
+    await servers.databases.createEmpty(on.server, fenced);
+    await on.query(odooTables, as);
+    expect(await look()).toBe('initialised');
+    expect(await isPersonalised()).toBe(false);
+    await servers.databases.createEmpty(on.server, fenced);
+    expect(await look()).toBe('initialised');
+    await servers.databases.personalise(on.server, fenced, personalOf(instance));
+    expect(await isPersonalised()).toBe(true);
+    expect(await look()).toBe('initialised');
+  });
+
+  test('a copy or a renamed database of another instance does not count as personalised', async () => {
+    const { instance, database } = await provision(on, servers, template);
+    const other = someInstance();
+    await servers.databases.createRoles(on.server, fencedBy(other, 1), {
+      password: tenantPassword,
+      connectionLimit: 5,
+    });
+    const copy = `CREATE DATABASE odoo_${other.id} TEMPLATE ${database} OWNER odoo_${other.id}_owner`;
+    await on.query(copy);
+    expect(await servers.databases.isPersonalised(on.server, other)).toBe(false);
+    await on.query(`DROP DATABASE odoo_${other.id}`);
+    await on.query(`ALTER DATABASE ${database} RENAME TO odoo_${other.id}`);
+    expect(await servers.databases.isPersonalised(on.server, other)).toBe(false);
+    expect(await servers.databases.isPersonalised(on.server, instance)).toBe(false);
+  });
+
+  test('every call can be repeated at every point, and a personalised database is left as it is', async () => {
+    const instance = someInstance();
+    const fenced = fencedBy(instance, 1);
+    const { databases } = servers;
+    const options = { password: tenantPassword, connectionLimit: 5 };
+    const calls = [
+      () => databases.takeOver(on.server, fenced),
+      () => databases.createRoles(on.server, fenced, options),
+      () => databases.cloneTemplate(on.server, fenced, template),
+      () => databases.personalise(on.server, fenced, personalOf(instance)),
+    ];
+    for (let upTo = 1; upTo <= calls.length; upTo += 1) {
+      for (const call of calls.slice(0, upTo)) await call();
+      for (const call of calls.slice(0, upTo)) await call();
+    }
+    expect(await databases.claimWarm(on.server, fenced, template)).toBe(true);
+    const secret = () =>
+      on.query("SELECT value FROM ir_config_parameter WHERE key = 'database.secret'", {
+        database: `odoo_${instance.id}`,
+      });
+    const before = await secret();
+    await databases.personalise(on.server, fenced, { ...personalOf(instance), adminPassword: 'another' });
+    expect(await secret()).toEqual(before);
+    await databases.remove(on.server, fenced);
+    await databases.remove(on.server, fenced);
+    expect(await databases.lookDatabase(on.server, instance.id)).toBe('absent');
+    const left = await on.query(
+      `SELECT datname AS name FROM pg_database WHERE datname ~ '${instance.id}' UNION ALL
+       SELECT rolname FROM pg_roles WHERE rolname ~ '${instance.id}'`,
+    );
+    expect(left).toEqual([]);
+  });
+
+  test('a database in use is not removed, and can be removed afterwards', async () => {
+    const { instance, database, role } = await provision(on, servers, template);
+    const sleeping = on.query('SELECT pg_sleep(30)', asTenant(role, database)).catch((error: Error) => error.message);
+    await expect.poll(() => on.query(`SELECT pid FROM pg_stat_activity WHERE datname = '${database}'`)).toHaveLength(1);
+    await expect(servers.databases.remove(on.server, fencedBy(instance, 1))).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    expect(await servers.databases.isPersonalised(on.server, instance)).toBe(true);
+    await on.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`);
+    await sleeping;
+    await servers.databases.remove(on.server, fencedBy(instance, 1));
+    expect(await servers.databases.lookDatabase(on.server, instance.id)).toBe('absent');
+  }, 15_000);
+
+  test("somebody else's database of that name is not touched", async () => {
+    const instance = someInstance();
+    const fenced = fencedBy(instance, 1);
+    await on.query(`CREATE DATABASE odoo_${instance.id}`);
+    for (const call of [
+      () => servers.databases.lookDatabase(on.server, instance.id),
+      () => servers.databases.createEmpty(on.server, fenced),
+      () => servers.databases.claimWarm(on.server, fenced, template),
+      () => servers.databases.cloneTemplate(on.server, fenced, template),
+      () => servers.databases.personalise(on.server, fenced, personalOf(instance)),
+      () => servers.databases.remove(on.server, fenced),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ code: 'foreign-object' });
+    }
+    expect(await on.query(`SELECT 1 AS one FROM pg_database WHERE datname = 'odoo_${instance.id}'`)).toHaveLength(1);
+  });
+
+  test("a tenant's own code never runs with the admin's rights", async () => {
+    const instance = someInstance();
+    const fenced = fencedBy(instance, 1);
+    const database = `odoo_${instance.id}`;
+    await servers.databases.createRoles(on.server, fenced, { password: tenantPassword, connectionLimit: 5 });
+    await servers.databases.createEmpty(on.server, fenced);
+    // RESET ROLE would undo any SET ROLE of the admin; only not running it helps
+    await on.query(
+      `CREATE FUNCTION steal() RETURNS boolean LANGUAGE plpgsql AS $$
+         BEGIN EXECUTE 'RESET ROLE'; EXECUTE 'ALTER ROLE ${database} CREATEDB'; RETURN true; END $$;
+       CREATE FUNCTION steal_row() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN PERFORM public.steal(); RETURN NEW; END $$;
+       ${odooTables};
+       ALTER TABLE ir_module_module RENAME TO real_modules;
+       CREATE VIEW ir_module_module AS SELECT name, state FROM real_modules WHERE steal();
+       CREATE TRIGGER steal BEFORE INSERT OR UPDATE ON ir_config_parameter FOR EACH ROW EXECUTE FUNCTION steal_row()`,
+      asTenant(database, database),
+    );
+    expect(await servers.databases.lookDatabase(on.server, instance.id)).toBe('empty');
+    await expect(servers.databases.personalise(on.server, fenced, personalOf(instance))).rejects.toMatchObject({
+      code: 'foreign-object',
+    });
+    expect(await on.query(`SELECT rolcreatedb FROM pg_roles WHERE rolname = '${database}'`)).toEqual([
+      { rolcreatedb: false },
+    ]);
+  });
+});

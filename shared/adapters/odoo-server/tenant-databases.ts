@@ -1,0 +1,180 @@
+import type { PoolClient } from 'pg';
+import { Failure } from '#shared/domain/failure.ts';
+import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
+import type { Fenced, TenantDatabases } from '#shared/domain/instance/ports.ts';
+import { claimWarm } from './claim.ts';
+import { createDatabase, dropDatabases, findDatabase, findTenantDatabase, listDatabases } from './databases.ts';
+import { fencedApplicationName, takeOver, withFence } from './fence.ts';
+import { makingName, personalisedMark, templateNames, tenantNames, trashName } from './object-names.ts';
+import { closeToPublic, isTenantsOwn, openToTenant } from './ownership.ts';
+import { personalise } from './personalise.ts';
+import { quoteIdentifier } from './quote.ts';
+import { ensureRole } from './roles.ts';
+import { scramVerifier } from './scram.ts';
+import type { ServerAccess } from './server-access.ts';
+import { createExtensions, lookInside } from './tenant-schema.ts';
+import { batch, inTransaction } from './transaction.ts';
+
+/** The port on one server per call; `reach` gives a server that is prepared. */
+export function tenantDatabases(reach: (server: DatabaseServer) => Promise<ServerAccess>): TenantDatabases {
+  return {
+    takeOver: async (server, fenced) => takeOver(await reach(server), fenced),
+    hasRoles: async (server, instanceId) => hasRoles(await reach(server), instanceId),
+    createRoles: async (server, fenced, options) => createRoles(await reach(server), fenced, options),
+    lookDatabase: async (server, instanceId) => lookDatabase(await reach(server), instanceId),
+    createEmpty: async (server, fenced) => createEmpty(await reach(server), fenced),
+    claimWarm: async (server, fenced, template) => claimWarm(await reach(server), fenced, template),
+    cloneTemplate: async (server, fenced, template) => cloneTemplate(await reach(server), fenced, template.digest),
+    async isPersonalised(server, instance) {
+      const access = await reach(server);
+      return access.control('look at the database', (client) => isTenantsOwn(client, instance.id));
+    },
+    personalise: async (server, fenced, options) => personalise(await reach(server), fenced, options),
+    remove: async (server, fenced) => remove(await reach(server), fenced),
+  };
+}
+
+async function hasRoles(access: ServerAccess, instanceId: string): Promise<boolean> {
+  const { role, ownerRole } = tenantNames(instanceId);
+  const { rowCount } = await access.control('look for the roles', (client) =>
+    client.query(
+      `SELECT FROM pg_roles WHERE ((rolname = $1 AND rolcanlogin) OR (rolname = $2 AND NOT rolcanlogin))
+         AND pg_has_role(current_user, oid, 'USAGE')`,
+      [role, ownerRole],
+    ),
+  );
+  return rowCount === 2;
+}
+
+async function createRoles(
+  access: ServerAccess,
+  fenced: Fenced,
+  options: { password: string; connectionLimit: number },
+): Promise<void> {
+  const { role, ownerRole } = tenantNames(fenced.instanceId);
+  const verifier = await scramVerifier(options.password);
+  // one transaction: no role without the other, and none that the admin may not act as
+  await withFence(access, fenced, { doing: 'create the roles' }, async (client) => {
+    await ensureRole(client, ownerRole, { login: false });
+    await ensureRole(client, role, { login: true, verifier, connectionLimit: options.connectionLimit });
+  });
+}
+
+async function lookDatabase(access: ServerAccess, instanceId: string) {
+  const found = await access.control('look for the database', (client) => findTenantDatabase(client, instanceId));
+  if (found === undefined) return 'absent';
+  // The tenant has been in there since. What he made of his tables is not for the admin to read.
+  if (found.mark === personalisedMark(instanceId)) return 'initialised';
+  const inside = await access.unpooled('look into the database', { database: found.name }, lookInside);
+  return inside.isInitialised ? 'initialised' : 'empty';
+}
+
+async function createEmpty(access: ServerAccess, fenced: Fenced): Promise<void> {
+  const { database, role, ownerRole } = tenantNames(fenced.instanceId);
+  const found = await access.control('look for the database', (client) =>
+    findTenantDatabase(client, fenced.instanceId),
+  );
+  if (found !== undefined) {
+    if (found.mark !== null) return;
+    const inside = await access.unpooled('look into the database', { database }, lookInside);
+    if (inside.isInitialised || inside.relations === 0) return;
+    // A broken initialisation: Odoo cannot continue it. RENAME refuses while a Job is still at it.
+    await withFence(access, fenced, { doing: 'move a broken initialisation aside' }, (client) =>
+      moveToTrash(client, database, fenced),
+    );
+  }
+  await make(access, fenced, {
+    async fill(making) {
+      const to = { database: making, applicationName: fencedApplicationName(fenced) };
+      await access.unpooled('prepare the empty database', to, (client) =>
+        inTransaction(client, { applicationName: to.applicationName }, async () => {
+          await createExtensions(client);
+          await batch(client, [
+            ...closeToPublic(making),
+            `ALTER SCHEMA public OWNER TO ${quoteIdentifier(role)}`,
+            ...openToTenant(making, { role, ownerRole }),
+          ]);
+        }),
+      );
+    },
+    finish: [],
+  });
+}
+
+async function cloneTemplate(access: ServerAccess, fenced: Fenced, digest: string): Promise<boolean> {
+  const { template } = templateNames(digest);
+  const [source, target] = await access.control('look for the template', async (client) => [
+    await findDatabase(client, template),
+    await findTenantDatabase(client, fenced.instanceId),
+  ]);
+  if (target !== undefined) return true;
+  if (source === undefined) return false;
+  const making = makingName(fenced.instanceId, fenced.fence);
+  await make(access, fenced, { template, finish: closeToPublic(making) });
+  return true;
+}
+
+/**
+ * CREATE under a name that holds the fence, then RENAME under the fence. A holder that lost the fence in between takes
+ * its own database away again; what a killed one leaves, the next holder drops before it begins.
+ */
+async function make(
+  access: ServerAccess,
+  fenced: Fenced,
+  how: { template?: string; fill?: (making: string) => Promise<void>; finish: readonly string[] },
+): Promise<void> {
+  const { database } = tenantNames(fenced.instanceId);
+  const making = makingName(fenced.instanceId, fenced.fence);
+  const applicationName = fencedApplicationName(fenced);
+  await dropLeftovers(access, fenced);
+  await createDatabase(access, making, { ...(how.template && { template: how.template }), applicationName });
+  await how.fill?.(making);
+  try {
+    await withFence(access, fenced, { doing: 'name the new database' }, (client) =>
+      batch(client, [
+        ...how.finish,
+        `ALTER DATABASE ${quoteIdentifier(making)} RENAME TO ${quoteIdentifier(database)}`,
+      ]),
+    );
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'fenced') await dropDatabases(access, [making], { applicationName });
+    throw error;
+  }
+}
+
+/** Drops what this instance's older holders, or this one before, left half-made or thrown away. */
+async function dropLeftovers(access: ServerAccess, fenced: Fenced): Promise<void> {
+  const leftovers = await withFence(access, fenced, { doing: 'look for leftovers' }, async (client) => [
+    ...(await listDatabases(client, `making_${fenced.instanceId}_`)),
+    ...(await listDatabases(client, `trash_${fenced.instanceId}_`)),
+  ]);
+  const isNewer = (name: string) => name.startsWith('making_') && Number(name.split('_').at(-1)) > fenced.fence;
+  await dropDatabases(
+    access,
+    leftovers.filter((name) => !isNewer(name)),
+    { applicationName: fencedApplicationName(fenced) },
+  );
+}
+
+async function moveToTrash(client: PoolClient, database: string, fenced: Fenced): Promise<void> {
+  const trash = trashName(fenced.instanceId, `${fenced.fence}_${Date.now().toString(36)}`);
+  await batch(client, [
+    `ALTER DATABASE ${quoteIdentifier(database)} RENAME TO ${quoteIdentifier(trash)}`,
+    `ALTER DATABASE ${quoteIdentifier(trash)} WITH ALLOW_CONNECTIONS false`,
+  ]);
+}
+
+async function remove(access: ServerAccess, fenced: Fenced): Promise<void> {
+  const { database, role, ownerRole } = tenantNames(fenced.instanceId);
+  await withFence(access, fenced, { doing: 'move the database aside' }, async (client) => {
+    if ((await findTenantDatabase(client, fenced.instanceId)) !== undefined)
+      await moveToTrash(client, database, fenced);
+  });
+  await dropLeftovers(access, fenced);
+  await withFence(access, fenced, { doing: 'drop the roles' }, (client) =>
+    batch(client, [
+      `DROP ROLE IF EXISTS ${quoteIdentifier(role)}`,
+      `DROP ROLE IF EXISTS ${quoteIdentifier(ownerRole)}`,
+    ]),
+  );
+}
