@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto';
+import { Client } from 'pg';
+import { afterAll, beforeAll } from 'vitest';
+import { type SharedServers, sharedServers } from './servers.ts';
+
+/** A platform database with all migrations and no rows of tests. */
+export type FreshDatabase = {
+  database: string;
+  user: string;
+  password: string;
+  /** The server itself: for migrations, locks of sessions, and looking from outside. */
+  direct: { host: string; port: number };
+  /** The way functions go: PgBouncer in transaction mode. */
+  pooled: { host: string; port: number };
+};
+
+/** Makes a database by TEMPLATE, in some 50 ms. It goes away with the run's servers, or by `dropDatabase`. */
+export async function freshDatabase(servers: SharedServers = sharedServers()): Promise<FreshDatabase> {
+  const database = `test_${randomBytes(6).toString('hex')}`;
+  await asSuperuser(servers, `create database ${database} template ${servers.template} owner ${servers.platform.user}`);
+  const { host, port } = servers.postgres;
+  return { database, ...servers.platform, direct: { host, port }, pooled: servers.pgbouncer };
+}
+
+/** Ends the sessions that are left in it, the pooler's among them. */
+export async function dropDatabase(database: string, servers: SharedServers = sharedServers()): Promise<void> {
+  await asSuperuser(servers, `drop database if exists ${database} with (force)`);
+}
+
+/** One database for all tests of a file (or of a `describe`). Call it at the top; what it returns gives the database inside tests. */
+export function databaseOfThisFile(): () => FreshDatabase {
+  let made: FreshDatabase | undefined;
+  beforeAll(async () => {
+    made = await freshDatabase();
+  });
+  afterAll(async () => {
+    if (made !== undefined) await dropDatabase(made.database);
+  });
+  return () => {
+    if (made === undefined) throw new Error('the database is made in beforeAll: ask for it inside a test');
+    return made;
+  };
+}
+
+async function asSuperuser({ postgres }: SharedServers, statement: string): Promise<void> {
+  const client = new Client({
+    host: postgres.host,
+    port: postgres.port,
+    user: postgres.superuser,
+    password: postgres.superuserPassword,
+    database: 'postgres',
+  });
+  client.on('error', () => undefined); // the query that meets it reports it
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
