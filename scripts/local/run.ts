@@ -127,7 +127,11 @@ async function hasInstance(fleet: Fleet, name: string): Promise<boolean> {
 
 /** Reads the password where it lives: in the instance's credentials Secret. */
 async function oneTimePassword(fleet: Fleet, instance: Instance): Promise<string> {
-  const opened = openTenantCluster({ kubeconfigFile: fleet.kubeconfigFile, namespace: tenantNamespace });
+  const opened = openTenantCluster({
+    kubeconfigFile: fleet.kubeconfigFile,
+    namespace: tenantNamespace,
+    clientNamespaces: [],
+  });
   try {
     const credentials = await opened.credentials.read(instance);
     if (credentials === undefined) throw new Error(`The credentials Secret of instance ${instance.id} is gone.`);

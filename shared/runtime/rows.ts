@@ -39,6 +39,13 @@ export const platformDatabase = defineConfig({
   platformDatabase: row('PLATFORM_POSTGRES_DB', text(), 'platform', 'Name of the platform database.'),
   platformUser: row('PLATFORM_POSTGRES_USER', text(), 'fleet', 'Role of the functions.'),
   platformPassword: secretRow('PLATFORM_POSTGRES_PASSWORD', 'Password of that role.'),
+  platformSslMode: row(
+    'PLATFORM_POSTGRES_SSLMODE',
+    oneOf('disable', 'require', 'verify-full'),
+    'disable',
+    "TLS towards the bouncer, in libpq's words. Off by default: the bouncer is a neighbour in the cluster.",
+  ),
+  neonWebSocketUrl: row('NEON_WEBSOCKET_URL', text(), undefined, 'neon only: the address of its WebSocket relay.'),
   databaseDriver: row(
     'DATABASE_DRIVER',
     oneOf('pg', 'neon'),
@@ -84,6 +91,11 @@ export const tenantCluster = defineConfig({
     undefined,
     'Where requests to instances are sent instead of to their Services; for runs outside a cluster.',
   ),
+  ingressClass: row('INGRESS_CLASS', label, undefined, "Class of the instances' Ingresses; without it the cluster's."),
+  tlsSecretName: row('TLS_SECRET_NAME', label, undefined, 'Secret with the wildcard certificate of the instances.'),
+  storageClass: row('STORAGE_CLASS', label, undefined, "Class of the instances' volumes; without it the cluster's."),
+  ingressNamespace: row('INGRESS_NAMESPACE', label, 'ingress-nginx', 'Namespace of the ingress controller.'),
+  functionsNamespace: row('FUNCTIONS_NAMESPACE', label, 'odoo-fleet', 'Namespace of the functions.'),
 });
 
 /** The PostgreSQL servers of the instances. */
@@ -103,6 +115,28 @@ export const odooServers = defineConfig({
   legacyPort: row('ODOO_POSTGRES_PORT', port, 5432, 'Older setting: its port.'),
   legacyUser: row('ODOO_POSTGRES_USER', text(), 'postgres', 'Older setting: its admin.'),
   legacyPassword: secretRow('ODOO_POSTGRES_PASSWORD', "Older setting: the admin's password.", { optional: true }),
+});
+
+/** What an instance is given when its request does not say. */
+export const instanceDefaults = defineConfig({
+  defaultImage: row('DEFAULT_IMAGE', label, 'odoo-19', 'Image (images.id) of a request that names none.'),
+  defaultLanguage: row(
+    'DEFAULT_LANGUAGE',
+    text({ pattern: /^[a-z]{2,3}(_[A-Z]{2})?$/, wanted: 'a language such as en_US' }),
+    'en_US',
+    'Language of a request that names none.',
+  ),
+  clusterId: row('CLUSTER_ID', label, 'default', 'The cluster (clusters.id) new instances are put in.'),
+});
+
+/** Where functions are reached without the broker. */
+export const functionAddresses = defineConfig({
+  functionUrl: row(
+    'FUNCTION_URL',
+    text({ pattern: /^https?:\/\/.*\{function\}/, wanted: 'a URL with {function} in it' }),
+    'http://{function}.odoo-fleet.svc.cluster.local',
+    'Where a function answers; {function} stands for its name.',
+  ),
 });
 
 /** How long work may be held. One step is at most 20 s, so a lease of 30 s that is renewed per step never ends within one. */

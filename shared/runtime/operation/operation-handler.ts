@@ -1,0 +1,102 @@
+import { Counter, Histogram } from 'prom-client';
+import { operationAdvance } from '#events/operation/advance.ts';
+import { operationCancel } from '#events/operation/cancel.ts';
+import { operationRetry } from '#events/operation/retry.ts';
+import type { TypedEvent } from '#shared/adapters/eventing/parse.ts';
+import { operationRecords } from '#shared/adapters/postgres/operation-records.ts';
+import { asFailure, Failure } from '#shared/domain/failure.ts';
+import type { StepContext } from '#shared/domain/operation/step.ts';
+import type { Platform } from '../platform.ts';
+import { type AdvanceOptions, advance, type RunnableOperation } from './advance.ts';
+import { commandOperation } from './command.ts';
+
+/** The commands every operation's function understands besides its own request. */
+export const operationCommands = [operationAdvance, operationRetry, operationCancel] as const;
+export type OperationCommandEvent = TypedEvent<(typeof operationCommands)[number]>;
+
+export type OperationHandler = {
+  /** Advance, retry, cancel. */
+  command(event: OperationCommandEvent): Promise<string>;
+  /**
+   * Goes on with an operation whose row is committed. Never throws: the event is done, and what fails now is found by
+   * the tick.
+   */
+  goOn(operationId: string): Promise<string>;
+};
+
+/** The part of an operation's function that is the same for every kind. */
+export function operationHandler<Context extends StepContext>(
+  platform: Platform,
+  work: RunnableOperation<Context>,
+  timing: { leaseMs: number; budgetMs: number },
+): OperationHandler {
+  const options: AdvanceOptions = {
+    records: operationRecords(platform.database),
+    holder: platform.holder,
+    ...timing,
+    ...watchSteps(platform, work.definition.kind),
+  };
+  const goOn = async (operationId: string): Promise<string> => {
+    try {
+      return await advance(work, operationId, options);
+    } catch (error) {
+      platform.log.warn({ err: asFailure(error), operationId }, 'an advance broke off; the tick goes on with it');
+      return 'broke-off';
+    } finally {
+      await platform.flush();
+    }
+  };
+  return {
+    goOn,
+    async command(event) {
+      const { operation: operationId, kind, reason } = event.data;
+      if (kind !== work.definition.kind) {
+        const text = `data.kind is ${kind}, but this function carries out ${work.definition.kind}. Mend the Trigger or the sender.`;
+        throw new Failure('invalid-event', text);
+      }
+      if (event.type === operationAdvance.type) return await goOn(operationId);
+      const word = event.type === operationRetry.type ? 'retry' : 'cancel';
+      const outcome = await commandOperation(platform.database, event, {
+        word,
+        operationId,
+        deadlineMs: work.definition.deadlineMs,
+        reason,
+      });
+      if (outcome === 'unknown') throw new Failure('not-found', `There is no operation ${operationId} to ${word}.`);
+      return outcome === 'ignored' ? outcome : await goOn(operationId);
+    },
+  };
+}
+
+// Seconds. Platform steps take milliseconds, a clone seconds; a step may take 20 s.
+const stepBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20];
+
+function watchSteps(platform: Platform, kind: string): Pick<AdvanceOptions, 'onStep' | 'onTrouble'> {
+  const registers = [platform.metrics.registry];
+  const seconds = new Histogram({
+    name: 'fleet_step_seconds',
+    help: 'Time one look or act of a step took.',
+    labelNames: ['kind', 'step', 'phase'],
+    buckets: stepBuckets,
+    registers,
+  });
+  const troubles = new Counter({
+    name: 'fleet_step_failures_total',
+    help: 'Steps that threw, by failure code and what became of it.',
+    labelNames: ['kind', 'step', 'code', 'next'],
+    registers,
+  });
+  return {
+    onStep: ({ operationId, name, phase, milliseconds }) => {
+      seconds.observe({ kind, step: name, phase }, milliseconds / 1_000);
+      platform.log.debug({ operationId, step: name, phase, milliseconds: Math.round(milliseconds) }, 'step');
+    },
+    onTrouble: ({ operationId, step, failure, next }) => {
+      troubles.inc({ kind, step, code: failure.code, next });
+      const facts = { operationId, step, code: failure.code, next };
+      // A failure without a known cause is a bug: its stack is what one needs.
+      if (failure.code === 'internal') platform.log.error({ ...facts, err: failure.cause ?? failure }, 'step failed');
+      else platform.log.warn({ ...facts, reason: failure.message }, 'step failed');
+    },
+  };
+}

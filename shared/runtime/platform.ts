@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { openPublisher } from '#shared/adapters/eventing/publish.ts';
+import type { Database } from '#shared/adapters/postgres/database.ts';
+import { storeDeadEvent } from '#shared/adapters/postgres/dead-events.ts';
+import { openDatabase } from '#shared/adapters/postgres/pool.ts';
+import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
+import { type Config, defineConfig } from './config.ts';
+import { currentTraceparent } from './context.ts';
+import type { EventFunctionOptions } from './event-function.ts';
+import { type Log, openLog } from './log.ts';
+import { type Metrics, makeMetrics } from './metrics.ts';
+import { flushOutbox, type Publish } from './outbox.ts';
+import { platformDatabase, publishing, serving } from './rows.ts';
+import { makeShutdown, type Shutdown } from './shutdown.ts';
+
+/** What every function needs to know. */
+export const platformRows = defineConfig({ ...serving, ...platformDatabase, ...publishing });
+
+/** What every function has: log, numbers, the platform's records and the broker, warm for the life of the process. */
+export type Platform = {
+  name: string;
+  log: Log;
+  metrics: Metrics;
+  shutdown: Shutdown;
+  database: Database;
+  publish: Publish;
+  /** POSTs events to a sink other than the broker. */
+  publishTo(sink: string, events: readonly OutgoingEvent[]): ReturnType<Publish>;
+  /** Publishes what this request put into the outbox, before its answer. What fails is left for the tick. */
+  flush(): Promise<void>;
+  eventSource: string;
+  /** Names this process in leases. */
+  holder: string;
+  /** The parts of an event function that are the same for all. */
+  eventFunctionParts: Pick<EventFunctionOptions<[]>, 'name' | 'log' | 'metrics' | 'storeDead'>;
+};
+
+/** Opens it. Nothing is connected before the first use. */
+export function openPlatform(name: string, config: Config<typeof platformRows>): Platform {
+  const log = openLog({ name, level: config.logLevel });
+  const metrics = makeMetrics({ functionName: name });
+  const shutdown = makeShutdown({ log, timeoutMs: config.drainTimeoutMs + 5_000 });
+  const database = openDatabase({
+    driver: config.databaseDriver,
+    host: config.platformHost,
+    port: config.platformPort,
+    database: config.platformDatabase,
+    user: config.platformUser,
+    password: config.platformPassword,
+    applicationName: `fleet ${name}`,
+    maxConnections: config.databasePoolMax,
+    sslMode: config.platformSslMode,
+    ...(config.neonWebSocketUrl === undefined ? {} : { webSocketUrl: config.neonWebSocketUrl }),
+    onError: (failure) => log.warn({ code: failure.code, reason: failure.message }, 'an idle connection broke'),
+  });
+  metrics.addPool('platform', () => database.stats());
+  const sinks = new Map<string, ReturnType<typeof openPublisher>>();
+  const publisherOf = (sink: string) => {
+    const known = sinks.get(sink);
+    if (known !== undefined) return known;
+    const publisher = openPublisher({ brokerUrl: sink, traceparent: currentTraceparent });
+    sinks.set(sink, publisher);
+    return publisher;
+  };
+  const publish: Publish = (events) => publisherOf(config.brokerUrl).publish(events);
+  shutdown.during('close-connections', 'publishers', async () => {
+    await Promise.all([...sinks.values()].map((publisher) => publisher.end()));
+  });
+  shutdown.during('close-connections', 'platform database', () => database.end());
+  return {
+    name,
+    log,
+    metrics,
+    shutdown,
+    database,
+    publish,
+    publishTo: (sink, events) => publisherOf(sink).publish(events),
+    async flush() {
+      try {
+        const { failed } = await flushOutbox(database, publish);
+        if (failed > 0) log.warn({ failed }, 'the broker did not take all events; the tick sends them');
+      } catch (error) {
+        log.warn({ err: error }, 'the outbox could not be flushed; the tick does it');
+      }
+    },
+    eventSource: config.eventSource,
+    holder: `${hostname()} ${process.pid} ${randomUUID().slice(0, 8)}`,
+    eventFunctionParts: { name, log, metrics, storeDead: (event) => storeDeadEvent(database, event) },
+  };
+}
