@@ -121,6 +121,7 @@ export const tables = {
     state: 'text',
     step: 'text?',
     attempt: 'integer',
+    round: 'integer',
     fence: 'bigint',
     lease_holder: 'text?',
     lease_until: 'timestamptz?',

@@ -1,0 +1,147 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { Client } from 'pg';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { type MigrateOptions, migrate } from '#shared/adapters/postgres/migrate.ts';
+import { type PlatformServer, startPlatformServer } from '#shared/testing/platform-server.ts';
+import { runMigrate } from './migrate.ts';
+
+let platform: PlatformServer;
+let folder: string;
+let passwordFile: string;
+
+beforeAll(async () => {
+  platform = await startPlatformServer();
+  folder = await mkdtemp(join(tmpdir(), 'migrate-'));
+  passwordFile = join(folder, 'password');
+  await writeFile(passwordFile, `${platform.server.superuserPassword}\n`, { mode: 0o600 });
+}, 60_000);
+afterAll(async () => {
+  await platform.stop();
+  await rm(folder, { recursive: true });
+});
+
+const environmentOf = (target: MigrateOptions) => ({
+  PLATFORM_POSTGRES_DIRECT_HOST: target.host,
+  PLATFORM_POSTGRES_DIRECT_PORT: String(target.port),
+  PLATFORM_POSTGRES_DB: target.database,
+  PLATFORM_POSTGRES_USER: target.user,
+  PLATFORM_POSTGRES_PASSWORD_FILE: passwordFile,
+});
+
+async function runProgram(target: MigrateOptions) {
+  const program = join(import.meta.dirname, 'migrate.ts');
+  const child = spawn(process.execPath, [program, '--json'], { env: environmentOf(target) });
+  const [out, errors, code] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    new Promise((resolve) => child.once('exit', resolve)),
+  ]);
+  return { out, errors, code };
+}
+
+async function withClient<Result>(target: MigrateOptions, work: (client: Client) => Promise<Result>): Promise<Result> {
+  const { host, port, database, user, password } = target;
+  const client = new Client({ host, port, database, user, password });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+const all = [expect.stringMatching(/^0001_/)];
+
+test('three processes at once: one migrates, two find nothing to do', async () => {
+  const target = await platform.createDatabase();
+  const runs = await Promise.all([runProgram(target), runProgram(target), runProgram(target)]);
+  expect(runs.map(({ code, errors }) => (code === 0 ? 0 : errors))).toEqual([0, 0, 0]);
+  const applied = runs.map(({ out }) => JSON.parse(out).applied).sort((a, b) => b.length - a.length);
+  expect(applied).toEqual([all, [], []]);
+}, 30_000);
+
+test('a process that comes second says that it waits, and for whom', async () => {
+  const target = await platform.createDatabase();
+  const lines: string[] = [];
+  await withClient(target, async (first) => {
+    await first.query('select pg_advisory_lock(7241865325823964)');
+    const second = migrate({ ...target, onProgress: (line) => lines.push(line) });
+    await vi.waitFor(() => expect(lines).toEqual([expect.stringContaining('another process')]));
+    await first.query('select pg_advisory_unlock(7241865325823964)');
+    expect(await second).toEqual({ applied: all });
+  });
+});
+
+test('a process that dies in the middle leaves nothing, and the next one starts from there', async () => {
+  const target = await platform.createDatabase();
+  // holds back the very statement that notes the migration: everything before it has run by then
+  await withClient(target, async (blocker) => {
+    await blocker.query(
+      'create table schema_migrations (id serial primary key, name varchar(255) not null, run_on timestamp not null)',
+    );
+    await blocker.query('begin');
+    await blocker.query('lock table schema_migrations in share mode');
+    const dying = migrate(target);
+    dying.catch(() => undefined);
+    const pid = await vi.waitFor(async () => {
+      // not the blocker: what it sees of others stands still within its transaction
+      const rows = await platform.asAdmin<{ pid: number }>(
+        "select pid from pg_stat_activity where application_name = 'fleet-migrate' and wait_event = 'relation' and datname = $1",
+        [target.database],
+      );
+      return rows[0]?.pid ?? expect.fail('it does not wait yet');
+    });
+    await blocker.query('select pg_terminate_backend($1, 5000)', [pid]);
+    await expect(dying).rejects.toMatchObject({ code: 'unavailable' });
+    await blocker.query('rollback');
+    expect((await blocker.query("select to_regclass('instances') as found")).rows).toEqual([{ found: null }]);
+  });
+  expect(await migrate(target)).toEqual({ applied: all });
+});
+
+test('a lock that somebody holds for long is a conflict, and nothing was changed', async () => {
+  const target = await platform.createDatabase();
+  await withClient(target, async (holder) => {
+    await holder.query(
+      'create table schema_migrations (id serial primary key, name varchar(255) not null, run_on timestamp not null)',
+    );
+    await holder.query('begin');
+    await holder.query('lock table schema_migrations in share mode');
+    await expect(migrate(target)).rejects.toMatchObject({ code: 'conflict' });
+    expect((await holder.query("select to_regclass('instances') as found")).rows).toEqual([{ found: null }]);
+  });
+}, 15_000);
+
+test('a database that holds something else in the way says what, and stays as it was', async () => {
+  const target = await platform.createDatabase();
+  await withClient(target, async (client) => {
+    await client.query('create table inbox (anything integer)');
+    await expect(migrate(target)).rejects.toMatchObject({
+      code: 'internal',
+      message: expect.stringContaining('relation "inbox" already exists'),
+    });
+    expect((await client.query("select to_regclass('instances') as found")).rows).toEqual([{ found: null }]);
+  });
+});
+
+test('the program says what it did in a line, or what to change', async () => {
+  const target = await platform.createDatabase();
+  const print = vi.fn<(line: string) => void>();
+  const printError = vi.fn<(line: string) => void>();
+  expect(await runMigrate([], environmentOf(target), { print, printError })).toBe(0);
+  expect(await runMigrate([], environmentOf(target), { print, printError })).toBe(0);
+  expect(print.mock.calls).toEqual([
+    [expect.stringMatching(/^1 migration applied in /)],
+    ['The schema is up to date.'],
+  ]);
+  expect(await runMigrate([], {}, { print, printError })).toBe(2);
+  expect(printError).toHaveBeenLastCalledWith(expect.stringContaining('PLATFORM_POSTGRES_DIRECT_HOST is not set'));
+  expect(await runMigrate(['--down'], {}, { print, printError })).toBe(2);
+  const refused = { ...environmentOf(target), PLATFORM_POSTGRES_DB: 'nowhere' };
+  expect(await runMigrate(['--json'], refused, { print, printError })).toBe(2);
+  expect(JSON.parse(print.mock.lastCall?.[0] ?? '')).toMatchObject({ error: { code: 'misconfigured' } });
+});

@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
+import { type PlatformServer, startPlatformServer } from '#shared/testing/platform-server.ts';
+import type { Database } from './database.ts';
+import { enqueue, markFailed, markPublished, takeUnpublished } from './outbox.ts';
+
+let platform: PlatformServer;
+let database: Database;
+beforeAll(async () => {
+  platform = await startPlatformServer();
+  database = await platform.createPlatform();
+}, 60_000);
+beforeEach(() => database.query('truncate outbox'));
+afterAll(() => platform.stop());
+
+const event = (fields: Partial<OutgoingEvent> = {}): OutgoingEvent => ({
+  id: randomUUID(),
+  type: 'dev.odoofleet.test',
+  source: 'urn:test',
+  data: { name: 'ä"\\, {}' },
+  ...fields,
+});
+const idsOf = (events: readonly { id: string }[]) => events.map(({ id }) => id);
+
+test('events come out as they went in, oldest first', async () => {
+  const events = [
+    event({ subject: 'abcdefgh2345', extensions: { partitionkey: 'abcdefgh2345', opkind: 'provision' } }),
+    event({ data: null }),
+    event({ data: ['"', null, { a: [1.5, true] }] }),
+    event({ data: 'text' }),
+  ];
+  await database.transaction((transaction) => enqueue(transaction, events));
+  const taken = await takeUnpublished(database, { limit: 10 });
+  expect(taken).toEqual(events.map((one) => ({ extensions: {}, ...one, createdAt: expect.any(Date), attempts: 0 })));
+  expect(await takeUnpublished(database, { limit: 2 })).toHaveLength(2);
+});
+
+test('nothing is written for no events, nor when the transaction ends badly', async () => {
+  await enqueue(database, []);
+  await expect(
+    database.transaction(async (transaction) => {
+      await enqueue(transaction, [event()]);
+      throw new Error('of the work');
+    }),
+  ).rejects.toThrow('of the work');
+  expect(await takeUnpublished(database, { limit: 10 })).toEqual([]);
+});
+
+test('the same id is sent once, also within one call', async () => {
+  const one = event();
+  await enqueue(database, [one, one]);
+  await enqueue(database, [{ ...one, data: 'said again' }]);
+  expect(await takeUnpublished(database, { limit: 10 })).toMatchObject([one]);
+});
+
+test('what was published does not come again', async () => {
+  const [first, second] = [event(), event()];
+  await enqueue(database, [first, second]);
+  await markPublished(database, [first.id]);
+  await markPublished(database, []);
+  expect(idsOf(await takeUnpublished(database, { limit: 10 }))).toEqual([second.id]);
+  // an answer that came late changes nothing
+  await markFailed(database, [{ id: first.id, error: 'timeout' }]);
+  expect((await database.query('select last_error from outbox where id = $1', [first.id])).rows).toEqual([
+    { last_error: null },
+  ]);
+});
+
+test('one that no broker takes does not hold up the others', async () => {
+  const events = [event(), event(), event()];
+  await enqueue(database, events);
+  await markFailed(database, [{ id: events[0]?.id ?? '', error: 'HTTP 400' }]);
+  const taken = await takeUnpublished(database, { limit: 10 });
+  expect(idsOf(taken)).toEqual([events[1]?.id, events[2]?.id, events[0]?.id]);
+  expect(taken[2]?.attempts).toBe(1);
+});
+
+test('young ones can be left to the process that wrote them', async () => {
+  await enqueue(database, [event()]);
+  expect(await takeUnpublished(database, { limit: 10, olderThanMs: 60_000 })).toEqual([]);
+  await database.query("update outbox set created_at = now() - interval '61 s'");
+  expect(await takeUnpublished(database, { limit: 10, olderThanMs: 60_000 })).toHaveLength(1);
+});
+
+test('two takers in transactions get different events', async () => {
+  const events = [event(), event(), event(), event()];
+  await enqueue(database, events);
+  await database.transaction(async (first) => {
+    const mine = await takeUnpublished(first, { limit: 2 });
+    const theirs = await database.transaction((second) => takeUnpublished(second, { limit: 10 }));
+    expect(idsOf([...mine, ...theirs]).sort()).toEqual(idsOf(events).sort());
+  });
+});
