@@ -7,7 +7,7 @@ import { parseManifests, readManifests } from './manifests.ts';
 const folder = new URL('../../knative/base', import.meta.url).pathname;
 
 test('the manifests of the base are read into services, triggers and ping sources', async () => {
-  const { services, triggers, pingSources } = await readManifests(folder);
+  const { services, triggers, pingSources, watched } = await readManifests(folder);
   expect(services.find(({ name }) => name === 'provision')).toMatchObject({
     containerConcurrency: 10,
     timeoutMs: 120_000,
@@ -19,6 +19,10 @@ test('the manifests of the base are read into services, triggers and ping source
     { filterAttributes: { opkind: 'provision' } },
   ]);
   expect(triggers.filter(({ subscriber }) => subscriber === 'observe')).toHaveLength(3);
+  expect(watched).toEqual([
+    { apiVersion: 'apps/v1', kind: 'Deployment', labelSelector: 'app.kubernetes.io/managed-by=odoo-fleet' },
+    { apiVersion: 'batch/v1', kind: 'Job', labelSelector: 'app.kubernetes.io/managed-by=odoo-fleet' },
+  ]);
   expect(pingSources).toContainEqual({
     name: 'reconcile',
     everyMs: 10_000,

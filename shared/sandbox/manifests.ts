@@ -2,7 +2,13 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import * as v from 'valibot';
 import { isMap, parseAllDocuments } from 'yaml';
-import { everyMsOf, isoDurationMs } from './manifests/durations.ts';
+import {
+  apiServerSourceSchema,
+  kindSchema,
+  pingSourceSchema,
+  serviceSchema,
+  triggerSchema,
+} from './manifests/schemas.ts';
 
 /** A Knative Service: one function. */
 export type FunctionService = {
@@ -47,10 +53,14 @@ export type PingSource = {
   source: string;
 };
 
+export type WatchedResource = { apiVersion: string; kind: string; labelSelector: string };
+
 export type Manifests = {
   services: FunctionService[];
   triggers: Trigger[];
   pingSources: PingSource[];
+  /** What the ApiServerSources watch. */
+  watched: WatchedResource[];
 };
 
 /**
@@ -60,7 +70,7 @@ export type Manifests = {
 export async function readManifests(folder: string): Promise<Manifests> {
   const names = await readdir(folder, { recursive: true });
   const files = names.filter((name) => name.endsWith('.yaml')).sort();
-  const manifests: Manifests = { services: [], triggers: [], pingSources: [] };
+  const manifests: Manifests = { services: [], triggers: [], pingSources: [], watched: [] };
   for (const file of files) {
     const path = join(folder, file);
     addManifests(manifests, await readFile(path, 'utf8'), relative(process.cwd(), path));
@@ -73,7 +83,7 @@ export async function readManifests(folder: string): Promise<Manifests> {
 
 /** The objects of one YAML text; `file` is for messages. Throws as `readManifests` does. */
 export function parseManifests(text: string, file: string): Manifests {
-  const manifests: Manifests = { services: [], triggers: [], pingSources: [] };
+  const manifests: Manifests = { services: [], triggers: [], pingSources: [], watched: [] };
   addManifests(manifests, text, file);
   return manifests;
 }
@@ -92,6 +102,9 @@ function addManifests(manifests: Manifests, text: string, file: string): void {
       manifests.triggers.push(toTrigger(object, where));
     if (kind === 'PingSource' && apiVersion === 'sources.knative.dev/v1') {
       manifests.pingSources.push(toPingSource(object, where));
+    }
+    if (kind === 'ApiServerSource' && apiVersion === 'sources.knative.dev/v1') {
+      manifests.watched.push(...toWatched(object, where));
     }
   }
 }
@@ -145,6 +158,16 @@ function toPingSource(object: unknown, where: string): PingSource {
   };
 }
 
+function toWatched(object: unknown, where: string): WatchedResource[] {
+  return check(apiServerSourceSchema, object, where).spec.resources.map(({ apiVersion, kind, selector }) => ({
+    apiVersion,
+    kind,
+    labelSelector: Object.entries(selector.matchLabels)
+      .map(([label, value]) => `${label}=${value}`)
+      .join(','),
+  }));
+}
+
 function refuseTwice(kind: string, objects: readonly { name: string }[]): void {
   const seen = new Set<string>();
   for (const { name } of objects) {
@@ -164,82 +187,3 @@ function check<T>(schema: v.GenericSchema<unknown, T>, object: unknown, where: s
   const mistakes = result.issues.map((issue) => `${v.getDotPath(issue) ?? 'object'}: ${issue.message}`);
   throw new Error(`${where}: ${mistakes.join('; ')}`);
 }
-
-const name = v.pipe(v.string(), v.regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'is not a Kubernetes name'));
-const wholeNumber = v.pipe(v.number(), v.integer(), v.minValue(0));
-// annotations are strings in Kubernetes: a bare number is refused by a cluster, and so here
-const wholeNumberText = v.pipe(
-  v.string('must be a quoted number'),
-  v.regex(/^\d+$/, 'must be a whole number'),
-  v.transform(Number),
-);
-const duration = v.pipe(
-  v.string(),
-  v.rawTransform(({ dataset, addIssue, NEVER }) => {
-    const ms = isoDurationMs(dataset.value);
-    if (ms !== undefined) return ms;
-    addIssue({ message: `"${dataset.value}" is not an ISO 8601 duration of hours, minutes and seconds such as PT60S` });
-    return NEVER;
-  }),
-);
-const schedule = v.pipe(
-  v.string(),
-  v.rawTransform(({ dataset, addIssue, NEVER }) => {
-    const ms = everyMsOf(dataset.value);
-    if (ms !== undefined) return ms;
-    addIssue({
-      message: `"${dataset.value}" is not a schedule the sandbox knows: */N * * * * * (seconds), */N * * * * (minutes), @every Ns`,
-    });
-    return NEVER;
-  }),
-);
-const serviceReference = v.object({
-  ref: v.object({ apiVersion: v.literal('serving.knative.dev/v1'), kind: v.literal('Service'), name }),
-});
-const kindSchema = v.object({ apiVersion: v.string(), kind: v.string() });
-
-const serviceSchema = v.object({
-  metadata: v.object({ name }),
-  spec: v.object({
-    template: v.object({
-      metadata: v.object({
-        annotations: v.object({
-          'autoscaling.knative.dev/min-scale': v.optional(wholeNumberText),
-          'autoscaling.knative.dev/max-scale': wholeNumberText,
-        }),
-      }),
-      spec: v.object({
-        containerConcurrency: wholeNumber,
-        timeoutSeconds: wholeNumber,
-        containers: v.tuple([
-          v.object({ env: v.optional(v.array(v.object({ name: v.string(), value: v.optional(v.string()) })), []) }),
-        ]),
-      }),
-    }),
-  }),
-});
-
-const triggerSchema = v.object({
-  metadata: v.object({
-    name,
-    annotations: v.optional(v.object({ 'rabbitmq.eventing.knative.dev/parallelism': v.optional(wholeNumberText) }), {}),
-  }),
-  spec: v.object({
-    broker: name,
-    filter: v.optional(v.object({ attributes: v.optional(v.record(v.string(), v.string()), {}) }), {}),
-    filters: v.optional(v.unknown()),
-    subscriber: serviceReference,
-    delivery: v.object({
-      retry: wholeNumber,
-      backoffPolicy: v.picklist(['linear', 'exponential']),
-      backoffDelay: duration,
-      timeout: duration,
-      deadLetterSink: serviceReference,
-    }),
-  }),
-});
-
-const pingSourceSchema = v.object({
-  metadata: v.object({ name, namespace: name }),
-  spec: v.object({ schedule, contentType: v.string(), data: v.string(), sink: serviceReference }),
-});

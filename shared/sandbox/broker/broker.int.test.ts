@@ -1,7 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,7 +32,8 @@ afterEach(async () => {
 
 async function subscriber(answer: Answerer): Promise<{ url: string; received: Received[]; server: Server }> {
   const received: Received[] = [];
-  const server = createServer(async (incoming, response) => {
+  const server = createServer((incoming, response) => void handle(incoming, response));
+  async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
     const one = {
@@ -36,7 +43,7 @@ async function subscriber(answer: Answerer): Promise<{ url: string; received: Re
     };
     received.push(one);
     answer(response, one);
-  });
+  }
   await once(server.listen(0, '127.0.0.1'), 'listening');
   cleanups.push(async () => {
     server.closeAllConnections();
@@ -170,6 +177,31 @@ test('a subscriber that recovers gets the event and nothing is dead-lettered', a
   await publish(url, '1');
   await idle();
   expect(stats().triggers['t']).toMatchObject({ delivered: 1, retried: 2, deadLettered: 0 });
+});
+
+test('a subscriber whose address is not known yet is tried again', async () => {
+  const sub = await subscriber(answering(204));
+  let asked = 0;
+  const started = await startBroker({
+    folder,
+    triggers: [trigger('t')],
+    subscriberUrl: () => {
+      asked += 1;
+      if (asked < 3) throw new Error('not there yet');
+      return sub.url;
+    },
+  });
+  cleanups.push(() => started.stop());
+  await publish(started.url, '1');
+  await started.idle();
+  expect(started.stats().triggers['t']).toMatchObject({ delivered: 1, retried: 2 });
+});
+
+test('a port that is taken is an error that names it', async () => {
+  const { url } = await broker({ urls: {}, triggers: [] });
+  const port = Number(new URL(url).port);
+  const other = startBroker({ folder: join(folder, 'other'), port, triggers: [], subscriberUrl: () => '' });
+  await expect(other).rejects.toThrow(`the broker cannot listen on 127.0.0.1:${port}`);
 });
 
 test('a refusal is acknowledged and lost, and the log says so', async () => {

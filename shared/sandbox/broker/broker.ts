@@ -2,14 +2,16 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Agent } from 'undici';
 import type { Trigger } from '../manifests.ts';
-import { type Dispatch, openDispatch } from './dispatch.ts';
+import { type AcceptContext, acceptEvent } from './accept.ts';
+import { openDispatch } from './dispatch.ts';
 import type { BrokerEvent } from './event.ts';
-import { copiesUnder, type Faults } from './faults.ts';
+import { type Faults, openCopies } from './faults.ts';
+import { watchIdleness } from './idleness.ts';
 import { listenForEvents, portOf } from './ingress.ts';
-import { type Entry, memoryJournal, openJournal } from './journal.ts';
+import { memoryJournal, openJournal } from './journal.ts';
 import { type MannerName, manners } from './manners.ts';
-import { arrived, matches, queueName } from './routing.ts';
-import { type BrokerStats, countFor, emptyStats } from './stats.ts';
+import { resume } from './resume.ts';
+import { type BrokerStats, emptyStats } from './stats.ts';
 
 const BROKER_NAMESPACE = 'odoo-fleet';
 const BROKER_NAME = 'fleet';
@@ -73,35 +75,30 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     deadLetterUrl: options.deadLetterUrl ?? ((): undefined => undefined),
     deadLetterFolder: join(options.folder, 'dead-letters'),
     parallelism: options.parallelism ?? 4,
-    onReply: (event) => accept(event),
+    onReply: (event) => acceptEvent(context, event),
     onChange: idleness.check,
     log,
   });
 
-  async function accept(event: BrokerEvent, publisherGone?: AbortSignal): Promise<void> {
-    const planned = options.triggers
-      .filter((trigger) => matches(manner, trigger, event))
-      .flatMap(({ name }) => {
-        const delays = copies.plan(event, name);
-        countFor(stats, name, 'accepted');
-        if (delays.length === 0) countFor(stats, name, 'dropped');
-        countFor(stats, name, 'duplicated', Math.max(0, delays.length - 1));
-        return delays.map((delayMs) => ({ queue: queueName(name, 'events'), delayMs }));
-      });
-    const queues = planned.map(({ queue }) => queue);
-    // an event that no Trigger wants is accepted and gone, as with Knative
-    const entries = queues.length === 0 ? [] : await journal.put(arrived(manner, event, new Date()), queues);
-    stats.accepted += 1;
-    const isWaitedFor = manner.answersWhen === 'delivered' && options.isAsynchronous !== true;
-    const taken = entries.map((entry, index) => {
-      const result = Promise.withResolvers<boolean>();
-      dispatch.send(entry, { delayMs: planned[index]?.delayMs ?? 0, onSettled: result.resolve });
-      return result.promise;
-    });
-    if (isWaitedFor) await allTaken(dispatch, entries, { taken, publisherGone });
-  }
+  const context: AcceptContext = {
+    triggers: options.triggers,
+    manner,
+    isAsynchronous: options.isAsynchronous === true,
+    journal,
+    dispatch,
+    copies,
+    stats,
+  };
+  const close = async (): Promise<void> => {
+    await dispatch.stop();
+    await journal.close();
+    await httpDispatcher.destroy();
+  };
 
-  const server = await listenForEvents((event, gone) => idleness.during(accept(event, gone)), {
+  resume(context, log);
+  const accept = (event: BrokerEvent, publisherGone: AbortSignal): Promise<void> =>
+    idleness.during(acceptEvent(context, event, { publisherGone }));
+  const server = await listenForEvents(accept, {
     path: `/${BROKER_NAMESPACE}/${BROKER_NAME}`,
     port: options.port ?? 0,
     onRefused: (reason) => {
@@ -109,16 +106,10 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       log('request refused', { reason });
     },
     onError: (error) => log('event not accepted', { error: String(error) }),
+  }).catch(async (cause: unknown) => {
+    await close();
+    throw cause;
   });
-  const known = new Set(options.triggers.map(({ name }) => queueName(name, 'events')));
-  for (const entry of journal.pending) resume(entry);
-
-  function resume(entry: Entry): void {
-    if (known.has(entry.queue.replace(/dead-letters$/, 'events'))) return dispatch.send(entry);
-    // Knative deletes a Trigger's queue with the Trigger
-    log('event of a Trigger that is gone: removed', { queue: entry.queue, id: entry.event.attributes['id'] });
-    journal.remove(entry.number);
-  }
 
   return {
     url: `http://127.0.0.1:${portOf(server)}/${BROKER_NAMESPACE}/${BROKER_NAME}`,
@@ -128,74 +119,9 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     rollOut: () => idleness.during(dispatch.rollOut()),
     async stop() {
       const closed = new Promise((resolve) => server.close(resolve));
-      await dispatch.stop();
       server.closeAllConnections();
       await closed;
-      await journal.close();
-      await httpDispatcher.destroy();
+      await close();
     },
-  };
-}
-
-/** For the synchronous class: @throws Error when a subscriber and its dead letter sink both failed. */
-async function allTaken(
-  dispatch: Dispatch,
-  entries: readonly Entry[],
-  { taken, publisherGone }: { taken: Promise<boolean>[]; publisherGone: AbortSignal | undefined },
-): Promise<void> {
-  // a publisher that gives up cuts the retries short, and nothing reaches the dead letter sink
-  const abandon = (): void => dispatch.abandon(entries);
-  if (publisherGone?.aborted) abandon();
-  publisherGone?.addEventListener('abort', abandon, { once: true });
-  const results = await Promise.all(taken);
-  if (results.includes(false)) throw new Error('a subscriber failed and its dead letter sink did not take the event');
-}
-
-type Copies = { plan(event: BrokerEvent, trigger: string): number[]; setFaults(faults: Faults | undefined): void };
-
-/** The delays of the copies to deliver. Remembers how often each event was sent, so that sending again is a new draw. */
-function openCopies(initial: Faults | undefined): Copies {
-  const sendings = new Map<string, number>();
-  let faults = initial;
-  return {
-    plan(event, trigger) {
-      if (faults === undefined) return [0];
-      const { id = '', source = '', type = '' } = event.attributes;
-      const key = `${trigger} ${source} ${id}`;
-      const sending = sendings.get(key) ?? 0;
-      sendings.set(key, sending + 1);
-      return copiesUnder(faults, { id, source, type }, { trigger, sending });
-    },
-    setFaults(next) {
-      faults = next;
-      sendings.clear();
-    },
-  };
-}
-
-type Idleness = { check(): void; during<T>(work: Promise<T>): Promise<T>; wait(): Promise<void> };
-
-function watchIdleness(isEmpty: () => boolean): Idleness {
-  let busy = 0;
-  let waiters: (() => void)[] = [];
-  const isIdle = (): boolean => busy === 0 && isEmpty();
-  function check(): void {
-    if (!isIdle()) return;
-    const ready = waiters;
-    waiters = [];
-    for (const resolve of ready) resolve();
-  }
-  return {
-    check,
-    async during(work) {
-      busy += 1;
-      try {
-        return await work;
-      } finally {
-        busy -= 1;
-        check();
-      }
-    },
-    wait: () => (isIdle() ? Promise.resolve() : new Promise((resolve) => waiters.push(resolve))),
   };
 }

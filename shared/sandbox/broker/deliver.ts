@@ -15,7 +15,8 @@ export type Outcome =
   | { kind: 'aborted' };
 
 export type DeliverOptions = {
-  url: string;
+  /** Asked before every attempt. One that throws counts as a subscriber that cannot be reached. */
+  url: () => string;
   delivery: Trigger['delivery'];
   manner: Manner;
   httpDispatcher: Dispatcher;
@@ -31,7 +32,7 @@ const ERROR_DATA_CHARACTERS = 1024;
  * side only: the subscriber is not told, and the next attempt may run beside it. Never throws.
  */
 export async function deliver(event: BrokerEvent, options: DeliverOptions): Promise<Outcome> {
-  const { delivery, manner, signal, url } = options;
+  const { delivery, manner, signal } = options;
   for (let attempt = 0; ; attempt++) {
     const received = await attemptOnce(event, options);
     if (signal.aborted) return { kind: 'aborted' };
@@ -42,7 +43,7 @@ export async function deliver(event: BrokerEvent, options: DeliverOptions): Prom
     if (verdict === 'lost') return { kind: 'lost', code };
     if (verdict === 'dead-letter' || attempt === delivery.retry) {
       const attributes: Record<string, string> = {};
-      if (namesDestination) attributes['knativeerrordest'] = url;
+      if (namesDestination) attributes['knativeerrordest'] = received.url;
       if (code !== undefined) attributes['knativeerrorcode'] = String(code);
       if (namesDestination && manner.givesErrorData) attributes['knativeerrordata'] = received.errorData;
       return { kind: 'dead-letter', attributes };
@@ -57,15 +58,17 @@ export async function deliver(event: BrokerEvent, options: DeliverOptions): Prom
   }
 }
 
-type Received = { answer: Answer; reply?: BrokerEvent; errorData: string };
+type Received = { url: string; answer: Answer; reply?: BrokerEvent; errorData: string };
 
 async function attemptOnce(event: BrokerEvent, options: DeliverOptions): Promise<Received> {
   const { headers, body } = toRequest(event);
   if (options.manner.prefersReply) headers['prefer'] = 'reply';
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), options.delivery.timeoutMs);
+  let url = '';
   try {
-    const response = await request(options.url, {
+    url = options.url();
+    const response = await request(url, {
       method: 'POST',
       headers,
       body,
@@ -74,11 +77,11 @@ async function attemptOnce(event: BrokerEvent, options: DeliverOptions): Promise
     });
     const answered = Buffer.from(await response.body.arrayBuffer());
     const errorData = answered.toString('base64').slice(0, ERROR_DATA_CHARACTERS);
-    return { ...classify(response.statusCode, response.headers, answered), errorData };
+    return { url, ...classify(response.statusCode, response.headers, answered), errorData };
   } catch (error) {
     // refused, reset, timed out, or the attributes do not fit into headers: no answer in every case
     const message = error instanceof Error ? error.message : String(error);
-    return { answer: { kind: 'none' }, errorData: Buffer.from(`dispatch error: ${message}`).toString('base64') };
+    return { url, answer: { kind: 'none' }, errorData: Buffer.from(`dispatch error: ${message}`).toString('base64') };
   } finally {
     clearTimeout(timer);
   }

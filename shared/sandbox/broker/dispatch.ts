@@ -94,7 +94,7 @@ async function dispatchEvent(context: Context, trigger: Trigger, { entry, signal
   const outcome = await deliverTo(context, trigger, {
     entry,
     signal,
-    url: context.subscriberUrl(trigger.subscriber),
+    url: () => context.subscriberUrl(trigger.subscriber),
     onRetry: () => countFor(context.stats, trigger.name, 'retried'),
   });
   if (outcome.kind === 'aborted') return;
@@ -118,7 +118,7 @@ async function dispatchDeadLetter(context: Context, trigger: Trigger, { entry, s
     context.log(`dead letter kept as a file: no function is ${sink} yet`, { ...factsOf(trigger, entry), file });
     return settle(context, entry, true);
   }
-  const outcome = await deliverTo(context, trigger, { entry, signal, url, onRetry: () => undefined });
+  const outcome = await deliverTo(context, trigger, { entry, signal, url: () => url, onRetry: () => undefined });
   if (outcome.kind === 'aborted') return;
   if (outcome.kind !== 'delivered') {
     countFor(context.stats, trigger.name, 'lost');
@@ -130,7 +130,7 @@ async function dispatchDeadLetter(context: Context, trigger: Trigger, { entry, s
 function deliverTo(
   context: Context,
   trigger: Trigger,
-  { entry, signal, url, onRetry }: Held & { url: string; onRetry: () => void },
+  { entry, signal, url, onRetry }: Held & { url: () => string; onRetry: () => void },
 ): Promise<Outcome> {
   const { manner, httpDispatcher } = context;
   return deliver(entry.event, { url, delivery: trigger.delivery, manner, httpDispatcher, signal, onRetry });

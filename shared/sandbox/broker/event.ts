@@ -68,7 +68,9 @@ function readStructured(body: Buffer): BrokerEvent {
   const attributes: Record<string, string> = {};
   for (const [name, value] of Object.entries(rest)) {
     if (value === null) continue;
-    if (typeof value === 'object') throw new NotACloudEvent(`attribute ${name} is neither text, number nor boolean`);
+    if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
+      throw new NotACloudEvent(`attribute ${name} is neither text, number nor boolean`);
+    }
     attributes[name] = String(value);
   }
   const contentType = typeof datacontenttype === 'string' ? datacontenttype : undefined;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { BrokerEvent } from './event.ts';
 
 /** Mishaps on top of a broker's manners. All chances are per Trigger that an event matches. */
 export type Faults = {
@@ -34,4 +35,29 @@ export function copiesUnder(
 /** A number in [0, 1) made from text. */
 function drawn(text: string): number {
   return createHash('sha256').update(text).digest().readUIntBE(0, 6) / 2 ** 48;
+}
+
+export type Copies = {
+  plan(event: BrokerEvent, trigger: string): number[];
+  setFaults(faults: Faults | undefined): void;
+};
+
+/** The delays of the copies to deliver. Remembers how often each event was sent, so that sending again is a new draw. */
+export function openCopies(initial: Faults | undefined): Copies {
+  const sendings = new Map<string, number>();
+  let faults = initial;
+  return {
+    plan(event, trigger) {
+      if (faults === undefined) return [0];
+      const { id = '', source = '', type = '' } = event.attributes;
+      const key = `${trigger} ${source} ${id}`;
+      const sending = sendings.get(key) ?? 0;
+      sendings.set(key, sending + 1);
+      return copiesUnder(faults, { id, source, type }, { trigger, sending });
+    },
+    setFaults(next) {
+      faults = next;
+      sendings.clear();
+    },
+  };
 }

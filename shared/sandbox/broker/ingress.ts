@@ -21,7 +21,7 @@ export async function listenForEvents(
     });
     if (request.url !== options.path) return refuse(response, 404, `the broker's path is ${options.path}`);
     // the probe that Knative's ingress answers
-    if (request.method === 'GET' && /^kube-probe\//.test(request.headers['user-agent'] ?? '')) {
+    if (request.method === 'GET' && request.headers['user-agent']?.startsWith('kube-probe/')) {
       response.writeHead(200).end();
       return;
     }

@@ -51,7 +51,9 @@ export async function openJournal(folder: string): Promise<Journal> {
         if (bytes > REWRITE_BYTES) await shrink();
         for (const { done } of batch) done?.resolve();
       } catch (cause) {
-        broken = new Error(`cannot write ${path}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+        broken = new Error(`cannot write ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+          cause,
+        });
         for (const { done } of batch) done?.reject(broken);
       }
     }

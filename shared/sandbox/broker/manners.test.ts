@@ -8,7 +8,7 @@ const status = (code: number, body: 'empty' | 'event' | 'foreign' = 'empty'): An
 });
 const verdicts = (name: MannerName, answers: Answer[]): Verdict[] =>
   answers.map((answer) => verdictOf(manners[name], answer).verdict);
-const all = (count: number, verdict: Verdict): Verdict[] => new Array<Verdict>(count).fill(verdict);
+const all = (count: number, verdict: Verdict): Verdict[] => Array.from({ length: count }, () => verdict);
 
 const success = [200, 202, 204].map((code) => status(code));
 const worthRetrying = [404, 408, 409, 429, 500, 501, 502, 503, 504].map((code) => status(code));

@@ -1,5 +1,5 @@
 // A function for the tests of its host. What it does is in the path.
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const { PORT, NEVER_READY, EXIT_AT_ONCE } = process.env;
@@ -7,7 +7,9 @@ if (EXIT_AT_ONCE !== undefined) process.exit(3);
 
 let isStopping = false;
 
-const server = createServer(async (request, response) => {
+const server = createServer((request, response) => void handle(request, response));
+
+async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://localhost');
   if (url.pathname === '/readyz') return void response.writeHead(NEVER_READY === undefined ? 200 : 503).end();
   const chunks: Buffer[] = [];
@@ -19,7 +21,7 @@ const server = createServer(async (request, response) => {
   if (isStopping) response.setHeader('connection', 'close');
   response.writeHead(url.pathname === '/refuse' ? 422 : 200, { 'x-outcome': 'shown' });
   response.end(JSON.stringify({ pid: process.pid, path: request.url, method, headers, body, env: process.env }));
-});
+}
 server.listen(Number(PORT), '127.0.0.1');
 process.on('SIGTERM', () => {
   isStopping = true;

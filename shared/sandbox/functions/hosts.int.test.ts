@@ -5,7 +5,7 @@ import { request } from 'undici';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openProcessGroup, type ProcessGroup } from '../processes.ts';
 import { type FunctionHosts, type FunctionHostsOptions, startFunctionHosts } from './hosts.ts';
-import type { HostEvent } from './pool.ts';
+import type { HostEvent } from './instance.ts';
 
 type Shown = {
   pid: number;
@@ -139,6 +139,20 @@ test('stop lets the request in flight finish while a new one starts another proc
   expect(await inFlight).toMatchObject({ status: 200, shown: { pid: shown.pid } });
   await stopped;
   expect(hosts.running().map(({ pid }) => pid)).toEqual([next.shown.pid]);
+});
+
+test('requests that wait for a place when their process is stopped get one in its successor', async () => {
+  const hosts = await start({ functions: { echo: { ...program(), containerConcurrency: 1 } } });
+  const { shown } = await call(hosts.url('echo'));
+  const inFlight = call(`${hosts.url('echo')}/?ms=600`);
+  await vi.waitFor(() => expect(hosts.running()[0]?.inFlight).toBe(1));
+  const waiting = call(hosts.url('echo'));
+  // an answer from the listener: the request before it on this machine has arrived too
+  await call(hosts.url('echo').replace('/echo', '/none'));
+  const stopped = hosts.stop('echo');
+  expect((await waiting).shown.pid).not.toBe(shown.pid);
+  expect((await inFlight).status).toBe(200);
+  await stopped;
 });
 
 test('one process gets no more requests at a time than its concurrency; the others wait', async () => {

@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { Agent } from 'undici';
 import type { ProcessGroup } from '../processes.ts';
 import { forward } from './forward.ts';
-import type { FunctionProgram } from './instance.ts';
-import { type HostEvent, openPool, type Pool } from './pool.ts';
+import type { FunctionProgram, HostEvent } from './instance.ts';
+import { openPool, type Pool } from './pool.ts';
 
 export type FunctionHostsOptions = {
   /** By the name of the Knative Service. */
@@ -23,6 +23,8 @@ export type FunctionHostsOptions = {
   /** Gets the log files `<function>-<n>.log`. */
   folder: string;
   processes: ProcessGroup;
+  /** Where requests come in; a free port unless stated. */
+  port?: number;
   /** A process without requests is stopped after this time. */
   idleMs: number;
   /** Starts every function with `maxScale` processes at once, and keeps them. */
@@ -78,7 +80,7 @@ export async function startFunctionHosts(options: FunctionHostsOptions): Promise
   server.keepAliveTimeout = 95_000;
   // the time limit is the function's, not node:http's five minutes for a whole request
   server.requestTimeout = 0;
-  await once(server.listen(0, '127.0.0.1'), 'listening');
+  await once(server.listen(options.port ?? 0, '127.0.0.1'), 'listening');
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
   async function route(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dispatcher, request } from 'undici';
 import type { ProcessGroup, RunningProcess } from '../processes.ts';
-import { freePort } from './port.ts';
+import { freePort } from '../servers/free-port.ts';
 
 /** How a function's program is started. */
 export type FunctionProgram = { command: string; args: readonly string[]; env: Record<string, string> };
@@ -19,6 +19,15 @@ export type Instance = {
   lastTaken: number;
   idleTimer: NodeJS.Timeout | undefined;
 };
+
+/** What happens to the processes of functions. */
+export type HostEvent =
+  /** `startMs`: from the decision to start to the first ready answer. */
+  | { kind: 'started'; function: string; pid: number; startMs: number }
+  | { kind: 'start-failed'; function: string; reason: string }
+  | { kind: 'stopped'; function: string; pid: number; reason: 'idle' | 'asked' }
+  /** It ended by itself or was killed. */
+  | { kind: 'exited'; function: string; pid: number; code: number | null; signal: NodeJS.Signals | null };
 
 // As often as Serving's queue-proxy asks a starting container.
 const PROBE_EVERY_MS = 25;

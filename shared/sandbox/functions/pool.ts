@@ -1,15 +1,6 @@
 import type { Dispatcher } from 'undici';
 import type { ProcessGroup } from '../processes.ts';
-import { becomeReady, type FunctionProgram, type Instance, startInstance } from './instance.ts';
-
-/** What happens to the processes of functions. */
-export type HostEvent =
-  /** `startMs`: from the decision to start to the first ready answer. */
-  | { kind: 'started'; function: string; pid: number; startMs: number }
-  | { kind: 'start-failed'; function: string; reason: string }
-  | { kind: 'stopped'; function: string; pid: number; reason: 'idle' | 'asked' }
-  /** It ended by itself or was killed. */
-  | { kind: 'exited'; function: string; pid: number; code: number | null; signal: NodeJS.Signals | null };
+import { becomeReady, type FunctionProgram, type HostEvent, type Instance, startInstance } from './instance.ts';
 
 export type PoolOptions = {
   program: FunctionProgram;

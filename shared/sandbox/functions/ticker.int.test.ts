@@ -48,10 +48,10 @@ test('a tick is tried five times with the same id, then given up and logged', as
       ids.push(headers['ce-id']);
       response.writeHead(503).end();
     },
-    { everyMs: 2000, log: (message, { reason }) => messages.push(`${message} (${reason})`) },
+    { everyMs: 2000, log: (message, { reason }) => messages.push(`${message} (${String(reason)})`) },
   );
   await vi.waitFor(() => expect(messages).toHaveLength(1), 6000);
-  expect(ids).toEqual(new Array(5).fill(ids[0]));
+  expect(ids).toEqual(Array.from({ length: 5 }, () => ids[0]));
   expect(messages[0]).toMatch(/tick lost.*\(503\)/);
 }, 10_000);
 
