@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { Agent, type Dispatcher } from 'undici';
 import { parse } from 'yaml';
 
@@ -98,7 +99,7 @@ export function refusalCode(error: unknown): number | undefined {
 }
 
 export async function openKubernetesClient(kubeconfigFile: string): Promise<KubernetesClient> {
-  const access = readKubeconfig(await readFile(kubeconfigFile, 'utf8'));
+  const access = await readKubeconfig(kubeconfigFile);
   const agent = new Agent({
     connections: 32,
     pipelining: 1,
@@ -153,34 +154,36 @@ export async function openKubernetesClient(kubeconfigFile: string): Promise<Kube
 
 type Access = { origin: string; headers: Record<string, string>; tls: { ca?: string; cert?: string; key?: string } };
 
-/** The server, the credentials and the CA of the current context. Relative file names are not followed. */
-export function readKubeconfig(text: string): Access {
-  const config = parse(text) as KubeconfigFile;
+/** The server, the credentials and the CA of the current context: a token or a client certificate, inline or as files. */
+export async function readKubeconfig(file: string): Promise<Access> {
+  const config = parse(await readFile(file, 'utf8')) as KubeconfigFile;
   const context = find(config.contexts, config['current-context'])?.context;
-  const cluster = find(config.clusters, context?.cluster)?.cluster;
+  const cluster = find(config.clusters, context?.cluster)?.cluster ?? {};
   const user = find(config.users, context?.user)?.user ?? {};
-  if (cluster?.server === undefined) throw new Error('the kubeconfig has no cluster for its current context');
-  const decode = (value: string | undefined) => (value ? Buffer.from(value, 'base64').toString() : undefined);
+  if (cluster['server'] === undefined) throw new Error(`${file} has no cluster for its current context`);
+  const read = async (fields: Fields, name: string) => {
+    const [data, path] = [fields[`${name}-data`], fields[name]];
+    if (data !== undefined) return Buffer.from(data, 'base64').toString();
+    return path === undefined ? undefined : await readFile(resolve(dirname(file), path), 'utf8');
+  };
   const tls = {
-    ca: decode(cluster['certificate-authority-data']),
-    cert: decode(user['client-certificate-data']),
-    key: decode(user['client-key-data']),
+    ca: await read(cluster, 'certificate-authority'),
+    cert: await read(user, 'client-certificate'),
+    key: await read(user, 'client-key'),
   };
   return {
-    origin: new URL(cluster.server).origin,
-    headers: user.token ? { authorization: `Bearer ${user.token}` } : {},
+    origin: new URL(cluster['server']).origin,
+    headers: user['token'] === undefined ? {} : { authorization: `Bearer ${user['token']}` },
     tls: Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined)),
   };
 }
 
+type Fields = Record<string, string | undefined>;
 type KubeconfigFile = {
   'current-context'?: string;
   contexts?: { name: string; context: { cluster: string; user: string } }[];
-  clusters?: { name: string; cluster: { server: string; 'certificate-authority-data'?: string } }[];
-  users?: {
-    name: string;
-    user: { token?: string; 'client-certificate-data'?: string; 'client-key-data'?: string };
-  }[];
+  clusters?: { name: string; cluster: Fields }[];
+  users?: { name: string; user: Fields }[];
 };
 
 function find<T extends { name: string }>(list: T[] | undefined, name: string | undefined): T | undefined {

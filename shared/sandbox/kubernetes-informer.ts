@@ -13,7 +13,7 @@ export type Informer<T extends KubernetesObject> = {
 };
 
 export type InformerHandler<T> = {
-  /** Called for each change after the first list too, also for objects that a re-list showed as changed. */
+  /** Called for each object of the first list, before `startInformer` resolves, and for each change from then on. */
   changed?(object: T): void;
   deleted?(object: T): void;
   /** The connection failed; the informer tries again by itself. */

@@ -181,6 +181,11 @@ async function launchInput(
   const { container } = record;
   const decision = containerUser(pod.spec, container, image);
   if ('refusal' in decision) throw new ConfigurationMissing(decision.refusal);
+  if (image.kind === 'root' && !deps.isRoot) {
+    throw new ConfigurationMissing(
+      `image "${container.image}" has a root file system of its own: run the node as root`,
+    );
+  }
   const { name } = pod.metadata;
   return {
     name: `${name}/${container.name}`,

@@ -26,6 +26,10 @@ const podsOf = async (name: string): Promise<Pod[]> => {
   return items;
 };
 const readyPod = (name: string) => until(`a ready pod of ${name}`, async () => (await podsOf(name)).find(isPodReady));
+const jobPod = async (name: string): Promise<Pod | undefined> => {
+  const { items } = await cluster.client.list(pods, namespace, { labelSelector: `job-name=${name}` });
+  return items[0];
+};
 const create = (object: Deployment) => cluster.client.create(deployments, namespace, object);
 type Answer = { env: Record<string, string>; argv: string[]; file?: string; uid: number; groups: number[] };
 const ask = (pod: Pod): Promise<Answer> =>
@@ -250,6 +254,27 @@ describe('a pod', () => {
   });
 });
 
+describe('init containers', () => {
+  test('run in order before the others and hand over files by a volume and its subPath', async () => {
+    const mount = { name: 'shared', mountPath: '/shared', subPath: 'made/here' };
+    const write = (name: string, text: string) =>
+      container({ name, args: ['write', `/shared/file`, text], volumeMounts: [mount] });
+    const main = container({ args: ['serve', '$(POD_IP)', '8080', '/shared/file'], volumeMounts: [mount] });
+    const podSpec = {
+      initContainers: [write('one', '1'), write('two', '2')],
+      volumes: [{ name: 'shared', emptyDir: {} }],
+    };
+    await create(deployment('prepared', main, { podSpec }));
+    const pod = await readyPod('prepared');
+    expect((await ask(pod)).file).toBe('2');
+    expect(pod.status?.initContainerStatuses?.map(({ state }) => state.terminated?.reason)).toEqual([
+      'Completed',
+      'Completed',
+    ]);
+    await cluster.client.delete(deployments, { namespace, name: 'prepared' });
+  });
+});
+
 describe('a Job', () => {
   const finished = (name: string) =>
     until(`job ${name} to end`, async () => {
@@ -290,8 +315,11 @@ describe('a Job', () => {
   });
 });
 
-test('a restarted node makes the pods of the former one anew', async () => {
+test('a restarted node makes the pods of the former one anew and fails those of Jobs', async () => {
   await create(deployment('lasting', container()));
+  const main = container({ args: ['sleep'] });
+  await cluster.client.create(jobs, namespace, job('cut', main, { backoffLimit: 0 }));
+  await until('the job to be active', async () => (await jobPod('cut'))?.status?.phase === 'Running');
   const before = await readyPod('lasting');
   await cluster.restartNode();
   const after = await until('another pod', async () =>
@@ -299,6 +327,11 @@ test('a restarted node makes the pods of the former one anew', async () => {
   );
   expect((await ask(after)).env['HOSTNAME']).toBe(after.metadata.name);
   expect(await podsOf('lasting')).toHaveLength(1);
+  await until('the job to fail', async () => {
+    const found = await cluster.client.get(jobs, namespace, 'cut');
+    return conditionOf(found?.status?.conditions, 'Failed')?.reason === 'BackoffLimitExceeded';
+  });
+  expect((await jobPod('cut'))?.status).toMatchObject({ phase: 'Failed', reason: 'Terminated' });
   await cluster.client.delete(deployments, { namespace, name: 'lasting' });
 });
 

@@ -164,9 +164,10 @@ async function startKubelet(options: KubeletOptions): Promise<{ pods: Informer<P
     pods,
     async stop() {
       await pods.stop();
+      // Nothing more is reported: the next start tells what became of these pods, as after a kill.
+      await statusQueue.stop();
       const stopping = [...workers.values()].map((worker) => worker.stop(stopGraceMs));
       await Promise.all([...stopping, podQueue.stop()]);
-      await statusQueue.stop();
     },
   };
 }

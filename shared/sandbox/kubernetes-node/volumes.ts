@@ -1,4 +1,4 @@
-import { chmod, chown, lchown, lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, lchown, lstat, mkdir, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import { ConfigurationMissing, type Sources } from './environment.ts';
 import type { KeyToPath, Pod, Volume } from './objects.ts';
@@ -45,7 +45,31 @@ export async function setUpVolumes(pod: Pod, context: VolumeContext): Promise<Ma
     await mkdir(folder, { recursive: true });
     if (context.isRoot) await share(folder, fsGroup);
   }
+  await setUpSubPaths(pod, folders, (folder) => (context.isRoot ? share(folder, fsGroup) : Promise.resolve()));
   return folders;
+}
+
+/** A `subPath` that is not there yet becomes a folder. One that leads out of its volume by a link is refused. */
+async function setUpSubPaths(
+  pod: Pod,
+  folders: ReadonlyMap<string, string>,
+  prepare: (folder: string) => Promise<void>,
+): Promise<void> {
+  const containers = [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
+  for (const { name, subPath } of containers.flatMap(({ volumeMounts = [] }) => volumeMounts)) {
+    const folder = folders.get(name);
+    if (folder === undefined || !subPath || !isInside(subPath)) continue; // told when the container is started
+    const path = join(folder, subPath);
+    if ((await mkdir(path, { recursive: true }).catch(ifExists)) !== undefined) await prepare(path);
+    const [realFolder, realPath] = [await realpath(folder), await realpath(path)];
+    if (!realPath.startsWith(`${realFolder}/`)) throw new ConfigurationMissing(`subPath ${subPath} leaves its volume`);
+  }
+}
+
+/** The path names a file: of a Secret, say. */
+function ifExists(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'EEXIST' && error.code !== 'ENOTDIR') throw error;
+  return undefined;
 }
 
 async function locate(volume: Volume, context: VolumeContext): Promise<{ folder: string; files?: File[] }> {
