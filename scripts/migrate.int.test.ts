@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,21 +7,18 @@ import { text } from 'node:stream/consumers';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type MigrateOptions, migrate } from '#shared/adapters/postgres/migrate.ts';
-import { type PlatformServer, startPlatformServer } from '#shared/testing/platform-server.ts';
+import { sharedServers } from '#shared/testing/servers.ts';
 import { runMigrate } from './migrate.ts';
 
-let platform: PlatformServer;
 let folder: string;
 let passwordFile: string;
 
 beforeAll(async () => {
-  platform = await startPlatformServer();
   folder = await mkdtemp(join(tmpdir(), 'migrate-'));
   passwordFile = join(folder, 'password');
-  await writeFile(passwordFile, `${platform.server.superuserPassword}\n`, { mode: 0o600 });
-}, 60_000);
+  await writeFile(passwordFile, `${sharedServers().postgres.superuserPassword}\n`, { mode: 0o600 });
+});
 afterAll(async () => {
-  await platform.stop();
   await rm(folder, { recursive: true });
 });
 
@@ -54,10 +52,21 @@ async function withClient<Result>(target: MigrateOptions, work: (client: Client)
   }
 }
 
+function asSuperuser(database: string): MigrateOptions {
+  const { host, port, superuser, superuserPassword } = sharedServers().postgres;
+  return { host, port, database, user: superuser, password: superuserPassword };
+}
+
+async function emptyDatabase(): Promise<MigrateOptions> {
+  const name = `empty_${randomBytes(6).toString('hex')}`;
+  await withClient(asSuperuser('postgres'), (client) => client.query(`create database ${name}`));
+  return asSuperuser(name);
+}
+
 const all = [expect.stringMatching(/^0001_/)];
 
 test('three processes at once: one migrates, two find nothing to do', async () => {
-  const target = await platform.createDatabase();
+  const target = await emptyDatabase();
   const runs = await Promise.all([runProgram(target), runProgram(target), runProgram(target)]);
   expect(runs.map(({ code, errors }) => (code === 0 ? 0 : errors))).toEqual([0, 0, 0]);
   const applied = runs.map(({ out }) => JSON.parse(out).applied).sort((a, b) => b.length - a.length);
@@ -65,7 +74,7 @@ test('three processes at once: one migrates, two find nothing to do', async () =
 }, 30_000);
 
 test('a process that comes second says that it waits, and for whom', async () => {
-  const target = await platform.createDatabase();
+  const target = await emptyDatabase();
   const lines: string[] = [];
   await withClient(target, async (first) => {
     await first.query('select pg_advisory_lock(7241865325823964)');
@@ -77,7 +86,7 @@ test('a process that comes second says that it waits, and for whom', async () =>
 });
 
 test('a process that dies in the middle leaves nothing, and the next one starts from there', async () => {
-  const target = await platform.createDatabase();
+  const target = await emptyDatabase();
   // holds back the very statement that notes the migration: everything before it has run by then
   await withClient(target, async (blocker) => {
     await blocker.query(
@@ -89,9 +98,11 @@ test('a process that dies in the middle leaves nothing, and the next one starts 
     dying.catch(() => undefined);
     const pid = await vi.waitFor(async () => {
       // not the blocker: what it sees of others stands still within its transaction
-      const rows = await platform.asAdmin<{ pid: number }>(
-        "select pid from pg_stat_activity where application_name = 'fleet-migrate' and wait_event = 'relation' and datname = $1",
-        [target.database],
+      const { rows } = await withClient(asSuperuser('postgres'), (other) =>
+        other.query(
+          "select pid from pg_stat_activity where application_name = 'fleet-migrate' and wait_event = 'relation' and datname = $1",
+          [target.database],
+        ),
       );
       return rows[0]?.pid ?? expect.fail('it does not wait yet');
     });
@@ -104,7 +115,7 @@ test('a process that dies in the middle leaves nothing, and the next one starts 
 });
 
 test('a lock that somebody holds for long is a conflict, and nothing was changed', async () => {
-  const target = await platform.createDatabase();
+  const target = await emptyDatabase();
   await withClient(target, async (holder) => {
     await holder.query(
       'create table schema_migrations (id serial primary key, name varchar(255) not null, run_on timestamp not null)',
@@ -117,7 +128,7 @@ test('a lock that somebody holds for long is a conflict, and nothing was changed
 }, 15_000);
 
 test('a database that holds something else in the way says what, and stays as it was', async () => {
-  const target = await platform.createDatabase();
+  const target = await emptyDatabase();
   await withClient(target, async (client) => {
     await client.query('create table inbox (anything integer)');
     await expect(migrate(target)).rejects.toMatchObject({
@@ -129,7 +140,7 @@ test('a database that holds something else in the way says what, and stays as it
 });
 
 test('the program says what it did in a line, or what to change', async () => {
-  const target = await platform.createDatabase();
+  const target = await emptyDatabase();
   const print = vi.fn<(line: string) => void>();
   const printError = vi.fn<(line: string) => void>();
   expect(await runMigrate([], environmentOf(target), { print, printError })).toBe(0);

@@ -1,25 +1,23 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { instanceStatuses } from '#shared/domain/instance/instance.ts';
 import { isReservedName, reservedNames } from '#shared/domain/instance/reserved-names.ts';
 import { operationKinds } from '#shared/domain/operation/operation.ts';
-import { type PlatformServer, startPlatformServer } from '#shared/testing/platform-server.ts';
+import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { appendAudit } from './audit.ts';
 import type { Database } from './database.ts';
 
 // The rules of the platform hold in the database, whatever a program does.
-let platform: PlatformServer;
+const platform = platformOfThisFile();
 let database: Database;
 beforeAll(async () => {
-  platform = await startPlatformServer();
-  database = await platform.createPlatform();
+  database = platform();
   await database.query("insert into customers (id) values ('customer')");
   await database.query("insert into clusters (id, base_domain) values ('main', 'example.com')");
   await database.query("insert into plans (id, cpu_millis, memory_mib, disk_gib) values ('small', 500, 512, 5)");
   await database.query("insert into images (id, reference, odoo_version) values ('odoo-19', 'odoo:19', '19.0')");
-}, 60_000);
+});
 beforeEach(() => database.query('truncate instances cascade'));
-afterAll(() => platform.stop());
 
 const insertInstance = (fields: Record<string, unknown> = {}) =>
   insert('instances', {

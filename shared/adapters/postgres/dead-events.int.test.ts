@@ -1,18 +1,16 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type PlatformServer, startPlatformServer } from '#shared/testing/platform-server.ts';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { platformOfThisFile } from '#shared/testing/platform.ts';
 import type { Database } from './database.ts';
 import { type DeadEvent, storeDeadEvent } from './dead-events.ts';
 import type { Row } from './rows.ts';
 
-let platform: PlatformServer;
+const platform = platformOfThisFile();
 let database: Database;
-beforeAll(async () => {
-  platform = await startPlatformServer();
-  database = await platform.createPlatform();
-}, 60_000);
+beforeAll(() => {
+  database = platform();
+});
 beforeEach(() => database.query('truncate dead_events'));
-afterAll(() => platform.stop());
 
 const dead: DeadEvent = {
   source: 'urn:billing',

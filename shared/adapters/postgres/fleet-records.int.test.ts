@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { DatabaseServer, Image, Plan } from '#shared/domain/instance/instance.ts';
-import { type PlatformServer, startPlatformServer } from '#shared/testing/platform-server.ts';
+import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { appendAudit } from './audit.ts';
 import { type Cluster, findCluster, listClusters, upsertCluster } from './clusters.ts';
 import { ensureCustomer, lockCustomer, upsertCustomer } from './customers.ts';
@@ -16,13 +16,11 @@ import { findPlan, upsertPlan } from './plans.ts';
 import { listSourceRules, upsertSourceRule } from './sources.ts';
 
 // The records a fleet is seeded with: what is written is read back in the domain's words, and may be written again.
-let platform: PlatformServer;
+const platform = platformOfThisFile();
 let database: Database;
-beforeAll(async () => {
-  platform = await startPlatformServer();
-  database = await platform.createPlatform();
-}, 60_000);
-afterAll(() => platform.stop());
+beforeAll(() => {
+  database = platform();
+});
 
 const plan: Plan = {
   id: 'small',

@@ -1,17 +1,15 @@
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type PlatformServer, startPlatformServer } from '#shared/testing/platform-server.ts';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { platformOfThisFile } from '#shared/testing/platform.ts';
 import type { Database } from './database.ts';
 import { changeInboxOutcome, recordEvent } from './inbox.ts';
 
-let platform: PlatformServer;
+const platform = platformOfThisFile();
 let database: Database;
-beforeAll(async () => {
-  platform = await startPlatformServer();
-  database = await platform.createPlatform();
-}, 60_000);
+beforeAll(() => {
+  database = platform();
+});
 beforeEach(() => database.query('truncate inbox'));
-afterAll(() => platform.stop());
 
 const hashOf = (text: string) => createHash('sha256').update(text).digest();
 const event = {

@@ -1,18 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
-import { type PlatformServer, startPlatformServer } from '#shared/testing/platform-server.ts';
+import { platformOfThisFile } from '#shared/testing/platform.ts';
 import type { Database } from './database.ts';
 import { enqueue, markFailed, markPublished, takeUnpublished } from './outbox.ts';
 
-let platform: PlatformServer;
+const platform = platformOfThisFile();
 let database: Database;
-beforeAll(async () => {
-  platform = await startPlatformServer();
-  database = await platform.createPlatform();
-}, 60_000);
+beforeAll(() => {
+  database = platform();
+});
 beforeEach(() => database.query('truncate outbox'));
-afterAll(() => platform.stop());
 
 const event = (fields: Partial<OutgoingEvent> = {}): OutgoingEvent => ({
   id: randomUUID(),

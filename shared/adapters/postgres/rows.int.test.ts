@@ -1,15 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type PlatformServer, startPlatformServer } from '#shared/testing/platform-server.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { platformOfThisFile } from '#shared/testing/platform.ts';
 import type { Database } from './database.ts';
 import { tables } from './rows.ts';
 
-let platform: PlatformServer;
+const platform = platformOfThisFile();
 let database: Database;
-beforeAll(async () => {
-  platform = await startPlatformServer();
-  database = await platform.createPlatform();
-}, 60_000);
-afterAll(() => platform.stop());
+beforeAll(() => {
+  database = platform();
+});
 
 test('the described tables are the live ones: names, types, order and what may be null', async () => {
   const { rows } = await database.query<{ table: string; column: string; type: string; nullable: boolean }>(

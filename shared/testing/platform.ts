@@ -1,0 +1,29 @@
+import { afterAll, beforeAll } from 'vitest';
+import type { Database } from '#shared/adapters/postgres/database.ts';
+import { openDatabase } from '#shared/adapters/postgres/pool.ts';
+import { databaseOfThisFile } from './databases.ts';
+
+/** A platform database of this file's own, opened through PgBouncer as functions do it. Call it at the top. */
+export function platformOfThisFile(): () => Database {
+  const made = databaseOfThisFile();
+  let opened: Database | undefined;
+  beforeAll(() => {
+    const { database, user, password, pooled } = made();
+    opened = openDatabase({
+      driver: 'pg',
+      ...pooled,
+      database,
+      user,
+      password,
+      applicationName: 'test',
+      sslMode: 'disable',
+      // the statement that meets it reports it
+      onError: () => undefined,
+    });
+  });
+  afterAll(() => opened?.end());
+  return () => {
+    if (opened === undefined) throw new Error('the database is opened in beforeAll: ask for it inside a test');
+    return opened;
+  };
+}
