@@ -19,7 +19,7 @@ export type ObjectMeta = {
   finalizers?: readonly string[];
 };
 
-export type OwnerReference = {
+type OwnerReference = {
   apiVersion: string;
   kind: string;
   name: string;
@@ -34,16 +34,16 @@ export type KubernetesObject = { apiVersion?: string; kind?: string; metadata: O
 export type Resource<T extends KubernetesObject> = { groupVersion: string; plural: string; sample?: T };
 
 /** The API server's Status object, as far as it is read. */
-export type ApiStatus = { code: number; reason?: string; message?: string };
+type ApiStatus = { code: number; reason?: string; message?: string };
 
 export type WatchEvent<T> =
   | { type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'; object: T }
   | { type: 'ERROR'; object: ApiStatus };
 
-export type ListOptions = { labelSelector?: string; fieldSelector?: string };
-export type WatchOptions = ListOptions & { resourceVersion: string; signal: AbortSignal };
-export type DeleteOptions = { gracePeriodSeconds?: number; uid?: string; propagationPolicy?: string };
-export type PatchOptions = {
+type ListOptions = { labelSelector?: string; fieldSelector?: string };
+type WatchOptions = ListOptions & { resourceVersion: string; signal: AbortSignal };
+type DeleteOptions = { gracePeriodSeconds?: number; uid?: string; propagationPolicy?: string };
+type PatchOptions = {
   /** Default `application/merge-patch+json`. */
   contentType?: string;
   subresource?: 'status';
@@ -155,7 +155,7 @@ export async function openKubernetesClient(kubeconfigFile: string): Promise<Kube
 type Access = { origin: string; headers: Record<string, string>; tls: { ca?: string; cert?: string; key?: string } };
 
 /** The server, the credentials and the CA of the current context: a token or a client certificate, inline or as files. */
-export async function readKubeconfig(file: string): Promise<Access> {
+async function readKubeconfig(file: string): Promise<Access> {
   const config = parse(await readFile(file, 'utf8')) as KubeconfigFile;
   const context = find(config.contexts, config['current-context'])?.context;
   const cluster = find(config.clusters, context?.cluster)?.cluster ?? {};
@@ -264,5 +264,5 @@ async function* watchEvents<T>(
 
 function queryOf(values: Record<string, string | undefined>): string {
   const pairs = Object.entries(values).filter((pair): pair is [string, string] => pair[1] !== undefined);
-  return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs)}`;
+  return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs).toString()}`;
 }

@@ -123,7 +123,7 @@ function objectCache<T extends KubernetesObject>(handler: InformerHandler<T>) {
     replace(items: T[], version: string) {
       horizon = Math.max(horizon, Number(version) || 0);
       const uids = new Set(items.map((item) => item.metadata.uid));
-      for (const known of [...objects.values()]) if (!uids.has(known.metadata.uid)) remove(known);
+      for (const known of objects.values()) if (!uids.has(known.metadata.uid)) remove(known);
       for (const item of items) put(item);
     },
   };

@@ -68,10 +68,10 @@ function ask(
   return new Promise((resolve, reject) => {
     const asked = request({ host: '127.0.0.1', port: proxy.port, path, headers: { ...headers, host }, agent: false });
     asked.on('error', reject);
-    asked.on('response', async (response) => {
+    asked.on('response', (response) => {
       let text = '';
-      for await (const chunk of response) text += chunk;
-      resolve({ status: response.statusCode, headers: response.headers, text });
+      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, text }));
     });
     asked.end();
   });

@@ -2,7 +2,7 @@ import type { KubernetesObject, Resource } from '../kubernetes-client.ts';
 
 /** The parts of Ingress and Service that the proxies read. */
 export type IngressBackend = { service?: { name: string; port?: { number?: number; name?: string } } };
-export type IngressPath = { path?: string; pathType: string; backend: IngressBackend };
+type IngressPath = { path?: string; pathType: string; backend: IngressBackend };
 export type Ingress = KubernetesObject & {
   spec: {
     defaultBackend?: IngressBackend;

@@ -49,7 +49,8 @@ export async function startReverseProxy(forwarding: Forwarding, { port = 0 } = {
   return {
     port: actualPort,
     async stop() {
-      const closed = [first, second].map((server) => server && new Promise((done) => server.close(done)));
+      const servers = second === undefined ? [first] : [first, second];
+      const closed = servers.map((server) => new Promise((done) => server.close(done)));
       for (const socket of sockets) socket.destroy();
       await Promise.all(closed);
     },
@@ -174,7 +175,7 @@ const hopByHop = new Set([
 ]);
 
 /** Headers without those of a single connection (RFC 9110 §7.6.1), the ones that `Connection` names included. */
-export function endToEnd(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+function endToEnd(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const named = new Set((headers.connection ?? '').toLowerCase().split(/\s*,\s*/));
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !hopByHop.has(name) && !named.has(name)));
 }

@@ -4,12 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Image } from '../image.ts';
 import { startKubernetesApi } from '../kubernetes/server.ts';
-import {
-  type KubernetesClient,
-  type KubernetesObject,
-  openKubernetesClient,
-  type Resource,
-} from '../kubernetes-client.ts';
+import { type KubernetesClient, openKubernetesClient } from '../kubernetes-client.ts';
 import { openProcessGroup } from '../processes.ts';
 import type { Container, Deployment, Job } from './objects.ts';
 import { startProcessNode } from './process-node.ts';
@@ -116,9 +111,4 @@ export function job(name: string, main: Container, spec: Partial<Job['spec']> = 
     metadata: { name, namespace },
     spec: { template: { spec: { containers: [main], restartPolicy: 'Never' } }, ...spec },
   };
-}
-
-export function object<T extends KubernetesObject>(resource: Resource<T>, fields: T): T {
-  const [, group, version] = /^(?:api|apis\/([^/]+))\/(.+)$/.exec(resource.groupVersion) ?? [];
-  return { apiVersion: group === undefined ? version : `${group}/${version}`, ...fields } as T;
 }

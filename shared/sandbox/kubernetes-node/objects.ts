@@ -20,8 +20,8 @@ export type EnvVar = {
     fieldRef?: { fieldPath: string };
   };
 };
-export type KeyRef = { name: string; key: string; optional?: boolean };
-export type EnvFrom = {
+type KeyRef = { name: string; key: string; optional?: boolean };
+type EnvFrom = {
   prefix?: string;
   secretRef?: { name: string; optional?: boolean };
   configMapRef?: { name: string; optional?: boolean };
@@ -47,9 +47,9 @@ export type Probe = {
 
 export type VolumeMount = { name: string; mountPath: string; subPath?: string; readOnly?: boolean };
 export type KeyToPath = { key: string; path: string; mode?: number };
-export type SecretVolume = { secretName?: string; items?: KeyToPath[]; defaultMode?: number; optional?: boolean };
-export type ConfigMapVolume = { name?: string; items?: KeyToPath[]; defaultMode?: number; optional?: boolean };
-export type ProjectedSource = {
+type SecretVolume = { secretName?: string; items?: KeyToPath[]; defaultMode?: number; optional?: boolean };
+type ConfigMapVolume = { name?: string; items?: KeyToPath[]; defaultMode?: number; optional?: boolean };
+type ProjectedSource = {
   secret?: { name: string; items?: KeyToPath[]; optional?: boolean };
   configMap?: { name: string; items?: KeyToPath[]; optional?: boolean };
 };
@@ -62,7 +62,7 @@ export type Volume = {
   projected?: { sources: ProjectedSource[]; defaultMode?: number };
 };
 
-export type SecurityContext = { runAsUser?: number; runAsGroup?: number; runAsNonRoot?: boolean };
+type SecurityContext = { runAsUser?: number; runAsGroup?: number; runAsNonRoot?: boolean };
 
 export type Container = {
   name: string;
@@ -80,6 +80,9 @@ export type Container = {
   livenessProbe?: Probe;
 };
 
+/** Kubernetes' default for `terminationGracePeriodSeconds`. */
+export const defaultGraceSeconds = 30;
+
 export type PodSpec = {
   containers: Container[];
   initContainers?: Container[];
@@ -90,7 +93,7 @@ export type PodSpec = {
   nodeName?: string;
 };
 
-export type TerminatedState = {
+type TerminatedState = {
   exitCode: number;
   reason: string;
   message?: string;

@@ -34,7 +34,7 @@ export function podStatus(pod: Pod, record: PodRecord, nowMs: number): PodStatus
 }
 
 /** The kubelet's `getPhase`. */
-export function podPhase(pod: Pod, { init, main, hasEnded }: PodRecord): PodPhase {
+function podPhase(pod: Pod, { init, main, hasEnded }: PodRecord): PodPhase {
   const policy = pod.spec.restartPolicy ?? 'Always';
   const isDone = (one: ContainerRecord) => one.state.terminated?.exitCode === 0;
   if (hasEnded) return main.every(isDone) ? 'Succeeded' : 'Failed';

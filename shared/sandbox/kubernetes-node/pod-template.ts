@@ -11,7 +11,7 @@ const maxNameLength = 63;
 export const templateHashLabel = 'pod-template-hash';
 
 /** The only node there is. */
-export const nodeName = 'process-node';
+const nodeName = 'process-node';
 
 /** Equal templates have equal hashes, whatever the order of their fields. */
 export function templateHash(template: PodTemplate): string {

@@ -1,17 +1,16 @@
-import { chmod, chown, mkdir, readlink, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Image } from '../image.ts';
 import type { ProcessGroup } from '../processes.ts';
 import type { Claims } from './claims.ts';
+import { type ContainerProbes, startContainerProbes } from './container-probes.ts';
 import { runContainer } from './container-runner.ts';
 import { type ContainerRecord, hasStarted, newContainerRecord } from './container-state.ts';
 import { ConfigurationMissing, containerEnvironment, type Sources } from './environment.ts';
-import { execSpec, type LaunchInput, mountsOf, rewriteMountPaths } from './launch.ts';
+import { type LaunchInput, mountsOf, rewriteMountPaths } from './launch.ts';
 import type { Pod } from './objects.ts';
 import type { PodRecord } from './pod-status.ts';
-import { type ProbeWorker, performProbe, startProbeWorker } from './probe.ts';
-import type { ProbeKind } from './probe-state.ts';
 import { containerUser } from './security.ts';
 import { setUpVolumes } from './volumes.ts';
 
@@ -38,8 +37,6 @@ export type PodWorkerDeps = {
   onError: (error: unknown) => void;
 };
 
-/** The kubelet's default for `terminationGracePeriodSeconds`. */
-export const defaultGraceSeconds = 30;
 const volumeRetryMs = { first: 250, last: 5_000 };
 
 export function startPodWorker(pod: Pod, deps: PodWorkerDeps): PodWorker {
@@ -65,14 +62,14 @@ export function startPodWorker(pod: Pod, deps: PodWorkerDeps): PodWorker {
     .catch((error: unknown) => {
       if (!abort.signal.aborted) deps.onError(error);
     })
-    .finally(() => cleanUp(work));
+    .then(() => cleanUp(work));
   return {
     uid: pod.metadata.uid ?? '',
     record,
     rested,
     async stop(graceMs) {
       abort.abort();
-      await Promise.all([...record.init, ...record.main].map((one) => one.process?.stop({ graceMs })));
+      await Promise.all([...record.init, ...record.main].map(async (one) => one.process?.stop({ graceMs })));
       await rested;
     },
   };
@@ -91,8 +88,7 @@ async function runPod(work: PodWork): Promise<void> {
   const { pod, record, deps, signal } = work;
   deps.changed();
   const volumes = await waitForVolumes(work);
-  const probes: ProbeWorker[] = [];
-  const readiness = new Map<ContainerRecord, ProbeWorker>();
+  const probes = new Map<ContainerRecord, ContainerProbes>();
   const start = (one: ContainerRecord) =>
     runContainer(one, {
       pod: pod.spec,
@@ -101,7 +97,7 @@ async function runPod(work: PodWork): Promise<void> {
       launchInput: (record, image) => launchInput(work, { record, image, volumes }),
       changed() {
         deps.changed();
-        if (hasStarted(one)) readiness.get(one)?.trigger();
+        if (hasStarted(one)) probes.get(one)?.containerStarted();
       },
       signal,
       folder: deps.folder,
@@ -112,14 +108,10 @@ async function runPod(work: PodWork): Promise<void> {
   }
   for (const one of record.main) one.state = { waiting: { reason: 'ContainerCreating' } };
   try {
-    for (const one of record.main) {
-      const started = startProbes(work, one);
-      probes.push(...started.all);
-      if (started.readiness !== undefined) readiness.set(one, started.readiness);
-    }
+    for (const one of record.main) probes.set(one, startContainerProbes(one, { ...deps, pod: pod.spec, signal }));
     await Promise.all(record.main.map(start));
   } finally {
-    for (const probe of probes) probe.stop();
+    for (const probe of probes.values()) probe.stop();
   }
 }
 
@@ -200,84 +192,6 @@ async function launchInput(
     scratchFolder: join(podFolder, 'scratch'),
     isRoot: deps.isRoot,
   };
-}
-
-function startProbes(work: PodWork, one: ContainerRecord): { all: ProbeWorker[]; readiness: ProbeWorker | undefined } {
-  const { startupProbe, readinessProbe, livenessProbe } = one.container;
-  const { pod, deps, signal } = work;
-  const target = {
-    podIP: deps.podIP,
-    container: one.container,
-    exec: (command: readonly string[], timeoutMs: number) => execInside(work, one, { command, timeoutMs }),
-  };
-  const restart = (graceSeconds: number | undefined) => {
-    const seconds = graceSeconds ?? pod.spec.terminationGracePeriodSeconds ?? defaultGraceSeconds;
-    one.process?.stop({ graceMs: seconds * 1000 }).catch(deps.onError);
-  };
-  const worker = (kind: ProbeKind, probe: NonNullable<typeof startupProbe>, onVerdict: (isSuccess: boolean) => void) =>
-    startProbeWorker({
-      kind,
-      probe,
-      view: () => ({
-        run: one.run === 0 ? undefined : one.run,
-        ...(one.startedAtMs === undefined ? {} : { startedAtMs: one.startedAtMs }),
-        isStarted: hasStarted(one),
-        isPodEnding: signal.aborted,
-      }),
-      perform: () => performProbe(probe, target),
-      onVerdict: (_run, isSuccess) => onVerdict(isSuccess),
-    });
-
-  const workers: ProbeWorker[] = [];
-  const readiness =
-    readinessProbe &&
-    worker('readiness', readinessProbe, (isSuccess) => {
-      if (one.isReady === isSuccess) return;
-      one.isReady = isSuccess;
-      deps.changed();
-    });
-  if (readiness) workers.push(readiness);
-  if (livenessProbe) {
-    const { terminationGracePeriodSeconds } = livenessProbe;
-    workers.push(
-      worker('liveness', livenessProbe, (isSuccess) => {
-        if (!isSuccess) restart(terminationGracePeriodSeconds);
-      }),
-    );
-  }
-  if (startupProbe) {
-    workers.push(
-      worker('startup', startupProbe, (isSuccess) => {
-        if (!isSuccess) return restart(startupProbe.terminationGracePeriodSeconds);
-        one.hasStartedUp = true;
-        deps.changed();
-        readiness?.trigger();
-      }),
-    );
-  }
-  return { all: workers, readiness };
-}
-
-async function execInside(
-  { deps }: PodWork,
-  one: ContainerRecord,
-  { command, timeoutMs }: { command: readonly string[]; timeoutMs: number },
-): Promise<number | undefined> {
-  const { launch, process: running } = one;
-  if (launch === undefined || running === undefined) return undefined;
-  try {
-    // Until the container's own root is in place, the command would run on the machine's.
-    const isOutside = launch.image.kind === 'root' && (await readlink(`/proc/${running.pid}/root`)) === '/';
-    if (isOutside) return undefined;
-    const started = await deps.processes.start(execSpec(launch, command, running.pid));
-    const late = delay(timeoutMs).then(() => undefined);
-    const exit = await Promise.race([started.exited, late]);
-    if (exit === undefined) await started.stop({ signal: 'SIGKILL' });
-    return exit?.code ?? undefined;
-  } catch (error) {
-    deps.onError(error);
-    return undefined;
-  }
 }
 
 async function release(work: PodWork): Promise<void> {

@@ -8,15 +8,15 @@ import { startClaims } from './claims.ts';
 import { type Controllers, startControllers } from './controllers.ts';
 import type { Sources } from './environment.ts';
 import { settleLeftovers } from './leftovers.ts';
-import { configMaps, isPodFinished, type Pod, pods as podResource, secrets } from './objects.ts';
+import { configMaps, defaultGraceSeconds, isPodFinished, type Pod, pods as podResource, secrets } from './objects.ts';
 import { openPodAddresses } from './pod-addresses.ts';
 import { podStatus } from './pod-status.ts';
-import { defaultGraceSeconds, type PodWorker, type PodWorkerDeps, startPodWorker } from './pod-worker.ts';
+import { type PodWorker, type PodWorkerDeps, startPodWorker } from './pod-worker.ts';
 import { writeStatus } from './status-writer.ts';
 import { openWorkQueue } from './work-queue.ts';
 
 /** How an image named in a pod runs here; `undefined` if this machine has no such image. */
-export type ImageCatalogue = (image: string) => Promise<Image | undefined>;
+type ImageCatalogue = (image: string) => Promise<Image | undefined>;
 
 export type ProcessNodeOptions = {
   kubeconfigFile: string;

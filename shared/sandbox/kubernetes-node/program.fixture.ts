@@ -26,12 +26,12 @@ const server = createServer((request, response) => {
 });
 server.on('upgrade', (request, socket) => {
   socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: echo\r\n\r\n');
-  socket.write(`for ${request.headers['x-forwarded-for']} `);
+  socket.write(`for ${String(request.headers['x-forwarded-for'])} `);
   socket.on('error', () => undefined);
   socket.pipe(socket);
 });
-server.listen(Number(rest[1]), rest[0], () => console.log('listening'));
+server.listen(Number(rest[1]), rest[0], () => process.stdout.write('listening\n'));
 process.on('SIGTERM', () => {
-  console.log('asked to end');
+  process.stdout.write('asked to end\n');
   process.exit(0);
 });
