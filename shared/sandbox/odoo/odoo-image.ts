@@ -52,7 +52,7 @@ export async function realOdooImage(options: { onProgress?: (line: string) => vo
     kind: 'root',
     rootFolder: await ensureOdooRoot(options),
     entrypoint: ['/usr/bin/odoo'],
-    env: { PATH: '/usr/bin:/bin', HOME: '/var/lib/odoo', ...PYTHON },
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/var/lib/odoo', ...PYTHON },
     user: ODOO_USER,
   };
 }
