@@ -25,6 +25,7 @@ export async function availabilityOf(
     const deployment = (await findOurs(api, { kind: kinds.deployment, wanted: place })) as Deployment | undefined;
     const reason = whyUnavailable(deployment, name);
     if (reason === undefined) continue;
+    if (deployment === undefined) return { available: false, reason };
     const query = { labelSelector: `${labelKeys.owner}=${instance.id},${labelKeys.component}!=job`, limit: '50' };
     const pods = await api.list<Pod>(kinds.pod, namespace, query);
     return { available: false, reason: pods.map(whyPodWaits).find((why) => why !== undefined) ?? reason };

@@ -71,7 +71,9 @@ async function createJob(api: KubernetesApi, job: OdooJob, settings: ClusterSett
   if ('object' in answer) return answer.object;
   if (answer.refusal.reason !== 'AlreadyExists') throw api.failure(call, answer.refusal);
   const found = await findJob(api, namespace, job.name);
-  if (found === undefined) throw new Failure('conflict', `Job ${job.name} was there and is gone again: look again.`);
+  if (found === undefined || found.metadata?.deletionTimestamp !== undefined) {
+    throw new Failure('conflict', `Job ${job.name} of before is being deleted: it is started when that is gone.`);
+  }
   if (found.metadata?.labels?.[labelKeys.owner] !== job.owner) throw foreign(namespace, job.name);
   return found;
 }

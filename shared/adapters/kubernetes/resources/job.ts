@@ -1,7 +1,7 @@
 import type { V1Job, V1Secret } from '@kubernetes/client-node';
 import type { OdooJob } from '#shared/domain/instance/ports.ts';
 import { annotationKeys, labelKeys, managedBy } from './labels.ts';
-import { configurationKey, odooArguments, odooPodSpec } from './pod.ts';
+import { configurationKey, odooPodSpec } from './pod.ts';
 import type { ClusterSettings } from './settings.ts';
 
 /** A finished Job and its log stay for a day. */
@@ -22,7 +22,8 @@ function annotationsOf(job: OdooJob): { annotations?: Record<string, string> } {
 }
 
 /**
- * One run of the Odoo image: `command` are the arguments of the image's program, after those that name the configuration.
+ * One run of the Odoo image: `command` is the whole command line, in place of the image's entry point (the official one puts the database
+ * password into its arguments).
  * It is tried once: a second try on what the first one left is for the operation to decide.
  */
 export function odooJob(job: OdooJob, settings: ClusterSettings): V1Job {
@@ -40,7 +41,7 @@ export function odooJob(job: OdooJob, settings: ClusterSettings): V1Job {
         spec: {
           ...odooPodSpec({
             settings,
-            container: { image: job.image, args: [...odooArguments, ...job.command] },
+            container: { image: job.image, command: [...job.command] },
             resources: {
               requests: { cpu: '250m', memory: `${Math.ceil(job.memoryMib / 2)}Mi` },
               limits: { memory: `${job.memoryMib}Mi` },

@@ -20,7 +20,7 @@ export function odooPodSpec(options: {
   settings: ClusterSettings;
   container: Pick<
     V1Container,
-    'args' | 'env' | 'image' | 'livenessProbe' | 'ports' | 'readinessProbe' | 'startupProbe'
+    'args' | 'command' | 'env' | 'image' | 'livenessProbe' | 'ports' | 'readinessProbe' | 'startupProbe'
   >;
   resources: V1ResourceRequirements;
   configurationSecret: string;

@@ -84,7 +84,7 @@ const job: OdooJob = {
   owner: 'abcdefgh2345',
   operationId: '0199a000-0000-7000-8000-000000000001',
   image: 'odoo:19',
-  command: ['-i', 'base', '--stop-after-init', '--no-http'],
+  command: ['odoo', '--config=/etc/odoo/odoo.conf', '--init=base', '--stop-after-init', '--no-http'],
   odooConf: '[options]\ndb_password = job-secret\n',
   memoryMib: 1024,
   deadlineSeconds: 900,

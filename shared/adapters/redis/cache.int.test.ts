@@ -1,0 +1,122 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { CacheResult } from '#shared/domain/cache/cache.ts';
+import { openProcessGroup, type ProcessGroup } from '#shared/sandbox/processes.ts';
+import { type RedisServer, startRedis } from '#shared/sandbox/servers/redis.ts';
+import { cacheContract } from '#shared/testing/contracts/cache.ts';
+import { openCache } from './cache.ts';
+
+const password = 'cache-test';
+
+let folder: string;
+let processes: ProcessGroup;
+let server: RedisServer;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cache-'));
+  processes = await openProcessGroup();
+  server = await startRedis({ processes, folder: join(folder, 'redis'), password });
+});
+
+afterAll(async () => {
+  await processes.stopAll();
+  await rm(folder, { recursive: true });
+});
+
+function open(options: { namespace: string; ttlMs?: number; staleMs?: number; port?: number; password?: string }) {
+  const { namespace, ttlMs = 60_000, staleMs = 60_000, port = server.port } = options;
+  const results: CacheResult[] = [];
+  const warnings: string[] = [];
+  const cache = openCache({
+    address: { host: '127.0.0.1', port, password: options.password ?? password },
+    namespace,
+    ttlMs,
+    staleMs,
+    log: { warn: (fields, message) => warnings.push(`${message} ${JSON.stringify(fields)}`) },
+    onResult: (_kind, result) => results.push(result),
+  });
+  return { cache, results, warnings, close: () => cache.close() };
+}
+
+cacheContract('the cache on Redis', open);
+
+describe('the cache without Redis', () => {
+  it('loads, says so once a second at most, and comes back by itself', async () => {
+    const { cache, results, warnings, close } = open({ namespace: 'down' });
+    await cache.get('instance', 'a', async () => 'kept');
+    await server.stop();
+    const begun = performance.now();
+    for (let count = 0; count < 50; count += 1)
+      expect(await cache.get('instance', 'a', async () => 'loaded')).toBe('loaded');
+    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(results.slice(1).every((result) => result === 'bypass')).toBe(true);
+    expect(warnings.length).toBeLessThanOrEqual(3);
+    await cache.invalidate('instance', 'a');
+    await server.restart();
+    const last = async () => (await cache.get('instance', 'a', async () => 'loaded'), results.at(-1));
+    await expect.poll(last, { timeout: 10_000 }).toBe('hit');
+    close();
+  });
+
+  it('makes up for an invalidation that did not reach Redis', async () => {
+    const reader = open({ namespace: 'missed' });
+    await reader.cache.get('instance', 'a', async () => 'old');
+    const frozen = new Redis({ host: '127.0.0.1', port: server.port, password });
+    await frozen.call('CLIENT', 'PAUSE', '600', 'ALL');
+    await reader.cache.invalidate('instance', 'a');
+    expect(await reader.cache.get('instance', 'a', async () => 'new')).toBe('new');
+    const after = async () => {
+      const value = await reader.cache.get('instance', 'a', async () => 'new');
+      return { value, result: reader.results.at(-1) };
+    };
+    await expect.poll(after, { timeout: 10_000 }).toEqual({ value: 'new', result: 'hit' });
+    frozen.disconnect();
+    reader.close();
+  });
+
+  it('does without when the password is wrong, and tells no secret', async () => {
+    const { cache, results, warnings, close } = open({ namespace: 'wrong', password: 'not-the-password' });
+    expect(await cache.get('instance', 'a', async () => 'loaded')).toBe('loaded');
+    expect(results).toEqual(['bypass']);
+    expect(warnings.join()).not.toContain('not-the-password');
+    close();
+  });
+
+  it('does without when a copy is garbage', async () => {
+    const { cache, close } = open({ namespace: 'garbage' });
+    await cache.get('plan', 'a', async () => 'good');
+    const direct = new Redis({ host: '127.0.0.1', port: server.port, password });
+    await direct.set('{garbage:plan}:copy:a', 'garbage');
+    expect(await cache.get('plan', 'a', async () => 'loaded')).toBe('loaded');
+    expect(await cache.get('plan', 'a', async () => 'never')).toBe('loaded');
+    direct.disconnect();
+    close();
+  });
+
+  it('reconnects at once after Redis closed an idle connection', async () => {
+    const { cache, results, close } = open({ namespace: 'idle' });
+    await cache.get('plan', 'a', async () => 'value');
+    const direct = new Redis({ host: '127.0.0.1', port: server.port, password });
+    await direct.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    const again = async () => (await cache.get('plan', 'a', async () => 'value'), results.at(-1));
+    await expect.poll(again, { timeout: 500 }).toBe('hit');
+    direct.disconnect();
+    close();
+  });
+
+  it('keeps a copy for its time and then for a while longer, and no lock for ever', async () => {
+    const { cache, close } = open({ namespace: 'times', ttlMs: 100_000, staleMs: 60_000 });
+    await cache.get('plan', 'a', async () => 'value');
+    const direct = new Redis({ host: '127.0.0.1', port: server.port, password });
+    const left = await direct.pttl('{times:plan}:copy:a');
+    expect(left).toBeGreaterThan(149_000);
+    expect(left).toBeLessThanOrEqual(170_000);
+    const keys = await direct.keys('{times:plan}*');
+    expect(keys.filter((key) => key.includes('lock'))).toEqual([]);
+    direct.disconnect();
+    close();
+  });
+});

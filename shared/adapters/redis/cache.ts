@@ -1,0 +1,225 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { type Cache, type CacheKind, type CacheResult, cacheTtlMs } from '#shared/domain/cache/cache.ts';
+import { openRedisConnection, type RedisAddress, type RedisConnection, type RedisLog } from './connection.ts';
+
+export type CacheOptions = {
+  address: RedisAddress;
+  /** First part of every key: one Redis may serve several platforms. */
+  namespace: string;
+  log: RedisLog;
+  /** For metrics. */
+  onResult?: (kind: CacheKind, result: CacheResult) => void;
+  /** Instead of the kinds' own times, for tests. */
+  ttlMs?: number;
+  staleMs?: number;
+};
+
+/** A copy is given for so long after its time while somebody renews it. */
+const defaultStaleMs = 60_000;
+/** Longer than any load; a holder that died keeps others waiting for `lockWaitMs` only. */
+const lockMs = 5_000;
+const lockWaitMs = 400;
+const lockPollMs = 20;
+/** How long an invalidation is remembered against loads that began before it. */
+const markMs = 600_000;
+
+/**
+ * Keys of one entry. A copy carries the marks it was loaded under: the kind's epoch and the entry's own. `invalidate` sets a new
+ * random mark, so a copy under another one is no copy, also when it is written late. Marks are random, not counted: a mark that Redis
+ * dropped for want of memory must not come back.
+ */
+type Entry = { id: string; kind: CacheKind; epoch: string; mark: string; copy: string };
+
+type Seen = { epoch: string; mark: string; found: { value: unknown; isFresh: boolean } | undefined };
+
+/** Writes the copy unless one of the marks has changed since they were read. The epoch is made here when there is none. */
+const storeScript = `
+local epoch = redis.call('GET', KEYS[1])
+if not epoch then
+  if ARGV[1] ~= '' then return 0 end
+  epoch = ARGV[3]
+  redis.call('SET', KEYS[1], epoch)
+elseif epoch ~= ARGV[1] then return 0 end
+local mark = redis.call('GET', KEYS[2]) or ''
+if mark ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[3], cjson.encode({epoch, mark}) .. '\\n' .. ARGV[4], 'PX', ARGV[5])
+return 1`;
+
+/** Gives a lock back only if it is still the holder's. */
+const unlockScript = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`;
+
+/** Cache-aside on Redis. Opens nothing before the first call. */
+export function openCache(options: CacheOptions): Cache & { close(): void } {
+  const { namespace, staleMs = defaultStaleMs } = options;
+  /** Invalidations that did not reach Redis; made up for before anything is read from it again. */
+  const missed = new Set<string>();
+  const redis = openRedisConnection(options.address, {
+    log: options.log,
+    async onConnect(fresh) {
+      for (const key of missed) {
+        await setMark(fresh, key);
+        missed.delete(key);
+      }
+    },
+  });
+  const flights = new Map<string, Promise<unknown>>();
+  const renewals = new Set<Promise<unknown>>();
+
+  const entryOf = (kind: CacheKind, id: string): Entry => {
+    // The braces keep an entry's keys in one slot of a Redis cluster, as the script needs them.
+    const prefix = `{${namespace}:${kind}}`;
+    return { id, kind, epoch: `${prefix}:epoch`, mark: `${prefix}:mark:${id}`, copy: `${prefix}:copy:${id}` };
+  };
+
+  function once<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const running = flights.get(key) as Promise<T> | undefined;
+    if (running !== undefined) return running;
+    const flight = work().finally(() => {
+      if (flights.get(key) === flight) flights.delete(key);
+    });
+    flights.set(key, flight);
+    return flight;
+  }
+
+  async function fill<T>(entry: Entry, seen: Seen, load: () => Promise<T | undefined>): Promise<T | undefined> {
+    const lock = `${entry.copy}:lock:${seen.epoch}:${seen.mark}`;
+    const token = newMark();
+    const taken = await redis.attempt((client) => client.set(lock, token, 'PX', lockMs, 'NX'));
+    if (taken?.answer === null) {
+      const other = await waitForCopy<T>(redis, entry, staleMs);
+      if (other !== undefined) return other.value;
+    }
+    try {
+      const value = await load();
+      const ttlMs = withJitter(options.ttlMs ?? cacheTtlMs[entry.kind]) + staleMs;
+      if (value !== undefined && value !== null) await store(redis, entry, { seen, value, ttlMs });
+      return value;
+    } finally {
+      if (taken?.answer === 'OK') await redis.attempt((client) => client.eval(unlockScript, 1, lock, token));
+    }
+  }
+
+  /** Renews a stale copy unless somebody else is at it, here or in another pod. */
+  function renew<T>(entry: Entry, seen: Seen, load: () => Promise<T | undefined>): void {
+    const key = `${flightKey(entry, seen)}:renewal`;
+    if (flights.has(key)) return;
+    const renewal = once(key, async () => {
+      const lock = `${entry.copy}:renewal`;
+      const taken = await redis.attempt((client) => client.set(lock, '1', 'PX', lockMs, 'NX'));
+      return taken?.answer === 'OK' ? await fill(entry, seen, load) : undefined;
+    }).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.name : 'unknown';
+      options.log.warn({ kind: entry.kind, id: entry.id, reason }, 'A cached value could not be renewed');
+    });
+    renewals.add(renewal);
+    void renewal.finally(() => renewals.delete(renewal));
+  }
+
+  async function mark(key: string): Promise<void> {
+    if (!(await redis.attempt((client) => setMark(client, key)))) missed.add(key);
+  }
+
+  /** Callers that come later must not join a load that began before the change. */
+  function forgetFlights(prefix: string): void {
+    for (const key of flights.keys()) if (key.startsWith(prefix)) flights.delete(key);
+  }
+
+  return {
+    async get<T>(kind: CacheKind, id: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
+      const entry = entryOf(kind, id);
+      const seen = await look(redis, entry, staleMs);
+      if (seen === undefined) {
+        options.onResult?.(kind, 'bypass');
+        return await once(`${entry.copy}:`, load);
+      }
+      const { found } = seen;
+      options.onResult?.(kind, found === undefined ? 'miss' : found.isFresh ? 'hit' : 'stale');
+      if (found === undefined) return await once(flightKey(entry, seen), () => fill(entry, seen, load));
+      if (!found.isFresh) renew(entry, seen, load);
+      return found.value as T;
+    },
+    async invalidate(kind, id) {
+      const entry = entryOf(kind, id);
+      forgetFlights(`${entry.copy}:`);
+      await mark(entry.mark);
+    },
+    async invalidateKind(kind) {
+      const entry = entryOf(kind, '');
+      forgetFlights(entry.copy);
+      await mark(entry.epoch);
+    },
+    async settle(timeoutMs) {
+      const limit = new AbortController();
+      const timeout = pause(timeoutMs, undefined, { signal: limit.signal }).catch(() => undefined);
+      await Promise.race([Promise.allSettled([...renewals]), timeout]);
+      limit.abort();
+    },
+    close: () => redis.close(),
+  };
+}
+
+function flightKey(entry: Entry, seen: Seen): string {
+  return `${entry.copy}:${seen.epoch}:${seen.mark}`;
+}
+
+/** Undefined when Redis is not there. What is older than its time is told from what Redis still keeps it for: by its clock. */
+async function look(redis: RedisConnection, entry: Entry, staleMs: number): Promise<Seen | undefined> {
+  const seen = await redis.attempt((client) =>
+    Promise.all([client.get(entry.epoch), client.get(entry.mark), client.get(entry.copy), client.pttl(entry.copy)]),
+  );
+  if (seen === undefined) return undefined;
+  const [epoch, mark, copy, leftMs] = seen.answer;
+  const marks = { epoch: epoch ?? '', mark: mark ?? '' };
+  const value = copy === null ? undefined : readCopy(copy, marks);
+  return { ...marks, found: value === undefined ? undefined : { value, isFresh: leftMs > staleMs } };
+}
+
+function readCopy(copy: string, { epoch, mark }: { epoch: string; mark: string }): unknown {
+  const end = copy.indexOf('\n');
+  if (copy.slice(0, end) !== JSON.stringify([epoch, mark])) return undefined;
+  return JSON.parse(copy.slice(end + 1)) as unknown;
+}
+
+async function store(
+  redis: RedisConnection,
+  entry: Entry,
+  { seen, value, ttlMs }: { seen: Seen; value: unknown; ttlMs: number },
+): Promise<void> {
+  const text = JSON.stringify(value) as string | undefined;
+  if (text === undefined) return;
+  const keys = [entry.epoch, entry.mark, entry.copy];
+  const values = [seen.epoch, seen.mark, newMark(), text, String(Math.round(ttlMs))];
+  await redis.attempt((client) => client.eval(storeScript, keys.length, ...keys, ...values));
+}
+
+/** Somebody else loads the same: a copy of theirs, or undefined when none came in time. */
+async function waitForCopy<T>(
+  redis: RedisConnection,
+  entry: Entry,
+  staleMs: number,
+): Promise<{ value: T } | undefined> {
+  for (let waitedMs = 0; waitedMs < lockWaitMs; waitedMs += lockPollMs) {
+    await pause(lockPollMs);
+    const seen = await look(redis, entry, staleMs);
+    if (seen === undefined) return undefined;
+    if (seen.found !== undefined) return { value: seen.found.value as T };
+  }
+  return undefined;
+}
+
+async function setMark(client: Redis, key: string): Promise<void> {
+  // An epoch stays; an entry's mark is needed only as long as an older load may run.
+  if (key.endsWith(':epoch')) await client.set(key, newMark());
+  else await client.set(key, newMark(), 'PX', markMs);
+}
+
+function newMark(): string {
+  return randomBytes(9).toString('base64url');
+}
+
+/** A tenth more or less, so that what was loaded together does not end together. */
+function withJitter(ms: number): number {
+  return ms * (0.9 + Math.random() * 0.2);
+}
