@@ -1,3 +1,4 @@
+import { duplicateItems } from './field-set.ts';
 import type { JsonObject } from './json.ts';
 import { arrayAt, stringAt, withoutNulls } from './json.ts';
 import type { KubernetesObject } from './objects.ts';
@@ -44,6 +45,7 @@ export function appliedObject(schema: Schema, target: Target, body: JsonObject):
   const complaints = [
     ...unknownFields.map((path) => `.${path}: field not declared in schema`),
     ...problems.map(applyComplaint),
+    ...duplicateItems(resource.kind, known).map((path) => `${path.list}: duplicate entries for key ${path.key}`),
   ];
   if (complaints.length > 0) {
     const group = resource.group === '' ? `/${resource.version}` : apiVersionOf(resource);

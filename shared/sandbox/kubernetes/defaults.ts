@@ -2,8 +2,9 @@ import type { Json, JsonObject } from './json.ts';
 import { arrayAt, isObject, objectAt, stringAt } from './json.ts';
 import type { KubernetesObject } from './objects.ts';
 import { labelsOf, nameOf, uidOf, withMetadata } from './objects.ts';
-import { podSpecDefaults } from './pod-defaults.ts';
+import { podSpecDefaults, withRequestsFromLimits } from './pod-defaults.ts';
 import type { Resource } from './resources.ts';
+import { notSupported } from './status.ts';
 
 export type DefaultsContext = {
   previous: KubernetesObject | undefined;
@@ -54,6 +55,8 @@ function secretDefaults(object: KubernetesObject): KubernetesObject {
 
 function serviceDefaults(object: KubernetesObject, { previous, freeClusterIp }: DefaultsContext): KubernetesObject {
   const spec = specOf(object);
+  const type = stringAt(spec, 'type') ?? 'ClusterIP';
+  if (type !== 'ClusterIP') throw notSupported(`a Service of type ${type}`);
   const known = previous ? stringAt(specOf(previous), 'clusterIP') : undefined;
   const clusterIP = stringAt(spec, 'clusterIP') || known || freeClusterIp();
   const ports = arrayAt(spec, 'ports').map(
@@ -94,7 +97,7 @@ function podDefaults(object: KubernetesObject): KubernetesObject {
   };
   return {
     ...object,
-    spec: podSpecDefaults(spec, 'Always'),
+    spec: withRequestsFromLimits(podSpecDefaults(spec, 'Always')),
     status: { phase: 'Pending', ...objectAt(object, 'status') },
   };
 }
@@ -146,8 +149,11 @@ function jobDefaults(object: KubernetesObject, { previous }: DefaultsContext): K
   const labels = { ...objectAt(metadata, 'labels'), ...generated };
   const selector = isGenerated ? { selector: { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } } } : {};
   const isCounted = spec['completions'] === undefined && spec['parallelism'] === undefined;
+  // A Job without labels gets those of its template.
+  const own = labelsOf(object);
+  const labelled = Object.keys(own).length > 0 ? object : withMetadata(object, { labels });
   return {
-    ...object,
+    ...labelled,
     spec: {
       parallelism: 1,
       ...(isCounted ? { completions: 1 } : {}),

@@ -30,7 +30,8 @@ export function deleteObject(
   const finalizers = withPropagation(finalizersOf(object), options.propagation ?? defaultPropagation(resource));
   if (finalizers.length === 0 && grace === 0 && resource.kind !== 'Namespace') {
     if (options.isDryRun) return { object, isGone: true };
-    return { object: store.remove(resource, object), isGone: true };
+    const last = resource.kind === 'Pod' ? mark(resource, object, { finalizers, grace }) : object;
+    return { object: store.remove(resource, last), isGone: true };
   }
   const marked = mark(resource, object, { finalizers, grace });
   if (options.isDryRun || marked === object) return { object: marked, isGone: false };

@@ -72,6 +72,30 @@ function visitList(items: Json[], at: Visit): void {
   }
 }
 
+/** Items of keyed lists and sets that occur twice, which an apply configuration may not have. */
+export function duplicateItems(kind: string, value: JsonObject): { list: string; key: string }[] {
+  const found: { list: string; key: string }[] = [];
+  const walk = (inner: Json, path: string, fields: string): void => {
+    if (isObject(inner)) {
+      for (const [field, item] of Object.entries(inner)) {
+        walk(item, path === '' ? field : `${path}.${field}`, joinPath(fields, `f:${field}`));
+      }
+      return;
+    }
+    const list = Array.isArray(inner) ? listTypeAt(kind, path) : undefined;
+    if (!Array.isArray(inner) || !list || list.type === 'atomic') return;
+    const seen = new Set<string>();
+    for (const item of inner) {
+      const element = itemElement(item, list);
+      if (seen.has(element)) found.push({ list: readablePath(fields), key: readablePath(element) });
+      seen.add(element);
+      walk(item, `${path}.[]`, joinPath(fields, element));
+    }
+  };
+  walk(value, '', '');
+  return found;
+}
+
 /** The value at a path of the set, or undefined. */
 export function valueAt(kind: string, object: JsonObject, path: string): Json | undefined {
   let value: Json | undefined = object;

@@ -1,6 +1,7 @@
 import type { JsonObject } from './json.ts';
 import type { KubernetesObject } from './objects.ts';
 import { nameOf, namespaceOf } from './objects.ts';
+import { optionsInvalid } from './options.ts';
 import type { Resource } from './resources.ts';
 import { apiVersionOf } from './resources.ts';
 import type { Selector } from './selectors.ts';
@@ -59,14 +60,22 @@ function stateOf(
   const match = query.get('resourceVersionMatch');
   if (position && asked && asked !== '0')
     throw badRequest('specifying resource version is not allowed when using continue');
-  if (match && !asked) throw badRequest('resourceVersionMatch is forbidden unless resourceVersion is provided');
+  if (match && !asked) {
+    const message = 'Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided';
+    throw optionsInvalid('ListOptions', { reason: 'FieldValueForbidden', message, field: 'resourceVersionMatch' });
+  }
   if (position) return past(store, resource, { namespace, version: position.version, whenForgotten: pageTooOld });
   const version = asked ? wholeNumber(asked, 'resourceVersion') : 0;
   if (version > store.version()) {
-    throw new StatusError(504, 'Timeout', `Too large resource version: ${version}, current: ${store.version()}`, {
-      retryAfterSeconds: 1,
-      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
-    });
+    throw new StatusError(
+      504,
+      'Timeout',
+      `Timeout: Too large resource version: ${version}, current: ${store.version()}`,
+      {
+        retryAfterSeconds: 1,
+        causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+      },
+    );
   }
   if (match === 'Exact') {
     return past(store, resource, {

@@ -1,6 +1,6 @@
 import { mergeApplied, removeAbandoned } from './apply-merge.ts';
 import type { FieldSet } from './field-set.ts';
-import { fieldsOf, fromFieldsV1, readablePath, toFieldsV1, valueAt, withAncestors } from './field-set.ts';
+import { fieldsOf, fromFieldsV1, joinPath, readablePath, toFieldsV1, valueAt, withAncestors } from './field-set.ts';
 import type { Json, JsonObject } from './json.ts';
 import { arrayAt, isObject, isSame, objectAt, stringAt } from './json.ts';
 import type { KubernetesObject } from './objects.ts';
@@ -87,7 +87,13 @@ export function trackUpdate(
   const before = previous ? ownable(previous) : {};
   const after = ownable(next);
   const nextFields = ownableFields(resource, next);
-  const changed = new Set([...nextFields].filter((path) => !isOwnValueSame(resource, before, { after, path })));
+  // Each endpoint writes its half only; the other half is not tracked under its name.
+  const foreign = writer.subresource === 'status' ? 'f:spec' : resource.hasStatus ? 'f:status' : undefined;
+  const isWritten = (path: string) =>
+    foreign === undefined || (path !== foreign && !path.startsWith(joinPath(foreign, '')));
+  const changed = new Set(
+    [...nextFields].filter((path) => isWritten(path) && !isOwnValueSame(resource, before, { after, path })),
+  );
   const present = withAncestors(nextFields);
   const entries = previous ? readEntries(previous) : [];
   for (const entry of entries) {

@@ -6,7 +6,7 @@ import type { Cause, StatusError } from './status.ts';
 import { invalid, notSupported } from './status.ts';
 import type { WriteOptions } from './writes.ts';
 
-export type OptionsKind = 'CreateOptions' | 'UpdateOptions' | 'PatchOptions' | 'DeleteOptions';
+export type OptionsKind = 'CreateOptions' | 'UpdateOptions' | 'PatchOptions' | 'DeleteOptions' | 'ListOptions';
 
 /** Refuses query parameters that would be ignored. */
 export function allowParameters(query: URLSearchParams, parameters: readonly string[]): void {

@@ -38,17 +38,19 @@ function containerDefaults(container: JsonObject): JsonObject {
     ...container,
     ...lists(container, 'ports', (port) => ({ protocol: 'TCP', ...port })),
     ...lists(container, 'env', environmentDefaults),
-    ...requestsFromLimits(container),
     ...probes,
   };
 }
 
-/** What has a limit and no request gets the limit as its request. */
-function requestsFromLimits(container: JsonObject): JsonObject {
-  const resources = objectAt(container, 'resources');
-  const limits = objectAt(resources, 'limits');
-  if (!limits) return {};
-  return { resources: { ...resources, requests: { ...limits, ...objectAt(resources, 'requests') } } };
+/** In a pod, what has a limit and no request gets the limit as its request. Templates stay as they are. */
+export function withRequestsFromLimits(spec: JsonObject): JsonObject {
+  const fill = (container: JsonObject) => {
+    const resources = objectAt(container, 'resources');
+    const limits = objectAt(resources, 'limits');
+    if (!limits) return container;
+    return { ...container, resources: { ...resources, requests: { ...limits, ...objectAt(resources, 'requests') } } };
+  };
+  return { ...spec, ...lists(spec, 'containers', fill), ...lists(spec, 'initContainers', fill) };
 }
 
 function environmentDefaults(variable: JsonObject): JsonObject {

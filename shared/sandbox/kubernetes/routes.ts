@@ -141,8 +141,8 @@ function remove(store: Store, request: Request): Answer {
     throw conflict(target.resource, target.name, why);
   }
   const { object: left, isGone } = deleteObject(store, target.resource, { object, options });
-  // Pods answer themselves, gone or not, as the real server does.
-  if (!isGone || target.resource.kind === 'Pod') return { status: 200, body: left };
+  // Pods and Services answer themselves, gone or not, as the real server does.
+  if (!isGone || ['Pod', 'Service'].includes(target.resource.kind)) return { status: 200, body: left };
   const { group, plural } = target.resource;
   const details = { name: nameOf(left), ...(group === '' ? {} : { group }), kind: plural, uid: uidOf(left) };
   return { status: 200, body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details } };

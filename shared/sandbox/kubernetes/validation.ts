@@ -1,34 +1,23 @@
+import { jobStatusProblems } from './job-validation.ts';
 import type { Json, JsonObject } from './json.ts';
 import { arrayAt, isObject, isSame, objectAt, stringAt } from './json.ts';
 import type { KubernetesObject } from './objects.ts';
 import { labelsOf, nameOf } from './objects.ts';
+import { podSpecProblems } from './pod-validation.ts';
 import type { Resource } from './resources.ts';
 import type { Cause } from './status.ts';
-
-const label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
-const label1035 = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
-const subdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
-
-const subdomainMessage =
-  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const labelMessage =
-  "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const label1035Message =
-  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
-
-export function invalidValue(field: string, value: Json, why: string): Cause {
-  const shown =
-    typeof value === 'string' || isObject(value) || Array.isArray(value) ? JSON.stringify(value) : String(value);
-  return { reason: 'FieldValueInvalid', message: `Invalid value: ${shown}: ${why}`, field };
-}
-
-export function requiredValue(field: string, why = ''): Cause {
-  return { reason: 'FieldValueRequired', message: `Required value${why === '' ? '' : `: ${why}`}`, field };
-}
-
-function forbiddenValue(field: string, why: string): Cause {
-  return { reason: 'FieldValueForbidden', message: `Forbidden: ${why}`, field };
-}
+import {
+  forbiddenValue,
+  invalidValue,
+  label,
+  label1035,
+  label1035Message,
+  labelMessage,
+  patternProblems,
+  requiredValue,
+  subdomain,
+  subdomainMessage,
+} from './value-problems.ts';
 
 /** What is wrong with an object, beside its values' types; empty when nothing is. */
 export function problemsOf(
@@ -52,18 +41,6 @@ function nameProblems(resource: Resource, name: string): Cause[] {
   if (resource.kind === 'Namespace')
     return patternProblems(field, name, { pattern: label, message: labelMessage, limit: 63 });
   return patternProblems(field, name, { pattern: subdomain, message: subdomainMessage, limit: 253 });
-}
-
-function patternProblems(
-  field: string,
-  value: string,
-  { pattern, message, limit }: { pattern: RegExp; message: string; limit: number },
-): Cause[] {
-  const causes: Cause[] = [];
-  if (value.length > limit)
-    causes.push(invalidValue(field, value, `must be no more than ${limit} ${limit === 253 ? 'characters' : 'bytes'}`));
-  if (!pattern.test(value)) causes.push(invalidValue(field, value, message));
-  return causes;
 }
 
 const labelValuePattern = /^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/;
@@ -132,7 +109,13 @@ function immutableDataProblems(object: KubernetesObject, previous: KubernetesObj
 function serviceProblems(object: KubernetesObject, previous: KubernetesObject | undefined): Cause[] {
   const spec = specOf(object);
   const isHeadless = spec['clusterIP'] === 'None';
-  const causes = arrayAt(spec, 'ports').length === 0 && !isHeadless ? [requiredValue('spec.ports')] : [];
+  const ports = arrayAt(spec, 'ports');
+  const causes = ports.length === 0 && !isHeadless ? [requiredValue('spec.ports')] : [];
+  if (ports.length > 1) {
+    for (const [index, port] of ports.entries()) {
+      if (isObject(port) && !port['name']) causes.push(requiredValue(`spec.ports[${index}].name`));
+    }
+  }
   if (previous) {
     const before = specOf(previous);
     if (!isSame(spec['clusterIP'], before['clusterIP'])) {
@@ -150,8 +133,16 @@ function claimProblems(object: KubernetesObject, previous: KubernetesObject | un
     causes.push(requiredValue('spec.accessModes', 'at least 1 access mode is required'));
   if (request === undefined) causes.push(requiredValue('spec.resources[storage]'));
   if (!previous) return causes;
-  const { resources: _requested, volumeName: _volume, ...fixed } = spec;
-  const { resources: _before, volumeName: _bound, ...fixedBefore } = specOf(previous);
+  const isBound = objectAt(previous, 'status')?.['phase'] === 'Bound';
+  const before = specOf(previous);
+  const changing = (field: string) =>
+    field === 'volumeName' ||
+    (field === 'resources' && isBound) ||
+    (field === 'storageClassName' && before[field] === undefined);
+  const fixedPart = (part: JsonObject) =>
+    Object.fromEntries(Object.entries(part).filter(([field]) => !changing(field)));
+  const fixed = fixedPart(spec);
+  const fixedBefore = fixedPart(before);
   if (!isSame(fixed, fixedBefore)) {
     causes.push(
       forbiddenValue(
@@ -161,21 +152,6 @@ function claimProblems(object: KubernetesObject, previous: KubernetesObject | un
     );
   }
   return causes;
-}
-
-function podSpecProblems(path: string, spec: JsonObject): Cause[] {
-  const containers = arrayAt(spec, 'containers');
-  if (containers.length === 0) return [requiredValue(`${path}.containers`)];
-  return containers.flatMap((container, index) => {
-    if (!isObject(container)) return [];
-    const causes: Cause[] = [];
-    const name = stringAt(container, 'name') ?? '';
-    const at = `${path}.containers[${index}]`;
-    if (name === '') causes.push(requiredValue(`${at}.name`));
-    else causes.push(...patternProblems(`${at}.name`, name, { pattern: label, message: labelMessage, limit: 63 }));
-    if (!stringAt(container, 'image')) causes.push(requiredValue(`${at}.image`));
-    return causes;
-  });
 }
 
 function podProblems(object: KubernetesObject, previous: KubernetesObject | undefined): Cause[] {
@@ -214,13 +190,14 @@ function deploymentProblems(object: KubernetesObject, previous: KubernetesObject
   const spec = specOf(object);
   const selector = objectAt(spec, 'selector');
   const template = objectAt(spec, 'template');
-  const causes = podSpecProblems('spec.template.spec', objectAt(template, 'spec') ?? {});
-  if (!selector) causes.push(requiredValue('spec.selector'));
-  const labels = objectAt(objectAt(template, 'metadata'), 'labels') ?? {};
+  const causes = selector ? [] : [requiredValue('spec.selector')];
+  const labels = objectAt(objectAt(template, 'metadata'), 'labels');
   const wanted = Object.entries(objectAt(selector, 'matchLabels') ?? {});
-  if (wanted.some(([key, value]) => labels[key] !== value)) {
-    causes.push(invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'));
+  if (!selector || wanted.some(([key, value]) => labels?.[key] !== value)) {
+    const why = '`selector` does not match template `labels`';
+    causes.push(invalidValue('spec.template.metadata.labels', labels ?? null, why));
   }
+  causes.push(...podSpecProblems('spec.template.spec', objectAt(template, 'spec') ?? {}));
   const replicas = spec['replicas'];
   if (typeof replicas === 'number' && replicas < 0) {
     causes.push(invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0'));
@@ -250,22 +227,31 @@ function jobProblems(object: KubernetesObject, previous: KubernetesObject | unde
   if (!previous) return causes;
   const before = specOf(previous);
   const fields = ['completions', 'selector', 'template', 'completionMode', 'podFailurePolicy'];
-  return [...causes, ...fields.flatMap((field) => immutable(`spec.${field}`, spec[field], before[field]))];
+  return [
+    ...causes,
+    ...jobStatusProblems(object, previous),
+    ...fields.flatMap((field) => immutable(`spec.${field}`, spec[field], before[field])),
+  ];
 }
 
 function ingressProblems(object: KubernetesObject): Cause[] {
   const spec = specOf(object);
   const rules = arrayAt(spec, 'rules');
   if (rules.length === 0 && !objectAt(spec, 'defaultBackend')) {
-    return [invalidValue('spec', [], 'either `defaultBackend` or `rules` must be specified')];
+    return [invalidValue('spec', null, 'either `defaultBackend` or `rules` must be specified')];
   }
   return rules.flatMap((rule, index) => {
+    const host = isObject(rule) ? (stringAt(rule, 'host') ?? '') : '';
+    const hostName = { pattern: subdomain, message: subdomainMessage, limit: 253 };
+    const isPlain = host !== '' && !host.startsWith('*.');
+    const causes = isPlain ? patternProblems(`spec.rules[${index}].host`, host, hostName) : [];
     const paths = isObject(rule) ? arrayAt(objectAt(rule, 'http'), 'paths') : [];
-    return paths.flatMap((path, at) => {
+    const pathCauses = paths.flatMap((path, at) => {
       const place = `spec.rules[${index}].http.paths[${at}]`;
       return isObject(path) && stringAt(path, 'pathType')
         ? []
         : [requiredValue(`${place}.pathType`, 'pathType must be specified')];
     });
+    return [...causes, ...pathCauses];
   });
 }
