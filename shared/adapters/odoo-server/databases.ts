@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg';
 import { Failure } from '#shared/domain/failure.ts';
-import { saysItExists } from './errors.ts';
+import { saysItExists, saysItIsInUse } from './errors.ts';
 import { controlDatabase, tenantNames } from './object-names.ts';
 import { quoteIdentifier } from './quote.ts';
 import type { ServerAccess } from './server-access.ts';
@@ -82,23 +82,39 @@ export async function createDatabase(access: ServerAccess, name: string, options
 }
 
 /**
- * DROP DATABASE, sessions included; no transaction can hold it and no fence can guard it, so only for names that nobody
- * needs: `trash_…`, `making_…` of an own or older holder, `filling_…` under its lock. Repeatable.
+ * DROP DATABASE, own sessions included; no transaction can hold it and no fence can guard it, so only for names that
+ * nobody needs: `trash_…`, `making_…` of an own or older holder, `filling_…` under its lock. Repeatable. One that
+ * somebody else is in, such as a monitoring superuser, stays for the next sweep. Returns what was dropped.
+ *
+ * Not WITH (FORCE): that asks for the right to end every session, and fails with 42501 as soon as an autovacuum worker
+ * is at work there. The plain form ends those by itself.
  */
 export async function dropDatabases(
   access: ServerAccess,
   names: readonly string[],
   options: { applicationName: string },
-): Promise<void> {
-  if (names.length === 0) return;
-  await access.unpooled(
-    'drop databases',
-    { database: controlDatabase, applicationName: options.applicationName },
-    async (client) => {
-      for (const name of names) {
-        if (!/^(trash|making|filling)_/.test(name)) throw new Failure('internal', `${name} must not be dropped`);
-        await client.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`);
-      }
-    },
+): Promise<readonly string[]> {
+  if (names.length === 0) return [];
+  const to = { database: controlDatabase, applicationName: options.applicationName };
+  return access.unpooled('drop databases', to, async (client) => {
+    const dropped: string[] = [];
+    for (const name of names) if (await dropOne(client, name)) dropped.push(name);
+    return dropped;
+  });
+}
+
+async function dropOne(client: ClientBase, name: string): Promise<boolean> {
+  if (!/^(trash|making|filling)_/.test(name)) throw new Failure('internal', `${name} must not be dropped`);
+  await client.query(
+    `SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity
+     WHERE datname = $1 AND usename = current_user AND backend_type = 'client backend'`,
+    [name],
   );
+  try {
+    await client.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(name)}`);
+    return true;
+  } catch (error) {
+    if (!saysItIsInUse(error)) throw error;
+    return false;
+  }
 }

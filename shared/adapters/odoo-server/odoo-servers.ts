@@ -74,7 +74,7 @@ export function openOdooServers(options: OdooServersOptions): OdooServers {
   return {
     databases: tenantDatabases(prepared),
     warm: warmDatabases(prepared),
-    reach: (server) => reachServer(entryOf(server).access),
+    reach: async (server) => reachServer(entryOf(server).access),
     prepare: async (server) => void (await prepared(server)),
     sweep: async (server) => sweepServer(await prepared(server)),
     stats: () => Object.fromEntries([...accesses.values()].map(({ access }) => [access.server.id, access.stats()])),

@@ -16,6 +16,5 @@ export async function sweepServer(access: ServerAccess): Promise<readonly string
     );
     return [...(await listDatabases(client, 'trash_')), ...rows.map((row) => row.name)];
   });
-  await dropDatabases(access, garbage, { applicationName: 'fleet-sweep' });
-  return garbage;
+  return dropDatabases(access, garbage, { applicationName: 'fleet-sweep' });
 }

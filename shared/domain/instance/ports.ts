@@ -71,7 +71,7 @@ export type TenantDatabases = {
    * One that is there without Odoo's `base` (a broken initialisation) is moved aside and dropped first.
    */
   createEmpty(server: DatabaseServer, fenced: Fenced): Promise<void>;
-  /** Renames a ready warm clone to the instance's database. False when the pool is empty. */
+  /** Renames a ready warm clone to the instance's database; true also when that is there. False when the pool is empty. */
   claimWarm(server: DatabaseServer, fenced: Fenced, template: TemplateKey): Promise<boolean>;
   /** Clones the template (CREATE under a name with the fence in it, then a fenced RENAME). False when there is no template. */
   cloneTemplate(server: DatabaseServer, fenced: Fenced, template: TemplateKey): Promise<boolean>;
@@ -82,7 +82,8 @@ export type TenantDatabases = {
    * Owner, REVOKE CONNECT and TEMPORARY from PUBLIC, GRANT CONNECT, ownership of schema and objects; then, in one
    * transaction inside it: new `database.uuid`, `database.secret`, `database.create_date`, `web.base.url` and its
    * freeze, administrator's login, e-mail and password hash (pbkdf2_sha512), attachments to the file store from now on.
-   * Repeatable; the mark `isPersonalised` reads is written last, in the same transaction.
+   * The mark that `isPersonalised` reads is written last, in the same transaction. It is on the database, where the
+   * tenant cannot change it and a copy does not get it. A database that bears it is left as it is. Needs the roles.
    */
   personalise(
     server: DatabaseServer,
