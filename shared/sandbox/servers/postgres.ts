@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,7 +8,7 @@ import { removeTree, withCacheEntry } from '../cache-folder.ts';
 import type { ProcessGroup } from '../processes.ts';
 import { generatePassword } from './password.ts';
 import { findPostgres, type PostgresBinaries } from './postgres-binaries.ts';
-import { ownBy, privateFolder, reachableFolder, type SystemUser, serviceUser } from './service-user.ts';
+import { isReachable, ownBy, privateFolder, reachableFolder, type SystemUser, serviceUser } from './service-user.ts';
 import { startServer } from './start-server.ts';
 
 const run = promisify(execFile);
@@ -166,9 +166,7 @@ async function initialData(binaries: PostgresBinaries, user: SystemUser | undefi
 }
 
 async function reachableTemporary(user: SystemUser | undefined): Promise<string> {
-  const folder = await reachableFolder(tmpdir(), user);
-  await access(folder).catch(() => privateFolder(folder, user));
-  return folder;
+  return user === undefined || (await isReachable(tmpdir(), user)) ? tmpdir() : '/var/tmp';
 }
 
 /** Single-user mode reads statements from stdin: the password is in no argument, no environment and no log. */

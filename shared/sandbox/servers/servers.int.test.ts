@@ -85,13 +85,20 @@ describe.each(['system', 'embedded'] as const)('PostgreSQL, %s', (version) => {
     await server.stop();
   });
 
-  test('starts below a folder that other users cannot enter', async () => {
+  test('starts below a folder that other users cannot enter, and forgets the data when that is deleted', async () => {
     const closed = join(folder, `closed-${version}`);
     await mkdir(closed, { mode: 0o700 });
-    const server = await startPostgres({ processes, folder: closed, name: 'inner', version, durable: false });
-    await ask(server, 'SELECT 1', superuser(server));
-    await server.stop();
-    if (process.getuid?.() === 0) await rm(join(server.logFile, '..'), { recursive: true });
+    const begin = () => startPostgres({ processes, folder: closed, name: 'inner', version, durable: false });
+    const first = await begin();
+    await ask(first, 'CREATE DATABASE kept', superuser(first));
+    await first.stop();
+    const second = await begin();
+    await ask(second, 'SELECT 1', { ...superuser(second), database: 'kept' });
+    await second.stop();
+    await rm(join(closed, 'inner'), { recursive: true });
+    const third = await begin();
+    await expect(ask(third, 'SELECT 1', { ...superuser(third), database: 'kept' })).rejects.toThrow('does not exist');
+    await third.stop();
   });
 
   test('says why it did not start', async () => {

@@ -1,8 +1,21 @@
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { chmod, chown, lstat, mkdir, readFile, stat } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { removeTree } from '../cache-folder.ts';
 
 export type SystemUser = { uid: number; gid: number };
 
@@ -33,8 +46,9 @@ export async function ownBy(path: string, user: SystemUser | undefined): Promise
 }
 
 /**
- * `folder` itself where `user` can get there; otherwise (a checkout or a HOME of mode 0700) a folder for it under
- * /var/tmp, always the same one, so that data is found again by the next run.
+ * `folder` itself where `user` can get there; otherwise (a checkout or a HOME of mode 0700) a folder under /var/tmp that
+ * belongs to it: a link named `elsewhere` in `folder` leads there, so that the next run finds it again. When the link is
+ * gone, whoever deleted `folder` meant the data too, and a later call removes it.
  */
 export async function reachableFolder(folder: string, user: SystemUser | undefined): Promise<string> {
   const wanted = resolve(folder);
@@ -42,7 +56,22 @@ export async function reachableFolder(folder: string, user: SystemUser | undefin
   // made first: with a umask of 077 the way to it is closed from then on
   await mkdir(dirname(wanted), { recursive: true });
   if (await isReachable(dirname(wanted), user)) return wanted;
-  const digest = createHash('sha256').update(wanted).digest('hex').slice(0, 12);
+  const base = await folderForOthers();
+  await removeForgotten(base);
+  const link = join(wanted, LINK);
+  const known = await readlink(link).catch(() => undefined);
+  if (known !== undefined && dirname(known) === base && (await stat(known).catch(() => undefined))) return known;
+  const made = await mkdtemp(join(base, 'data-'));
+  await mkdir(wanted, { recursive: true });
+  await rm(link, { force: true });
+  await writeFile(`${made}.origin`, link);
+  await symlink(made, link);
+  return made;
+}
+
+const LINK = 'elsewhere';
+
+async function folderForOthers(): Promise<string> {
   const base = `/var/tmp/odoo-fleet-${process.getuid?.() ?? 0}`;
   await mkdir(base, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error;
@@ -52,7 +81,24 @@ export async function reachableFolder(folder: string, user: SystemUser | undefin
     throw new Error(`${base} belongs to somebody else; remove it, or use a folder that all users can reach`);
   }
   await chmod(base, 0o711);
-  return join(base, digest);
+  return base;
+}
+
+/** Younger ones may be in the making: their link comes last. */
+const FORGOTTEN_AFTER_MS = 60_000;
+
+async function removeForgotten(base: string): Promise<void> {
+  for (const name of await readdir(base)) {
+    if (!name.endsWith('.origin')) continue;
+    const note = join(base, name);
+    const data = note.slice(0, -'.origin'.length);
+    const age = Date.now() - ((await stat(note).catch(() => undefined))?.mtimeMs ?? Date.now());
+    const link = await readFile(note, 'utf8').catch(() => undefined);
+    if (link === undefined || age < FORGOTTEN_AFTER_MS) continue;
+    if ((await readlink(link).catch(() => undefined)) === data) continue;
+    await removeTree(data);
+    await rm(note, { force: true });
+  }
 }
 
 /** May `user` go through every folder on the way to `path`, itself included? One that does not exist yet is no obstacle. */
