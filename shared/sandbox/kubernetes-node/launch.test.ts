@@ -70,6 +70,20 @@ describe('a program', () => {
     expect(launchSpec(input({ user: { uid: 5, gid: 6 }, isRoot: false })).user).toBeUndefined();
   });
 
+  test('of this machine keeps the image’s own paths, also below a mount path', () => {
+    const container = {
+      name: 'main',
+      image: 'i',
+      args: ['--config=/tmp/x'],
+      env: [],
+      volumeMounts: [{ name: 'data', mountPath: '/tmp' }],
+    };
+    const image = { kind: 'host' as const, entrypoint: ['/tmp/clone/odoo'], env: { PATH: '/tmp/clone/bin' } };
+    const spec = launchSpec(input({ container, image, environment: { HOME: '/tmp/home' } }));
+    expect(spec).toMatchObject({ command: '/tmp/clone/odoo', args: ['--config=/real/data/x'] });
+    expect(spec.env).toMatchObject({ PATH: '/tmp/clone/bin', HOME: '/real/data/home' });
+  });
+
   test('of a root file system runs behind unshare and chroot as its own user and groups', () => {
     const { command, args, env } = launchSpec(input({ image: root, fsGroup: 7 }));
     expect(command).toBe('unshare');

@@ -67,14 +67,17 @@ function hostSpec(input: LaunchInput): ProcessSpec {
   const { container, image, volumes, fsGroup, user } = input;
   const mounts = mountsOf(container.volumeMounts ?? [], volumes);
   const rewrite = (text: string) => rewriteMountPaths(text, mounts);
+  const own = Object.entries(input.environment).map(([name, value]) => [name, rewrite(value)]);
   const inherited = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', HOSTNAME: input.hostName };
-  const environment = { ...inherited, ...image.env, ...input.environment };
-  const [command = '', ...args] = commandLine(container, image, environment).map(rewrite);
+  const words = commandLine(container, image, { ...inherited, ...image.env, ...input.environment });
+  // The image's own words are real paths of this machine; only the container's are as it would see them.
+  const imageWords = container.command === undefined ? image.entrypoint.length : 0;
+  const [command = '', ...args] = words.map((word, index) => (index < imageWords ? word : rewrite(word)));
   return {
     name: input.name,
     command,
     args,
-    env: Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, rewrite(value)])),
+    env: { ...inherited, ...image.env, ...Object.fromEntries(own) },
     logFile: input.logFile,
     ...(container.workingDir ? { cwd: rewrite(container.workingDir) } : {}),
     // A spawned process has one group here; the pod's volumes belong to fsGroup.
@@ -112,8 +115,9 @@ while [ "$mounts" -gt 0 ]; do
   mount --bind "$source" "$target"
   if [ "$mode" = ro ]; then mount -o remount,bind,ro "$target"; fi
 done
+if [ "$READ_ONLY_ROOT" = yes ]; then mount -o remount,bind,ro "$new"; fi
 [ "$KEEP_TZ" = yes ] || unset TZ
-unset KEEP_TZ PWD OLDPWD SHLVL
+unset KEEP_TZ READ_ONLY_ROOT PWD OLDPWD SHLVL
 exec chroot --userspec="$owner" --groups="$groups" "$new" /bin/sh -c 'cd "$1" && shift && unset PWD OLDPWD && exec "$@"' sh "$folder" "$@"
 `;
 
@@ -139,7 +143,11 @@ function rootSpec(input: LaunchInput, image: Extract<Image, { kind: 'root' }>): 
     name: input.name,
     command: 'unshare',
     args: ['--mount', '--propagation', 'private', '/bin/sh', '-c', rootScript, 'sh', ...setup, ...triples, ...command],
-    env: { ...environment, KEEP_TZ: Object.hasOwn(input.environment, 'TZ') ? 'yes' : 'no' },
+    env: {
+      ...environment,
+      KEEP_TZ: Object.hasOwn(input.environment, 'TZ') ? 'yes' : 'no',
+      READ_ONLY_ROOT: container.securityContext?.readOnlyRootFilesystem === true ? 'yes' : 'no',
+    },
     logFile: input.logFile,
   };
 }
@@ -150,9 +158,10 @@ export function execSpec(input: LaunchInput, command: readonly string[], pid: nu
   const { image, user, fsGroup } = input;
   if (image.kind === 'host') return spec;
   const { uid, gid } = user ?? image.user;
-  const words = command.map((word) => expand(word, spec.env));
+  const { KEEP_TZ: _keepTz, READ_ONLY_ROOT: _readOnlyRoot, ...env } = spec.env;
+  const words = command.map((word) => expand(word, env));
   const inside = ['--target', String(pid), '--mount', '--root', '--wd', '--setuid', String(uid), '--setgid'];
-  return { ...spec, command: 'nsenter', args: [...inside, String(fsGroup ?? gid), '--', ...words] };
+  return { ...spec, env, command: 'nsenter', args: [...inside, String(fsGroup ?? gid), '--', ...words] };
 }
 
 /**

@@ -74,7 +74,7 @@ export type Container = {
   envFrom?: EnvFrom[];
   ports?: { name?: string; containerPort: number }[];
   volumeMounts?: VolumeMount[];
-  securityContext?: SecurityContext;
+  securityContext?: SecurityContext & { readOnlyRootFilesystem?: boolean };
   startupProbe?: Probe;
   readinessProbe?: Probe;
   livenessProbe?: Probe;

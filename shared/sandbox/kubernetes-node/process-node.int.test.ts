@@ -352,7 +352,11 @@ describe.skipIf(process.getuid?.() !== 0)('a container with a root file system o
         { name: 'work', mountPath: '/also/not/there' },
       ],
       workingDir: '/also/not/there',
-      readinessProbe: { exec: { command: ['test', '-r', '/not/there/before/hello.txt'] }, periodSeconds: 1 },
+      securityContext: { readOnlyRootFilesystem: true },
+      readinessProbe: {
+        exec: { command: ['sh', '-c', 'test -r /not/there/before/hello.txt && : >probed && ! touch /tmp/x 2>&1'] },
+        periodSeconds: 1,
+      },
     });
     const volumes = [
       { name: 'greeting', configMap: { name: 'greeting' } },
