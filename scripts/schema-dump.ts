@@ -20,19 +20,20 @@ export async function dumpSchema(
     const passwordFile = join(folder, 'pgpass');
     const field = (text: string) => text.replace(/[\\:]/g, '\\$&');
     await writeFile(passwordFile, `*:*:*:*:${field(source.password)}\n`, { mode: 0o600 });
-    const { stdout } = await promisify(execFile)(
-      program,
-      [
-        ...['--schema-only', '--no-owner', '--no-privileges', '--no-password'],
-        ...['--exclude-table', migrationsTable, '--exclude-table', `${migrationsTable}_id_seq`],
-        ...['--host', source.host, '--port', String(source.port), '--username', source.user, source.database],
-      ],
-      { env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', PGPASSFILE: passwordFile }, maxBuffer: 16_000_000 },
-    );
+    const { stdout } = await promisify(execFile)(program, dumpArguments(source), {
+      env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', PGPASSFILE: passwordFile },
+      maxBuffer: 16_000_000,
+    });
     return normaliseDump(stdout);
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+function dumpArguments({ host, port, database, user }: DumpSource): string[] {
+  const content = ['--schema-only', '--no-owner', '--no-privileges'];
+  const without = [migrationsTable, `${migrationsTable}_id_seq`].map((table) => `--exclude-table=${table}`);
+  return [...content, ...without, '--no-password', `--host=${host}`, `--port=${port}`, `--username=${user}`, database];
 }
 
 /** Leaves out session settings, the dump's own comments and psql's commands: they change from version to version. */

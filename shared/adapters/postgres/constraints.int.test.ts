@@ -48,7 +48,7 @@ const insertOperation = (number: number, fields: Record<string, unknown> = {}) =
 function insert(table: string, row: Record<string, unknown>) {
   const names = Object.keys(row);
   const places = names.map((_, index) => `$${index + 1}`);
-  return database.query(`insert into ${table} (${names}) values (${places})`, Object.values(row));
+  return database.query(`insert into ${table} (${names.join()}) values (${places.join()})`, Object.values(row));
 }
 const violates = (promise: Promise<unknown>, constraint: string) =>
   expect(promise).rejects.toMatchObject({ code: 'constraint-violated', facts: { constraint } });
@@ -111,7 +111,7 @@ describe('hosts', () => {
       "select pg_get_constraintdef(oid) as definition from pg_constraint where conname = 'instances_host_not_reserved'",
     );
     const inDatabase = [...(rows[0]?.definition.matchAll(/'([a-z0-9]+)'::text/g) ?? [])].map(([, name]) => name);
-    expect(inDatabase.filter((name) => name !== '').sort()).toEqual([...reservedNames].sort());
+    expect(new Set(inDatabase)).toEqual(new Set(reservedNames));
   });
 
   test('database and domain agree about any name', async () => {

@@ -53,23 +53,6 @@ export function lostCommitTests({ database, surroundings }: World): void {
     expect(wasCommitted).toHaveBeenCalledTimes(2);
   });
 
-  test('nobody to ask: the outcome is unknown', async () => {
-    let runs = 0;
-    const cut = surroundings().proxy.cutAt('commit\0', { when: 'after' });
-    const done = failureOf(
-      database().transaction(async (transaction) => {
-        runs += 1;
-        await add(transaction, 'a');
-      }),
-    );
-    await cut;
-    surroundings().proxy.refuse();
-    surroundings().proxy.cutAll();
-    expect((await done).code).toBe('outcome-unknown');
-    expect(runs).toBe(1);
-    expect(await surroundings().asAdmin('select name from ledger')).toEqual([{ name: 'a' }]);
-  }, 15_000);
-
   test('a rule that is checked at COMMIT is not taken for a lost answer', async () => {
     const { asAdmin } = surroundings();
     await asAdmin('create table parent (id integer primary key)');

@@ -128,13 +128,15 @@ export function transactionTests({ open, database, surroundings }: World): void 
     await add(database(), 'a');
     await add(database(), 'b');
     let runs = 0;
+    let held = 0;
     const bothHaveOne = Promise.withResolvers<void>();
     const lockBoth = (first: string, second: string) =>
       database().transaction(
         async (transaction) => {
           runs += 1;
           await transaction.query('update ledger set amount = amount + 1 where name = $1', [first]);
-          if (runs === 2) bothHaveOne.resolve();
+          held += 1;
+          if (held === 2) bothHaveOne.resolve();
           await bothHaveOne.promise;
           await transaction.query('update ledger set amount = amount + 1 where name = $1', [second]);
         },
