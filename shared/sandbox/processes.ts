@@ -95,7 +95,7 @@ async function spawnHeld(spec: ProcessSpec): Promise<{ child: ChildProcess; pid:
       detached: true,
       stdio: ['ignore', log.fd, log.fd, 'pipe'],
       ...(spec.cwd === undefined ? {} : { cwd: spec.cwd }),
-      ...(spec.user ?? {}),
+      ...spec.user,
     });
     const pid = await new Promise<number>((resolve, reject) => {
       child.once('error', (cause) => reject(new Error(`cannot start ${spec.name}: ${cause.message}`, { cause })));

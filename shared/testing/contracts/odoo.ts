@@ -208,69 +208,27 @@ const uniqueIndexesOf = (table: string, column: string) => `
   select count(*)::int as count from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
   where i.indrelid = '${table}'::regclass and i.indisunique and i.indnatts = 1 and a.attname = '${column}'`;
 
-const DATES = ['create_date timestamp without time zone', 'write_date timestamp without time zone'];
+const list = (text: string) => text.split(/,\s+/);
+const dates = 'create_date timestamp without time zone, write_date timestamp without time zone';
+const text = 'character varying';
 
 /** Read or written by the platform, by `domain/odoo` and the adapters. */
 const COLUMNS: Record<string, string[]> = {
-  res_users: [
-    ...['id integer not null', 'login character varying not null', 'password character varying', 'active boolean'],
-    ...[
-      'partner_id integer not null',
-      'company_id integer not null',
-      'share boolean',
-      'totp_secret character varying',
-      ...DATES,
-    ],
-  ],
-  res_partner: ['id integer not null', 'name character varying', 'email character varying', 'active boolean', ...DATES],
-  res_company: [
-    'id integer not null',
-    'name character varying not null',
-    'partner_id integer not null',
-    'email character varying',
-  ],
-  ir_config_parameter: [
-    ...['id integer not null', 'key character varying not null', 'value text not null'],
-    ...['create_uid integer', 'write_uid integer', ...DATES],
-  ],
-  ir_module_module: [
-    'id integer not null',
-    'name character varying not null',
-    'state character varying',
-    'latest_version character varying',
-  ],
-  ir_attachment: [
-    ...[
-      'id integer not null',
-      'name character varying not null',
-      'type character varying not null',
-      'res_model character varying',
-    ],
-    ...[
-      'res_field character varying',
-      'res_id integer',
-      'store_fname character varying',
-      'db_datas bytea',
-      'file_size integer',
-    ],
-    ...['checksum character varying', 'mimetype character varying', 'url character varying', 'public boolean'],
-  ],
-  ir_cron: [
-    ...[
-      'id integer not null',
-      'cron_name character varying',
-      'active boolean',
-      'nextcall timestamp without time zone not null',
-    ],
-    ...['lastcall timestamp without time zone', 'failure_count integer', 'user_id integer not null'],
-  ],
-  ir_mail_server: [
-    'id integer not null',
-    'active boolean',
-    'smtp_user character varying',
-    'smtp_pass character varying',
-  ],
-  res_lang: ['id integer not null', 'code character varying not null', 'active boolean'],
+  res_users:
+    list(`id integer not null, login ${text} not null, password ${text}, active boolean, partner_id integer not null,
+    company_id integer not null, share boolean, totp_secret ${text}, ${dates}`),
+  res_partner: list(`id integer not null, name ${text}, email ${text}, active boolean, ${dates}`),
+  res_company: list(`id integer not null, name ${text} not null, partner_id integer not null, email ${text}`),
+  ir_config_parameter: list(`id integer not null, key ${text} not null, value text not null, create_uid integer,
+    write_uid integer, ${dates}`),
+  ir_module_module: list(`id integer not null, name ${text} not null, state ${text}, latest_version ${text}`),
+  ir_attachment: list(`id integer not null, name ${text} not null, type ${text} not null, res_model ${text},
+    res_field ${text}, res_id integer, store_fname ${text}, db_datas bytea, file_size integer, checksum ${text},
+    mimetype ${text}, url ${text}, public boolean`),
+  ir_cron: list(`id integer not null, cron_name ${text}, active boolean, nextcall timestamp without time zone not null,
+    lastcall timestamp without time zone, failure_count integer, user_id integer not null`),
+  ir_mail_server: list(`id integer not null, active boolean, smtp_user ${text}, smtp_pass ${text}`),
+  res_lang: list(`id integer not null, code ${text} not null, active boolean`),
 };
 
 const UNIQUE = [
@@ -279,13 +237,9 @@ const UNIQUE = [
   ['ir_module_module', 'name'],
 ] as const;
 
-const PARAMETERS = [
-  ...['base.default_max_email_size', 'base.login_cooldown_after', 'base.login_cooldown_duration'],
-  ...['base.template_portal_user_id', 'base_setup.show_effect'],
-  ...['database.create_date', 'database.secret', 'database.uuid', 'web.base.url'],
-];
+const PARAMETERS = list(`base.default_max_email_size, base.login_cooldown_after, base.login_cooldown_duration,
+  base.template_portal_user_id, base_setup.show_effect, database.create_date, database.secret, database.uuid, web.base.url`);
 
-const MODULES = [
-  ...['api_doc', 'auth_passkey', 'auth_totp', 'base', 'base_import', 'base_import_module', 'base_setup', 'bus'],
-  ...['html_editor', 'iap', 'rpc', 'web', 'web_tour', 'web_unsplash'],
-];
+const MODULES =
+  list(`api_doc, auth_passkey, auth_totp, base, base_import, base_import_module, base_setup, bus, html_editor,
+  iap, rpc, web, web_tour, web_unsplash`);

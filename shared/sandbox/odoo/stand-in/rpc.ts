@@ -30,7 +30,7 @@ export async function answerJsonRpc(text: string, site: Site): Promise<object> {
     if (service === 'db' && !site.options.listsDatabases)
       return failure('odoo.exceptions.AccessDenied', 'Access Denied');
     if (service === 'db' && method === 'list') return { jsonrpc: '2.0', id, result: await site.databases.list() };
-    return failure('builtins.NotImplementedError', `the stand-in has no ${service}.${method}`);
+    return failure('builtins.NotImplementedError', `the stand-in has no ${String(service)}.${String(method)}`);
   } catch (error) {
     return failure('builtins.Exception', (error as Error).message);
   }

@@ -48,61 +48,13 @@ create table ir_model_data (
 `;
 
 /** Installed by `-i base` in Odoo 19: base, and what installs itself with it. */
-export const INSTALLED_WITH_BASE = [
-  ...[
-    'base',
-    'api_doc',
-    'auth_passkey',
-    'auth_totp',
-    'base_import',
-    'base_import_module',
-    'base_setup',
-    'bus',
-    'html_editor',
-  ],
-  ...['iap', 'rpc', 'web', 'web_tour', 'web_unsplash'],
-];
+export const INSTALLED_WITH_BASE =
+  `base api_doc auth_passkey auth_totp base_import base_import_module base_setup bus html_editor iap rpc web
+  web_tour web_unsplash`.split(/\s+/);
 
 /** Modules the stand-in can mark as installed. Any other name is ignored with a warning, as Odoo does. */
-export const OTHER_MODULES = [
-  ...[
-    'account',
-    'calendar',
-    'contacts',
-    'crm',
-    'event',
-    'fleet',
-    'helpdesk_mgmt',
-    'hr',
-    'hr_expense',
-    'hr_holidays',
-    'hr_recruitment',
-  ],
-  ...[
-    'im_livechat',
-    'lunch',
-    'mail',
-    'maintenance',
-    'mass_mailing',
-    'mrp',
-    'note',
-    'payment',
-    'point_of_sale',
-    'portal',
-    'product',
-  ],
-  ...[
-    'project',
-    'purchase',
-    'repair',
-    'sale',
-    'sale_management',
-    'sales_team',
-    'sms',
-    'spreadsheet',
-    'stock',
-    'survey',
-    'uom',
-  ],
-  ...['web_editor', 'website', 'website_blog', 'website_event', 'website_sale', 'website_slides'],
-];
+export const OTHER_MODULES =
+  `account calendar contacts crm event fleet helpdesk_mgmt hr hr_expense hr_holidays hr_recruitment im_livechat
+  lunch mail maintenance mass_mailing mrp note payment point_of_sale portal product project purchase repair sale
+  sale_management sales_team sms spreadsheet stock survey uom web_editor website website_blog website_event
+  website_sale website_slides`.split(/\s+/);
