@@ -43,6 +43,10 @@ export function noteInContext(facts: { eventId?: string; operationId?: string })
 const requestIdPattern = /^[A-Za-z0-9._:-]{1,128}$/;
 const traceparentPattern = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-.*)?$/;
 
+// One random draw per process and a count: as unique as a random id per request, and cheaper.
+const processId = randomUUID();
+let requestCount = 0;
+
 /**
  * The context of a new request: id from `x-request-id`, trace from `traceparent` (or the event's extension of that
  * name, which survives brokers); what is missing or malformed is made anew.
@@ -50,15 +54,33 @@ const traceparentPattern = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})
 export function contextOf(headers: IncomingHttpHeaders): RequestContext {
   const given = headers['x-request-id'];
   const isUsable = typeof given === 'string' && requestIdPattern.test(given);
-  const trace = traceOf(headers['traceparent']) ?? traceOf(headers['ce-traceparent']);
-  // two uses of one UUID: the span id is its random tail, so that a request costs one random draw
-  const id = randomUUID();
-  return {
-    requestId: isUsable ? given : id,
-    traceId: trace?.traceId ?? id.replaceAll('-', ''),
-    spanId: id.slice(19, 23) + id.slice(24),
-    traceFlags: trace?.flags ?? '01',
+  requestCount += 1;
+  let trace: Trace | undefined;
+  // drawn when first asked for: most requests log nothing and send nothing
+  const traceOnce = () => {
+    trace ??= newTrace(traceOf(headers['traceparent']) ?? traceOf(headers['ce-traceparent']));
+    return trace;
   };
+  return {
+    requestId: isUsable ? given : `${processId}-${requestCount}`,
+    get traceId() {
+      return traceOnce().traceId;
+    },
+    get spanId() {
+      return traceOnce().spanId;
+    },
+    get traceFlags() {
+      return traceOnce().flags;
+    },
+  };
+}
+
+type Trace = { traceId: string; spanId: string; flags: string };
+
+function newTrace(parent: { traceId: string; flags: string } | undefined): Trace {
+  // the span id is the random tail of the same draw
+  const id = randomUUID().replaceAll('-', '');
+  return { traceId: parent?.traceId ?? id, spanId: id.slice(16), flags: parent?.flags ?? '01' };
 }
 
 function traceOf(traceparent: string | string[] | undefined): { traceId: string; flags: string } | undefined {

@@ -7,8 +7,8 @@ import type { ReceivedEvent } from './receive.ts';
 
 /** What every event brings besides its type and data. */
 type Envelope = Omit<ReceivedEvent['event'], 'type' | 'data'> & {
-  /** sha256 of the canonical JSON of the data. */
-  dataHash: Buffer;
+  /** sha256 of the canonical JSON of the data as it was sent. */
+  readonly dataHash: Buffer;
 };
 
 /** An event whose data is what its definition says; a union over `type` when there are several definitions. */
@@ -25,14 +25,22 @@ export function parseEvent<const Definitions extends readonly AnyEventDefinition
   received: ReceivedEvent,
   definitions: Definitions,
 ): TypedEvent<Definitions[number]> {
-  const { event, dataHash } = received;
+  const { event } = received;
   const definition = definitions.find((one) => one.type === event.type);
   if (definition === undefined) throw unknownType(event.type);
   const checked = checkData(definition, event.data);
   if (!checked.accepted) throw refusedData(event.type, checked.reason);
   checkSubject(definition, event.subject, checked.data);
   checkExtensions(definition, event.extensions, checked.data);
-  return { ...event, data: checked.data, dataHash } as TypedEvent<Definitions[number]>;
+  const { data } = checked;
+  const typed = {
+    ...event,
+    data,
+    get dataHash() {
+      return received.dataHash;
+    },
+  };
+  return typed as TypedEvent<Definitions[number]>;
 }
 
 function unknownType(type: string): Failure {
