@@ -15,7 +15,7 @@ export async function listClusters(queryable: Queryable): Promise<Cluster[]> {
   return rows.map(toCluster);
 }
 
-export function toCluster(row: Row<'clusters'>): Cluster {
+function toCluster(row: Row<'clusters'>): Cluster {
   return { id: row.id, baseDomain: row.base_domain, scheme: row.scheme, publicPort: row.public_port };
 }
 

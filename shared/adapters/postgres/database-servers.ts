@@ -42,7 +42,7 @@ export async function recordReached(
   ]);
 }
 
-export function toDatabaseServer(row: Row<'db_servers'>): DatabaseServer {
+function toDatabaseServer(row: Row<'db_servers'>): DatabaseServer {
   return {
     id: row.id,
     host: row.host,

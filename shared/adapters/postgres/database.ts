@@ -4,7 +4,7 @@ export type Queryable = {
 };
 
 /** How full a pool is. */
-export type PoolStats = { total: number; idle: number; waiting: number; max: number };
+type PoolStats = { total: number; idle: number; waiting: number; max: number };
 
 export type TransactionOptions = {
   /** Default read committed. */

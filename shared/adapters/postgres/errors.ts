@@ -4,7 +4,7 @@ import { Failure, type FailureCode } from '#shared/domain/failure.ts';
  * What is kept of a driver's error: no detail, hint or internal query, since those quote values of rows
  * (`Key (host)=(…) already exists`).
  */
-export class DatabaseError extends Error {
+class DatabaseError extends Error {
   readonly code: string | undefined;
   readonly table: string | undefined;
   readonly column: string | undefined;

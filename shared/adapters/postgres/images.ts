@@ -23,7 +23,7 @@ export async function listActiveImages(queryable: Queryable): Promise<ImageRecor
   return rows.map(toRecord);
 }
 
-export function toImage(row: Row<'images'>): Image {
+function toImage(row: Row<'images'>): Image {
   return {
     id: row.id,
     reference: row.reference,

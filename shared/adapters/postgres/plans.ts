@@ -8,7 +8,7 @@ export async function findPlan(queryable: Queryable, id: string): Promise<Plan |
   return rows[0] === undefined ? undefined : toPlan(rows[0]);
 }
 
-export function toPlan(row: Row<'plans'>): Plan {
+function toPlan(row: Row<'plans'>): Plan {
   return {
     id: row.id,
     cpuMillis: row.cpu_millis,

@@ -4,7 +4,7 @@ import type { DriverClient, DriverPool } from './drivers.ts';
 import { databaseFailure, isConnectionLoss } from './errors.ts';
 
 /** What a statement came to. `command` is the server's word for it, such as COMMIT. */
-export type Answer = { rows: unknown[]; rowCount: number; command: string };
+type Answer = { rows: unknown[]; rowCount: number; command: string };
 
 /** One connection, taken from the pool until `release`. */
 export type Session = {
