@@ -1,14 +1,23 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { request } from 'undici';
 import type { ClusterClient } from '#shared/sandbox/kubernetes/cluster-client.ts';
 import { openClusterClient } from '#shared/sandbox/kubernetes/cluster-client.ts';
-import { ensureProgram } from '#shared/sandbox/packages.ts';
+import { ensureProgram, findProgram } from '#shared/sandbox/packages.ts';
 import type { ProcessGroup, RunningProcess } from '#shared/sandbox/processes.ts';
 import { openProcessGroup } from '#shared/sandbox/processes.ts';
 import { freePort } from '#shared/sandbox/servers/free-port.ts';
-import { ensureControlPlaneBinaries } from './binaries.ts';
+import { controlPlaneObstacle, ensureControlPlaneBinaries } from './binaries.ts';
 import { makeCertificates, writeClientKubeconfig } from './control-plane-certificates.ts';
+
+/** Why a real control plane cannot be started here, in one line, or undefined when it can. */
+export async function whyNoControlPlane(): Promise<string | undefined> {
+  const obstacle = await controlPlaneObstacle();
+  if (obstacle) return obstacle;
+  if ((await findProgram('etcd')) || process.getuid?.() === 0) return undefined;
+  return 'etcd is missing and only root can install it (package etcd-server)';
+}
 
 /** The API server answers in 4 s on an idle machine. */
 const readyTimeoutMs = 90_000;
@@ -53,6 +62,7 @@ export async function startControlPlane(options: {
   try {
     const start = starter(group, folder);
     await start('etcd', etcd, etcdArguments({ folder, port: etcdPort, peerPort }));
+    await ageStore(etcdPort);
     const server = await start(
       'kube-apiserver',
       binaries.apiServer,
@@ -61,7 +71,7 @@ export async function startControlPlane(options: {
     await waitUntilReady(client, { server, logFile: join(folder, 'kube-apiserver.log') });
     const args = managerArguments({ certificates, kubeconfig: managerKubeconfig, port: managerPort });
     await start('kube-controller-manager', binaries.controllerManager, args);
-    await waitForAccount(client);
+    await waitForAccount(client, 'default');
   } catch (error) {
     await group.stopAll();
     throw error;
@@ -69,6 +79,24 @@ export async function startControlPlane(options: {
     await client.close();
   }
   return { kubeconfigFile, stop: () => group.stopAll() };
+}
+
+/**
+ * Writes a few revisions before the API server starts: it remembers none older than its start, so that
+ * version 1 is forgotten, as it is in every cluster that has lived for a while.
+ */
+async function ageStore(port: number): Promise<void> {
+  const body = JSON.stringify({ key: Buffer.from('age').toString('base64'), value: '' });
+  for (let revision = 0; revision < 5; revision += 1) {
+    await poll('etcd', async () => {
+      const { statusCode, body: answer } = await request(`http://127.0.0.1:${port}/v3/kv/put`, {
+        method: 'POST',
+        body,
+      });
+      await answer.dump();
+      return statusCode === 200;
+    });
+  }
 }
 
 function starter(group: ProcessGroup, folder: string) {
@@ -162,9 +190,9 @@ async function waitUntilReady(
 }
 
 /** Pods are refused until the controller has made their ServiceAccount. */
-async function waitForAccount(client: ClusterClient): Promise<void> {
-  await poll('the ServiceAccount default', async () => {
-    const { status } = await client.request('GET', '/api/v1/namespaces/default/serviceaccounts/default');
+export async function waitForAccount(client: ClusterClient, namespace: string): Promise<void> {
+  await poll(`the ServiceAccount default in ${namespace}`, async () => {
+    const { status } = await client.request('GET', `/api/v1/namespaces/${namespace}/serviceaccounts/default`);
     return status === 200;
   });
 }

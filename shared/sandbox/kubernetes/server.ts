@@ -38,6 +38,8 @@ export type KubernetesApiOptions = {
   intercept?: (request: { method: string; path: string }) => undefined | Fault;
   /** How many writes are remembered for watches and pages before they get 410. */
   historyLength?: number;
+  /** How often a watch that asked for bookmarks gets one; every minute as from the real server unless stated. */
+  bookmarkIntervalMs?: number;
 };
 
 export type KubernetesApi = { url: string; kubeconfigFile: string; stop(): Promise<void> };
@@ -56,7 +58,7 @@ export async function startKubernetesApi(options: KubernetesApiOptions): Promise
   await ensureNamespaces(api);
   const stopCollecting = startGarbageCollection(store);
   const watches = new Set<() => void>();
-  const handle = handler({ api, identity, watches, intercept: options.intercept });
+  const handle = handler({ api, identity, watches, options });
   const server = createServer({ key: identity.key, cert: identity.certificate, keepAliveTimeout: 120_000 }, handle);
   const port = await listen(server, options);
   const url = `https://127.0.0.1:${port}`;
@@ -101,7 +103,7 @@ type Context = {
   api: Api;
   identity: Identity;
   watches: Set<() => void>;
-  intercept: KubernetesApiOptions['intercept'];
+  options: KubernetesApiOptions;
 };
 
 function handler(context: Context): (request: IncomingMessage, response: ServerResponse) => void {
@@ -126,7 +128,7 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
   const url = new URL(request.url ?? '/', 'https://127.0.0.1');
   if (!isAuthorized(request, identity.token)) throw new StatusError(401, 'Unauthorized', 'Unauthorized');
   const body = await readBody(request);
-  const fault = context.intercept?.({ method, path: url.pathname + url.search });
+  const fault = context.options.intercept?.({ method, path: url.pathname + url.search });
   if (fault?.delayMs) await pause(fault.delayMs);
   if (fault?.status !== undefined) return sendFault(response, fault);
   const known = discover(url.pathname);
@@ -138,6 +140,7 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
       resource: target.resource,
       namespace: target.namespace,
       query: url.searchParams,
+      bookmarkIntervalMs: context.options.bookmarkIntervalMs,
     });
     context.watches.add(end);
     response.once('close', () => context.watches.delete(end));

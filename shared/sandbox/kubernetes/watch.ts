@@ -11,11 +11,15 @@ import type { Change, Store } from './store.ts';
 
 /** The real server ends a watch without `timeoutSeconds` after 30 to 60 minutes. */
 const defaultTimeoutSeconds = 1800;
-const bookmarkEveryMs = 60_000;
-/** A last bookmark comes this long before the end, so that the next watch need not start far back. */
-const bookmarkBeforeEndMs = 2000;
+/** As the real server, which promises no bookmark at any time. */
+const defaultBookmarkIntervalMs = 60_000;
 
-type Scope = { resource: Resource; namespace: string; query: URLSearchParams };
+type Scope = {
+  resource: Resource;
+  namespace: string;
+  query: URLSearchParams;
+  bookmarkIntervalMs?: number | undefined;
+};
 
 /** Streams changes as JSON lines until the client leaves, the time is over, or the returned function is called. */
 export function startWatch(store: Store, response: ServerResponse, scope: Scope): () => void {
@@ -41,13 +45,14 @@ export function startWatch(store: Store, response: ServerResponse, scope: Scope)
   };
   for (const change of from.changes) pass(change);
   const unsubscribe = store.subscribe(pass);
-  const stopBookmarks =
-    query.get('allowWatchBookmarks') === 'true'
-      ? startBookmarks({ timeoutMs, send: () => send('BOOKMARK', bookmark(resource, version)) })
-      : () => undefined;
+  const isBookmarked = query.get('allowWatchBookmarks') === 'true';
+  const intervalMs = scope.bookmarkIntervalMs ?? defaultBookmarkIntervalMs;
+  const bookmarks = isBookmarked
+    ? setInterval(() => send('BOOKMARK', bookmark(resource, version)), intervalMs)
+    : undefined;
   const end = () => {
     clearTimeout(timer);
-    stopBookmarks();
+    clearInterval(bookmarks);
     unsubscribe();
     response.end();
   };
@@ -86,13 +91,4 @@ function eventFor(
 function bookmark(resource: Resource, version: number): JsonObject {
   const metadata = { resourceVersion: String(version), creationTimestamp: null };
   return { kind: resource.kind, apiVersion: apiVersionOf(resource), metadata };
-}
-
-function startBookmarks({ timeoutMs, send }: { timeoutMs: number; send: () => void }): () => void {
-  const regular = setInterval(send, bookmarkEveryMs);
-  const last = timeoutMs > bookmarkBeforeEndMs ? setTimeout(send, timeoutMs - bookmarkBeforeEndMs) : undefined;
-  return () => {
-    clearInterval(regular);
-    clearTimeout(last);
-  };
 }
