@@ -21,11 +21,12 @@ export const ODOO_USER = { uid: 101, gid: 101 } as const;
  */
 export async function ensureOdooRoot(options: { onProgress?: (line: string) => void } = {}): Promise<string> {
   const { onProgress = () => undefined } = options;
+  // to run it takes root as well: chroot
+  if (process.getuid?.() !== 0) throw new Error(NEEDS_ROOT);
   const languages = keptLanguages();
   const key = ['odoo/root-19', ROOT_VERSION, ...languages].join('-');
   return withCacheEntry(key, async (folder) => {
-    if (process.getuid?.() !== 0) throw new Error(NEEDS_ROOT);
-    await ensurePackages(['debootstrap', 'util-linux', 'xz-utils']);
+    await ensurePackages(['debootstrap', 'debian-archive-keyring', 'util-linux', 'xz-utils']);
     const mirror = await debianMirror();
     await build(folder, { mirror, languages, onProgress });
     onProgress('checking that Odoo starts ...');

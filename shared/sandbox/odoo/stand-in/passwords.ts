@@ -2,7 +2,7 @@ import { pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 
 /** What Odoo 19 asks for (`MIN_ROUNDS` in res_users.py): a hash of fewer rounds is accepted and replaced at the next login. */
-export const ROUNDS = 600_000;
+const ROUNDS = 600_000;
 
 /** A hash in the format of passlib's pbkdf2_sha512. */
 export async function hashPassword(password: string): Promise<string> {
