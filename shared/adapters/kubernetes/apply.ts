@@ -4,6 +4,12 @@ import type { Call, KubernetesApi } from './client.ts';
 import type { Kind, Stored } from './kinds.ts';
 import { annotationKeys, labelKeys, managedBy } from './resources/labels.ts';
 
+/** A field the server does not know is a mistake of ours, which it would otherwise drop in silence. */
+export const writeQuery = { fieldManager: managedBy, fieldValidation: 'Strict' } as const;
+
+/** A write is refused whenever a controller has touched the object since it was seen; then everything is looked at anew. */
+const maxLooks = 4;
+
 /** Who writes. `operationId` is kept on the object where the writer has one. */
 export type Writer = { fence: number; operationId?: string };
 
@@ -38,37 +44,43 @@ export async function lookObject(api: KubernetesApi, target: Target<Wanted>): Pr
  * changes them, but one that is no longer sent stays. What is taken away has to be set to its empty value.
  *
  * @throws Failure `foreign-object` when the name is taken by an object that is not this instance's, `fenced` when a newer operation
- * has written it, `conflict` when somebody changed it meanwhile or it is being deleted: look again.
+ * has written it, `conflict` when somebody keeps changing it or it is being deleted: look again.
  */
 export async function applyObject<T extends Wanted>(
   api: KubernetesApi,
   target: Target<T>,
   writer: Writer,
 ): Promise<Stored & T> {
-  const found = (await findOurs(api, target)) ?? (await create(api, target, writer));
-  if (found === 'exists') return await adopt(api, target, writer);
-  return await change(api, target, { found, writer });
+  for (let looks = 1; ; looks += 1) {
+    const found = (await findOurs(api, target)) ?? (await create(api, target, writer));
+    const outcome = found === undefined ? undefined : await change(api, target, { found, writer });
+    if (outcome !== undefined) return outcome;
+    if (looks === maxLooks) throw conflict(target);
+  }
 }
 
 /** Deletes exactly the object that was seen, if there is one. `fenced` as in `applyObject`. */
 export async function removeObject(api: KubernetesApi, target: Target<Wanted>, writer: Writer): Promise<void> {
-  const found = await findOurs(api, target);
-  if (found === undefined || found.metadata?.deletionTimestamp !== undefined) return;
-  refuseNewer(found, target, writer);
-  const { uid, resourceVersion } = found.metadata ?? {};
-  const call: Call = {
-    method: 'DELETE',
-    ...placeOf(target),
-    body: {
-      apiVersion: 'v1',
-      kind: 'DeleteOptions',
-      propagationPolicy: 'Background',
-      preconditions: { uid, resourceVersion },
-    },
-  };
-  const answer = await api.send(call);
-  if ('object' in answer || answer.refusal.status === 404) return;
-  throw api.failure(call, answer.refusal);
+  for (let looks = 1; looks <= maxLooks; looks += 1) {
+    const found = await findOurs(api, target);
+    if (found === undefined || found.metadata?.deletionTimestamp !== undefined) return;
+    refuseNewer(found, target, writer);
+    const { uid, resourceVersion } = found.metadata ?? {};
+    const call: Call = {
+      method: 'DELETE',
+      ...placeOf(target),
+      body: {
+        apiVersion: 'v1',
+        kind: 'DeleteOptions',
+        propagationPolicy: 'Background',
+        preconditions: { uid, resourceVersion },
+      },
+    };
+    const answer = await api.send(call);
+    if ('object' in answer || answer.refusal.status === 404) return;
+    if (answer.refusal.status !== 409) throw api.failure(call, answer.refusal);
+  }
+  throw conflict(target);
 }
 
 /** The object of that name, if it is ours and this instance's. */
@@ -88,33 +100,28 @@ async function create<T extends Wanted>(
   api: KubernetesApi,
   target: Target<T>,
   writer: Writer,
-): Promise<(Stored & T) | 'exists'> {
+): Promise<(Stored & T) | undefined> {
   const { kind, namespace } = placeOf(target);
   const call: Call = {
     method: 'POST',
     kind,
     namespace,
-    query: { fieldManager: managedBy },
+    query: writeQuery,
     body: marked(target.wanted, writer),
   };
   const answer = await api.send<Stored & T>(call);
   if ('object' in answer) return answer.object;
   // Somebody was faster, or this is the second try of a call whose first answer was lost.
-  if (answer.refusal.reason === 'AlreadyExists') return 'exists';
+  if (answer.refusal.reason === 'AlreadyExists') return undefined;
   throw api.failure(call, answer.refusal);
 }
 
-async function adopt<T extends Wanted>(api: KubernetesApi, target: Target<T>, writer: Writer): Promise<Stored & T> {
-  const found = await findOurs(api, target);
-  if (found !== undefined) return await change(api, target, { found, writer });
-  throw new Failure('conflict', `${describe(target)} was there and is gone again: look again.`);
-}
-
+/** Undefined when somebody changed it meanwhile: a controller its status, a newer operation, or we by a call whose answer was lost. */
 async function change<T extends Wanted>(
   api: KubernetesApi,
   target: Target<T>,
   { found, writer }: { found: Stored; writer: Writer },
-): Promise<Stored & T> {
+): Promise<(Stored & T) | undefined> {
   refuseNewer(found, target, writer);
   if (found.metadata?.deletionTimestamp !== undefined) {
     throw new Failure('conflict', `${describe(target)} is being deleted: it is made anew when it is gone.`);
@@ -126,28 +133,15 @@ async function change<T extends Wanted>(
   const call: Call = {
     method: 'PATCH',
     ...placeOf(target),
-    query: { fieldManager: managedBy, force: 'true' },
+    query: { ...writeQuery, force: 'true' },
     contentType: 'application/apply-patch+yaml',
     // With the uid too, an object that is gone meanwhile is not created by this call.
     body: { ...wanted, metadata: { ...wanted.metadata, uid, resourceVersion } },
   };
   const answer = await api.send<Stored & T>(call);
   if ('object' in answer) return answer.object;
-  if (answer.refusal.status !== 409) throw api.failure(call, answer.refusal);
-  return await afterConflict(api, target, { writer, failure: api.failure(call, answer.refusal) });
-}
-
-/** Somebody changed it, perhaps we ourselves by a call whose answer was lost. */
-async function afterConflict<T extends Wanted>(
-  api: KubernetesApi,
-  target: Target<T>,
-  { writer, failure }: { writer: Writer; failure: Failure },
-): Promise<Stored & T> {
-  const found = await findOurs(api, target);
-  if (found === undefined) throw failure;
-  refuseNewer(found, target, writer);
-  if (isAsWanted(found, target.wanted)) return found as Stored & T;
-  throw failure;
+  if (answer.refusal.status === 409) return undefined;
+  throw api.failure(call, answer.refusal);
 }
 
 function refuseNewer(found: Stored, target: Target<Wanted>, writer: Writer): void {
@@ -156,6 +150,10 @@ function refuseNewer(found: Stored, target: Target<Wanted>, writer: Writer): voi
   throw new Failure('fenced', `${describe(target)} was written by a newer operation.`, {
     facts: { fence: writer.fence, newer: written },
   });
+}
+
+function conflict(target: Target<Wanted>): Failure {
+  return new Failure('conflict', `${describe(target)} was changed by somebody else ${maxLooks} times: look again.`);
 }
 
 function isOurs(found: Stored, wanted: Wanted): boolean {

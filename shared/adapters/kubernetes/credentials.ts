@@ -2,11 +2,11 @@ import type { V1Secret } from '@kubernetes/client-node';
 import type { Instance } from '#shared/domain/instance/instance.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import type { Credentials, CredentialsStore } from '#shared/domain/instance/ports.ts';
-import { findOurs, removeObject, type Target, type Wanted } from './apply.ts';
+import { findOurs, removeObject, type Target, type Wanted, writeQuery } from './apply.ts';
 import type { Call, KubernetesApi } from './client.ts';
 import { kinds, type Stored } from './kinds.ts';
 import { credentialsSecret, readCredentials } from './resources/credentials-secret.ts';
-import { annotationKeys, labelsOf, managedBy } from './resources/labels.ts';
+import { annotationKeys, labelsOf } from './resources/labels.ts';
 
 type Secret = Omit<V1Secret, 'metadata'> & Stored;
 
@@ -33,7 +33,7 @@ export function credentialsStore(api: KubernetesApi, namespace: string): Credent
         method: 'POST',
         kind: kinds.secret,
         namespace,
-        query: { fieldManager: managedBy },
+        query: writeQuery,
         body: { ...secret, metadata: { ...secret.metadata, annotations } },
       };
       const answer = await api.send<Secret>(call);

@@ -1,7 +1,7 @@
 import type { V1Job, V1Pod } from '@kubernetes/client-node';
 import { Failure } from '#shared/domain/failure.ts';
 import type { ClusterJobs, OdooJob } from '#shared/domain/instance/ports.ts';
-import { applyObject } from './apply.ts';
+import { applyObject, writeQuery } from './apply.ts';
 import type { Call, KubernetesApi } from './client.ts';
 import { kinds, type Stored } from './kinds.ts';
 import { jobSecret, odooJob } from './resources/job.ts';
@@ -64,7 +64,7 @@ async function createJob(api: KubernetesApi, job: OdooJob, settings: ClusterSett
     method: 'POST',
     kind: kinds.job,
     namespace,
-    query: { fieldManager: managedBy },
+    query: writeQuery,
     body: odooJob(job, settings),
   };
   const answer = await api.send<Job>(call);

@@ -153,7 +153,7 @@ export function openCache(options: CacheOptions): Cache & { close(): void } {
     async settle(timeoutMs) {
       const limit = new AbortController();
       const timeout = pause(timeoutMs, undefined, { signal: limit.signal }).catch(() => undefined);
-      await Promise.race([Promise.allSettled([...renewals]), timeout]);
+      await Promise.race([Promise.allSettled(renewals), timeout]);
       limit.abort();
     },
     close: () => redis.close(),

@@ -82,6 +82,7 @@ export function cacheContract(
       async (method) => {
         const reader = start();
         const writer = start();
+        await writer.cache.get('instance', 'another', async () => 'so that the kind is known');
         const gate = openGate();
         const reading = reader.cache.get('instance', 'a', async () => {
           await gate.opened;

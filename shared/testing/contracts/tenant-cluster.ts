@@ -1,0 +1,250 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openKubernetesApi } from '#shared/adapters/kubernetes/client.ts';
+import { type Kind, kinds, type Stored } from '#shared/adapters/kubernetes/kinds.ts';
+import { openTenantCluster } from '#shared/adapters/kubernetes/open.ts';
+import { exampleInstance, exampleRuntime } from '#shared/adapters/kubernetes/test-instance.fixture.ts';
+import type { Instance } from '#shared/domain/instance/instance.ts';
+import { clusterParts, type OdooJob, type WantedRuntime } from '#shared/domain/instance/ports.ts';
+
+export type Cluster = { kubeconfigFile: string; namespace: string; close(): Promise<void> };
+
+/** What the Kubernetes adapter does on an API server, the sandbox's or the real one, that is in good health. */
+export function tenantClusterContract(name: string, open: () => Promise<Cluster>): void {
+  let server: Cluster;
+  let namespace: string;
+  let adapter: ReturnType<typeof openTenantCluster>;
+  let raw: ReturnType<typeof openKubernetesApi>;
+
+  beforeAll(async () => {
+    server = await open();
+    namespace = server.namespace;
+    adapter = openTenantCluster({
+      kubeconfigFile: server.kubeconfigFile,
+      namespace,
+      clientNamespaces: [{ 'kubernetes.io/metadata.name': 'ingress' }],
+      ingressClassName: 'nginx',
+      tlsSecretName: 'wildcard',
+    });
+    raw = openKubernetesApi({ kubeconfigFile: server.kubeconfigFile });
+  });
+
+  afterAll(async () => {
+    await adapter.close();
+    await raw.close();
+    await server.close();
+  });
+
+  const read = (kind: Kind, name: string) =>
+    raw.read<Stored & { spec?: Record<string, unknown> }>(kind, namespace, name);
+
+  async function create(kind: Kind, body: object) {
+    const answer = await raw.send({
+      method: 'POST',
+      kind,
+      namespace,
+      body: { ...body, apiVersion: kind.apiVersion, kind: kind.kind },
+    });
+    if ('refusal' in answer) throw new Error(JSON.stringify(answer.refusal));
+  }
+
+  async function applyAll(instance: Instance, wanted: WantedRuntime) {
+    for (const part of clusterParts) await adapter.cluster.apply(instance, part, wanted);
+  }
+
+  async function looks(instance: Instance, wanted: WantedRuntime) {
+    return await Promise.all(clusterParts.map((part) => adapter.cluster.look(instance, part, wanted)));
+  }
+
+  describe(`the parts of an instance on ${name}`, () => {
+    it('are missing, then done, and writing them again changes nothing', async () => {
+      const instance = exampleInstance();
+      const wanted = exampleRuntime();
+      expect(new Set(await looks(instance, wanted))).toEqual(new Set(['missing']));
+      await applyAll(instance, wanted);
+      expect(new Set(await looks(instance, wanted))).toEqual(new Set(['done']));
+      const before = await read(kinds.service, `odoo-${instance.id}`);
+      await applyAll(instance, wanted);
+      const after = await read(kinds.service, `odoo-${instance.id}`);
+      expect(after?.metadata?.resourceVersion).toBe(before?.metadata?.resourceVersion);
+    });
+
+    it('carry who wrote them and hold no secret outside of Secrets', async () => {
+      const instance = exampleInstance();
+      const wanted = exampleRuntime();
+      await applyAll(instance, wanted);
+      const deployment = await read(kinds.deployment, `odoo-${instance.id}`);
+      expect(deployment?.metadata?.annotations).toMatchObject({
+        'odoofleet.dev/operation': wanted.operationId,
+        'odoofleet.dev/fence': '5',
+      });
+      const others = [kinds.deployment, kinds.service, kinds.ingress, kinds.networkPolicy, kinds.volumeClaim];
+      for (const kind of others) {
+        const text = JSON.stringify(await read(kind, `odoo-${instance.id}`));
+        for (const secret of Object.values(wanted.credentials)) expect(text).not.toContain(secret);
+      }
+    });
+
+    it('follow the row: a larger plan changes them, a cron Deployment comes and goes', async () => {
+      const instance = exampleInstance();
+      const wanted = exampleRuntime();
+      await applyAll(instance, wanted);
+      const grown = { ...instance, plan: { ...instance.plan, replicas: 2, workers: 2, memoryMib: 4096 } };
+      expect(await adapter.cluster.look(grown, 'deployment', wanted)).toBe('missing');
+      await applyAll(grown, wanted);
+      expect(await read(kinds.deployment, `odoo-${instance.id}-cron`)).toBeDefined();
+      expect((await read(kinds.deployment, `odoo-${instance.id}`))?.spec?.['replicas']).toBe(2);
+      expect(await adapter.cluster.look(instance, 'deployment', wanted)).toBe('missing');
+      await applyAll(instance, wanted);
+      expect(await read(kinds.deployment, `odoo-${instance.id}-cron`)).toBeUndefined();
+      expect(await adapter.cluster.look(instance, 'deployment', wanted)).toBe('done');
+    });
+
+    it('go when they are removed, and removing them again is harmless', async () => {
+      const instance = exampleInstance();
+      const wanted = exampleRuntime();
+      await applyAll(instance, wanted);
+      const fenced = { instanceId: instance.id, fence: wanted.fence };
+      for (const part of [...clusterParts, ...clusterParts].reverse())
+        await adapter.cluster.remove(instance, part, fenced);
+      expect(new Set(await looks(instance, wanted))).toEqual(new Set(['missing']));
+    });
+
+    it('are left alone when somebody else has the name', async () => {
+      const instance = exampleInstance();
+      const name = `odoo-${instance.id}`;
+      const foreign = {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { name, labels: { app: 'mine' } },
+        spec: { ports: [{ port: 1 }] },
+      };
+      await create(kinds.service, foreign);
+      const refused = { code: 'foreign-object' };
+      await expect(adapter.cluster.look(instance, 'service', exampleRuntime())).rejects.toMatchObject(refused);
+      await expect(adapter.cluster.apply(instance, 'service', exampleRuntime())).rejects.toMatchObject(refused);
+      await expect(
+        adapter.cluster.remove(instance, 'service', { instanceId: instance.id, fence: 9 }),
+      ).rejects.toMatchObject(refused);
+      expect((await read(kinds.service, name))?.metadata?.labels).toEqual({ app: 'mine' });
+    });
+
+    it('are left alone when they carry our label and another instance’s id', async () => {
+      const instance = exampleInstance();
+      const labels = { 'app.kubernetes.io/managed-by': 'odoo-fleet', 'odoofleet.dev/instance': 'another22222' };
+      const name = `odoo-${instance.id}`;
+      await create(kinds.service, { metadata: { name, labels }, spec: { ports: [{ port: 1 }] } });
+      await expect(adapter.cluster.apply(instance, 'service', exampleRuntime())).rejects.toMatchObject({
+        code: 'foreign-object',
+      });
+    });
+  });
+
+  describe(`two holders of one instance on ${name}`, () => {
+    it('the older one neither changes nor deletes what the newer one wrote', async () => {
+      const instance = exampleInstance();
+      await adapter.cluster.apply(instance, 'deployment', exampleRuntime({ fence: 7 }));
+      const changed = { ...instance, plan: { ...instance.plan, memoryMib: 4096 } };
+      const fenced = { code: 'fenced' };
+      await expect(adapter.cluster.apply(changed, 'deployment', exampleRuntime({ fence: 6 }))).rejects.toMatchObject(
+        fenced,
+      );
+      await expect(
+        adapter.cluster.remove(instance, 'deployment', { instanceId: instance.id, fence: 6 }),
+      ).rejects.toMatchObject(fenced);
+      expect(await adapter.cluster.look(instance, 'deployment', exampleRuntime({ fence: 7 }))).toBe('done');
+    });
+
+    it('both creating at once leave one object that is as wanted', async () => {
+      const instance = exampleInstance();
+      const all = Array.from({ length: 5 }, () => adapter.cluster.apply(instance, 'service', exampleRuntime()));
+      await Promise.all(all);
+      expect(await adapter.cluster.look(instance, 'service', exampleRuntime())).toBe('done');
+    });
+  });
+
+  describe(`connections to ${name}`, () => {
+    it('are kept: a hundred calls one after the other need one or two', async () => {
+      const fresh = openTenantCluster({ kubeconfigFile: server.kubeconfigFile, namespace, clientNamespaces: [] });
+      for (let count = 0; count < 100; count += 1) await fresh.credentials.read(exampleInstance());
+      expect(fresh.stats()).toMatchObject({ calls: 100, retries: 0 });
+      expect(fresh.stats().connections).toBeLessThanOrEqual(2);
+      await fresh.close();
+    });
+  });
+
+  describe(`credentials on ${name}`, () => {
+    const fenced = (instance: Instance, fence = 5) => ({ instanceId: instance.id, fence });
+
+    it('are created once; whoever comes later gets the first values', async () => {
+      const instance = exampleInstance();
+      const { credentials } = exampleRuntime();
+      expect(await adapter.credentials.read(instance)).toBeUndefined();
+      expect(await adapter.credentials.create(instance, credentials, fenced(instance))).toEqual(credentials);
+      const other = { databasePassword: 'x', adminPassword: 'y', masterPassword: 'z' };
+      expect(await adapter.credentials.create(instance, other, fenced(instance, 9))).toEqual(credentials);
+      expect(await adapter.credentials.read(instance)).toEqual(credentials);
+    });
+
+    it('of somebody else are not taken', async () => {
+      const instance = exampleInstance();
+      const name = `odoo-${instance.id}-credentials`;
+      await create(kinds.secret, { metadata: { name }, data: {} });
+      await expect(adapter.credentials.read(instance)).rejects.toMatchObject({ code: 'foreign-object' });
+      const creation = adapter.credentials.create(instance, exampleRuntime().credentials, fenced(instance));
+      await expect(creation).rejects.toMatchObject({ code: 'foreign-object' });
+    });
+
+    it('are removed by nobody older than who made them', async () => {
+      const instance = exampleInstance();
+      await adapter.credentials.create(instance, exampleRuntime().credentials, fenced(instance));
+      await expect(adapter.credentials.remove(instance, fenced(instance, 4))).rejects.toMatchObject({ code: 'fenced' });
+      await adapter.credentials.remove(instance, fenced(instance));
+      expect(await adapter.credentials.read(instance)).toBeUndefined();
+    });
+  });
+
+  describe(`Jobs on ${name}`, () => {
+    it('start once, with their configuration in a Secret of their own', async () => {
+      const job = jobOf(exampleInstance());
+      expect(await adapter.jobs.look(job.name)).toEqual({ state: 'absent' });
+      await adapter.jobs.start(job);
+      await adapter.jobs.start(job);
+      expect(await adapter.jobs.look(job.name)).toEqual({ state: 'running' });
+      expect(JSON.stringify(await read(kinds.job, job.name))).not.toContain('job-secret');
+      expect(await read(kinds.secret, job.name)).toBeDefined();
+    });
+
+    it('take their Secret along when they are removed', async () => {
+      const job = jobOf(exampleInstance());
+      await adapter.jobs.start(job);
+      await adapter.jobs.remove(job.name);
+      await adapter.jobs.remove(job.name);
+      expect(await adapter.jobs.look(job.name)).toEqual({ state: 'absent' });
+      await expect.poll(() => read(kinds.secret, job.name), { timeout: 10_000 }).toBeUndefined();
+    });
+
+    it('of somebody else are neither looked at nor removed', async () => {
+      const job = jobOf(exampleInstance());
+      const template = { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'b' }] } };
+      await create(kinds.job, { metadata: { name: job.name }, spec: { template } });
+      const refused = { code: 'foreign-object' };
+      await expect(adapter.jobs.look(job.name)).rejects.toMatchObject(refused);
+      await expect(adapter.jobs.start(job)).rejects.toMatchObject(refused);
+      await expect(adapter.jobs.remove(job.name)).rejects.toMatchObject(refused);
+    });
+  });
+}
+
+/** A Job of an instance. */
+export function jobOf(instance: Instance): OdooJob {
+  return {
+    name: `odoo-${instance.id}-init-abc-1`,
+    owner: instance.id,
+    operationId: '0199a000-0000-7000-8000-000000000001',
+    image: 'odoo:19',
+    command: ['odoo', '--init=base', '--stop-after-init'],
+    odooConf: '[options]\ndb_password = job-secret\n',
+    memoryMib: 512,
+    deadlineSeconds: 600,
+  };
+}
