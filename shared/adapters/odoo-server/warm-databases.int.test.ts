@@ -102,6 +102,27 @@ describe.each(['system', 'embedded'] as const)('warm databases on the %s Postgre
     await servers.warm.finishTemplate(on.server, template);
   });
 
+  test('a build that begins again begins from nothing, but not under a running one', async () => {
+    const template = someTemplate();
+    const password = 'password-of-the-build';
+    const build = await servers.warm.beginTemplate(on.server, template, { password });
+    const as = { database: build.database, user: build.role, password };
+    await on.query('CREATE TABLE ir_module_module (name varchar, state varchar)', as);
+    const running = on.query('SELECT pg_sleep(30)', as).catch(() => undefined);
+    const inside = () => on.query(`SELECT pid FROM pg_stat_activity WHERE datname = '${build.database}'`);
+    await expect.poll(inside).toHaveLength(1);
+    await expect(servers.warm.beginTemplate(on.server, template, { password: 'new' })).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    // the running build keeps its password: the refused call changed nothing
+    expect(await on.query("SELECT to_regclass('ir_module_module') IS NULL AS gone", as)).toEqual([{ gone: false }]);
+    await on.query(`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '${build.database}'`);
+    await running;
+    await servers.warm.beginTemplate(on.server, template, { password });
+    expect(await on.query("SELECT to_regclass('ir_module_module') IS NULL AS gone", as)).toEqual([{ gone: true }]);
+    expect(await on.query("SELECT datname FROM pg_database WHERE datname LIKE 'trash%'")).toEqual([]);
+  });
+
   test('an abandoned build leaves nothing, may be abandoned again, and can begin anew', async () => {
     const template = someTemplate();
     const options = { password: 'password-of-the-build' };

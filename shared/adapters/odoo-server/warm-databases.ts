@@ -11,6 +11,7 @@ import { ensureRole } from './roles.ts';
 import { scramVerifier } from './scram.ts';
 import type { ServerAccess } from './server-access.ts';
 import { finishBuild, prepareBuild } from './template-build.ts';
+import { lookInside } from './tenant-schema.ts';
 import { batch, inTransaction } from './transaction.ts';
 
 /** First key of the advisory locks on templates. */
@@ -68,22 +69,46 @@ async function survey(access: ServerAccess) {
 }
 
 async function beginTemplate(access: ServerAccess, template: TemplateKey, options: { password: string }) {
-  const { building, buildRole, template: ready } = templateNames(template.digest);
+  const { digest } = template;
+  const { building, buildRole, template: ready } = templateNames(digest);
   const verifier = await scramVerifier(options.password);
-  await withTemplateLock(access, template.digest, { doing: 'create the build role' }, async (client) => {
+  await withTemplateLock(access, digest, { doing: 'create the build role' }, async (client) => {
     if ((await findDatabase(client, ready)) !== undefined) {
       throw new Failure('conflict', `${ready} is ready already; survey again`);
     }
     await ensureRole(client, buildRole, { login: true, verifier, connectionLimit: -1 });
+    // Odoo cannot continue a broken build. RENAME refuses while a Job is still at it.
+    if (await holdsSomething(access, client, building)) await moveAside(client, building);
   });
+  await dropMovedAside(access, digest);
   // the role is committed: the session inside the new database must see it
-  await withTemplateLock(access, template.digest, { doing: 'create the template' }, async (client) => {
+  await withTemplateLock(access, digest, { doing: 'create the template' }, async (client) => {
     if ((await findDatabase(client, building)) === undefined) {
-      await createDatabase(access, building, { applicationName: applicationName(template.digest) });
+      await createDatabase(access, building, { applicationName: applicationName(digest) });
     }
     await prepareBuild(access, { building, buildRole });
   });
   return { database: building, role: buildRole };
+}
+
+async function holdsSomething(access: ServerAccess, client: PoolClient, building: string): Promise<boolean> {
+  if ((await findDatabase(client, building)) === undefined) return false;
+  const inside = await access.unpooled('look into the template', { database: building }, lookInside);
+  return inside.relations > 0;
+}
+
+async function moveAside(client: PoolClient, building: string): Promise<void> {
+  const trash = trashName(building, randomSuffix());
+  await batch(client, [
+    `ALTER DATABASE ${quoteIdentifier(building)} RENAME TO ${quoteIdentifier(trash)}`,
+    `ALTER DATABASE ${quoteIdentifier(trash)} WITH ALLOW_CONNECTIONS false`,
+  ]);
+}
+
+async function dropMovedAside(access: ServerAccess, digest: string): Promise<void> {
+  const prefix = trashName(templateNames(digest).building, '');
+  const found = await access.control('look for leftovers', (client) => listDatabases(client, prefix));
+  await dropDatabases(access, found, { applicationName: applicationName(digest) });
 }
 
 async function finishTemplate(access: ServerAccess, template: TemplateKey): Promise<void> {
@@ -104,18 +129,10 @@ async function finishTemplate(access: ServerAccess, template: TemplateKey): Prom
 
 async function abandonTemplate(access: ServerAccess, template: TemplateKey): Promise<void> {
   const { building, buildRole } = templateNames(template.digest);
-  const trash = trashName(building, randomSuffix());
   await withTemplateLock(access, template.digest, { doing: 'abandon the template' }, async (client) => {
-    if ((await findDatabase(client, building)) === undefined) return;
-    await batch(client, [
-      `ALTER DATABASE ${quoteIdentifier(building)} RENAME TO ${quoteIdentifier(trash)}`,
-      `ALTER DATABASE ${quoteIdentifier(trash)} WITH ALLOW_CONNECTIONS false`,
-    ]);
+    if ((await findDatabase(client, building)) !== undefined) await moveAside(client, building);
   });
-  const leftovers = await access.control('look for leftovers', (client) =>
-    listDatabases(client, trashName(building, '')),
-  );
-  await dropDatabases(access, leftovers, { applicationName: applicationName(template.digest) });
+  await dropMovedAside(access, template.digest);
   await withTemplateLock(access, template.digest, { doing: 'drop the build role' }, async (client) => {
     // a build that began again in between has the role in use
     if ((await findDatabase(client, building)) !== undefined) return;

@@ -103,7 +103,10 @@ export type WarmDatabases = {
   survey(
     server: DatabaseServer,
   ): Promise<readonly { digest: string; template: 'absent' | 'building' | 'ready'; warm: number }[]>;
-  /** Creates (or finds) the database and the LOGIN build role a template is initialised with; sets its password. */
+  /**
+   * An empty database and the LOGIN build role a template is initialised with; sets its password. What a broken build
+   * left is thrown away. @throws Failure `conflict` while a build is at work in it, or when the template is ready.
+   */
   beginTemplate(
     server: DatabaseServer,
     template: TemplateKey,
