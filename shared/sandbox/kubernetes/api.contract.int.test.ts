@@ -6,7 +6,7 @@ import { startKubernetesApi } from './server.ts';
 
 kubernetesApiContract("the sandbox's server", async () => {
   const folder = await mkdtemp(join(tmpdir(), 'kubernetes-api-'));
-  const api = await startKubernetesApi({ folder, historyLength: 40, bookmarkIntervalMs: 500 });
+  const api = await startKubernetesApi({ folder, historyLength: 40 });
   return {
     kubeconfigFile: api.kubeconfigFile,
     namespace: 'odoo-tenants',

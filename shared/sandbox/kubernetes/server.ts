@@ -38,8 +38,6 @@ export type KubernetesApiOptions = {
   intercept?: (request: { method: string; path: string }) => undefined | Fault;
   /** How many writes are remembered for watches and pages before they get 410. */
   historyLength?: number;
-  /** How often a watch that asked for bookmarks gets one; every minute as from the real server unless stated. */
-  bookmarkIntervalMs?: number;
 };
 
 export type KubernetesApi = { url: string; kubeconfigFile: string; stop(): Promise<void> };
@@ -140,7 +138,6 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
       resource: target.resource,
       namespace: target.namespace,
       query: url.searchParams,
-      bookmarkIntervalMs: context.options.bookmarkIntervalMs,
     });
     context.watches.add(end);
     response.once('close', () => context.watches.delete(end));

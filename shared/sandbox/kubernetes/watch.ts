@@ -11,15 +11,11 @@ import type { Change, Store } from './store.ts';
 
 /** The real server ends a watch without `timeoutSeconds` after 30 to 60 minutes. */
 const defaultTimeoutSeconds = 1800;
-/** As the real server, which promises no bookmark at any time. */
-const defaultBookmarkIntervalMs = 60_000;
+const bookmarkEveryMs = 60_000;
+/** A last bookmark comes this long before the end, so that the next watch need not start far back. */
+const bookmarkBeforeEndMs = 2000;
 
-type Scope = {
-  resource: Resource;
-  namespace: string;
-  query: URLSearchParams;
-  bookmarkIntervalMs?: number | undefined;
-};
+type Scope = { resource: Resource; namespace: string; query: URLSearchParams };
 
 /** Streams changes as JSON lines until the client leaves, the time is over, or the returned function is called. */
 export function startWatch(store: Store, response: ServerResponse, scope: Scope): () => void {
@@ -46,13 +42,12 @@ export function startWatch(store: Store, response: ServerResponse, scope: Scope)
   for (const change of from.changes) pass(change);
   const unsubscribe = store.subscribe(pass);
   const isBookmarked = query.get('allowWatchBookmarks') === 'true';
-  const intervalMs = scope.bookmarkIntervalMs ?? defaultBookmarkIntervalMs;
-  const bookmarks = isBookmarked
-    ? setInterval(() => send('BOOKMARK', bookmark(resource, version)), intervalMs)
-    : undefined;
+  const stopBookmarks = isBookmarked
+    ? startBookmarks({ timeoutMs, version: () => version, send: () => send('BOOKMARK', bookmark(resource, version)) })
+    : () => undefined;
   const end = () => {
     clearTimeout(timer);
-    clearInterval(bookmarks);
+    stopBookmarks();
     unsubscribe();
     response.end();
   };
@@ -91,4 +86,22 @@ function eventFor(
 function bookmark(resource: Resource, version: number): JsonObject {
   const metadata = { resourceVersion: String(version), creationTimestamp: null };
   return { kind: resource.kind, apiVersion: apiVersionOf(resource), metadata };
+}
+
+type Bookmarks = { timeoutMs: number; version: () => number; send: () => void };
+
+/** About every minute and shortly before the end, when anything happened since; no moment is promised. */
+function startBookmarks({ timeoutMs, version, send }: Bookmarks): () => void {
+  let sent = version();
+  const sendIfNewer = () => {
+    if (version() === sent) return;
+    sent = version();
+    send();
+  };
+  const regular = setInterval(sendIfNewer, bookmarkEveryMs);
+  const last = timeoutMs > bookmarkBeforeEndMs ? setTimeout(sendIfNewer, timeoutMs - bookmarkBeforeEndMs) : undefined;
+  return () => {
+    clearInterval(regular);
+    clearTimeout(last);
+  };
 }

@@ -24,12 +24,7 @@ export type Cluster = {
   remove(plural: string, name: string, body?: Body): Promise<Answer>;
   list(plural: string, query?: string): Promise<Answer>;
   /** Collects a watch's events until `isDone`, at most for `timeoutMs`. */
-  watch(
-    plural: string,
-    query: string,
-    isDone: (events: WatchEvent[]) => boolean,
-    timeoutMs?: number,
-  ): Promise<WatchEvent[]>;
+  watch(plural: string, query: string, isDone: (events: WatchEvent[]) => boolean): Promise<WatchEvent[]>;
 };
 
 const groups: Record<string, string> = {
@@ -68,8 +63,8 @@ export function openCluster(
       }),
     remove: (plural, name, body) => raw.request('DELETE', path(plural, name), body === undefined ? {} : { body }),
     list: (plural, text = '') => raw.request('GET', path(plural) + (text === '' ? '' : `?${text}`)),
-    async watch(plural, text, isDone, timeoutMs = watchTimeoutMs) {
-      const abort = AbortSignal.timeout(timeoutMs);
+    async watch(plural, text, isDone) {
+      const abort = AbortSignal.timeout(watchTimeoutMs);
       const events: WatchEvent[] = [];
       for await (const event of await raw.watch(`${path(plural)}?watch=true&${text}`, abort)) {
         events.push(event);
