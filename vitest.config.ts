@@ -14,6 +14,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          sequence: { groupOrder: 0 },
           include: files('.test.ts'),
           exclude: ['**/*.int.test.ts', '**/*.e2e.test.ts', '**/*.odoo.test.ts', '**/*.control-plane.test.ts'],
           isolate: false,
@@ -22,6 +23,7 @@ export default defineConfig({
       {
         test: {
           name: 'int',
+          sequence: { groupOrder: 1 },
           include: files('.int.test.ts'),
           globalSetup: ['shared/testing/global-setup.ts'],
           testTimeout: 60_000,
@@ -32,6 +34,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
+          sequence: { groupOrder: 2 },
           include: files('.e2e.test.ts'),
           testTimeout: 180_000,
           hookTimeout: 300_000,
@@ -41,6 +44,7 @@ export default defineConfig({
       {
         test: {
           name: 'odoo',
+          sequence: { groupOrder: 3 },
           include: files('.odoo.test.ts'),
           testTimeout: 300_000,
           hookTimeout: 1_200_000,
@@ -50,6 +54,7 @@ export default defineConfig({
       {
         test: {
           name: 'control-plane',
+          sequence: { groupOrder: 4 },
           include: files('.control-plane.test.ts'),
           testTimeout: 120_000,
           hookTimeout: 1_800_000,

@@ -22,25 +22,15 @@ import type { InstanceContext } from '#shared/domain/instance/context.ts';
 import type { InstanceEvent } from '#shared/domain/instance/transitions.ts';
 import { eventIdOf } from '#shared/domain/operation/identifiers.ts';
 
-/** An end that was committed although its answer was lost finds the lease gone: that is success, not a take-over. */
 async function inOneTransaction(
   database: Database,
   context: InstanceContext,
-  work: { state: string; write: (transaction: Queryable) => Promise<OutgoingEvent[]> },
+  write: (transaction: Queryable) => Promise<OutgoingEvent[]>,
 ): Promise<void> {
-  const { operation } = context;
-  await database.transaction(
-    async (transaction) => {
-      await lockOperation(transaction, operation);
-      await enqueue(transaction, await work.write(transaction));
-    },
-    {
-      wasCommitted: async (queryable) => {
-        const text = 'select 1 from operations where id = $1 and fence = $2 and state = $3';
-        return (await queryable.query(text, [operation.id, operation.fence, work.state])).rowCount > 0;
-      },
-    },
-  );
+  await database.transaction(async (transaction) => {
+    await lockOperation(transaction, context.operation);
+    await enqueue(transaction, await write(transaction));
+  });
 }
 
 function leaseOf({ operation }: InstanceContext) {
@@ -83,40 +73,34 @@ function statusEvent(
 export async function beginProvision(database: Database, context: InstanceContext, source: string): Promise<void> {
   const event = context.instance.status === 'error' ? 'provision-retried' : 'provision-started';
   if (context.instance.status !== 'creating' && context.instance.status !== 'error') return;
-  await inOneTransaction(database, context, {
-    state: 'running',
-    async write(transaction) {
-      return await moveOn(transaction, context, { event, reason: 'The instance is being made.', source });
-    },
+  await inOneTransaction(database, context, async (transaction) => {
+    return await moveOn(transaction, context, { event, reason: 'The instance is being made.', source });
   });
 }
 
 /** The instance runs. */
 export async function succeedProvision(database: Database, context: InstanceContext, source: string): Promise<void> {
   const { instance, operation, publicUrl } = context;
-  await inOneTransaction(database, context, {
-    state: 'succeeded',
-    async write(transaction) {
-      const seconds = await secondsSinceAccepted(transaction, operation.id);
-      await succeedOperation(transaction, leaseOf(context), { url: publicUrl, seconds });
-      const told = { instance: instance.id, customer: instance.customerId, operation: operation.id };
-      const moved = await moveOn(transaction, context, {
-        event: 'provision-finished',
-        reason: 'The login page answers.',
-        source,
-        hasObserved: true,
-      });
-      await audit(transaction, context, { action: 'provision.succeeded', detail: { seconds } });
-      return [
-        ...moved,
-        announce(provisioned, { ...told, url: publicUrl, seconds }, envelope(context, 'provisioned', source)),
-        announce(
-          notificationRequested,
-          { ...told, notification: 'instance-ready' },
-          envelope(context, 'notify ready', source),
-        ),
-      ];
-    },
+  await inOneTransaction(database, context, async (transaction) => {
+    const seconds = await secondsSinceAccepted(transaction, operation.id);
+    await succeedOperation(transaction, leaseOf(context), { url: publicUrl, seconds });
+    const told = { instance: instance.id, customer: instance.customerId, operation: operation.id };
+    const moved = await moveOn(transaction, context, {
+      event: 'provision-finished',
+      reason: 'The login page answers.',
+      source,
+      hasObserved: true,
+    });
+    await audit(transaction, context, { action: 'provision.succeeded', detail: { seconds } });
+    return [
+      ...moved,
+      announce(provisioned, { ...told, url: publicUrl, seconds }, envelope(context, 'provisioned', source)),
+      announce(
+        notificationRequested,
+        { ...told, notification: 'instance-ready' },
+        envelope(context, 'notify ready', source),
+      ),
+    ];
   });
 }
 
@@ -128,45 +112,39 @@ export async function failProvision(
 ): Promise<void> {
   const { instance, operation } = context;
   const { failure, source } = end;
-  await inOneTransaction(database, context, {
-    state: 'failed',
-    async write(transaction) {
-      await failOperation(transaction, leaseOf(context), failure);
-      const told = { instance: instance.id, customer: instance.customerId, operation: operation.id };
-      const moved = await moveOn(transaction, context, { event: 'provision-failed', reason: failure.message, source });
-      await audit(transaction, context, {
-        action: 'provision.failed',
-        detail: { step: end.step, code: failure.code, text: failure.message },
-      });
-      const failed = { ...told, name: instance.name, code: failure.code, text: failure.message };
-      return [
-        ...moved,
-        announce(provisionFailed, failed, envelope(context, 'failed', source)),
-        announce(
-          notificationRequested,
-          { ...told, notification: 'instance-failed' },
-          envelope(context, 'notify failed', source),
-        ),
-      ];
-    },
+  await inOneTransaction(database, context, async (transaction) => {
+    await failOperation(transaction, leaseOf(context), failure);
+    const told = { instance: instance.id, customer: instance.customerId, operation: operation.id };
+    const moved = await moveOn(transaction, context, { event: 'provision-failed', reason: failure.message, source });
+    await audit(transaction, context, {
+      action: 'provision.failed',
+      detail: { step: end.step, code: failure.code, text: failure.message },
+    });
+    const failed = { ...told, name: instance.name, code: failure.code, text: failure.message };
+    return [
+      ...moved,
+      announce(provisionFailed, failed, envelope(context, 'failed', source)),
+      announce(
+        notificationRequested,
+        { ...told, notification: 'instance-failed' },
+        envelope(context, 'notify failed', source),
+      ),
+    ];
   });
 }
 
 /** What the operation made is gone; the instance is over and its host free. */
 export async function cancelProvision(database: Database, context: InstanceContext, source: string): Promise<void> {
-  await inOneTransaction(database, context, {
-    state: 'cancelled',
-    async write(transaction) {
-      await cancelOperation(transaction, leaseOf(context));
-      const moved = await moveOn(transaction, context, {
-        event: 'provision-cancelled',
-        reason: 'The provisioning was cancelled.',
-        source,
-      });
-      await freeHost(transaction, context.instance.id);
-      await audit(transaction, context, { action: 'provision.cancelled', detail: {} });
-      return moved;
-    },
+  await inOneTransaction(database, context, async (transaction) => {
+    await cancelOperation(transaction, leaseOf(context));
+    const moved = await moveOn(transaction, context, {
+      event: 'provision-cancelled',
+      reason: 'The provisioning was cancelled.',
+      source,
+    });
+    await freeHost(transaction, context.instance.id);
+    await audit(transaction, context, { action: 'provision.cancelled', detail: {} });
+    return moved;
   });
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { listActiveDatabaseServers, recordReached } from '#shared/adapters/postgres/database-servers.ts';
 import { listActiveImages } from '#shared/adapters/postgres/images.ts';
 import { releaseLease, takeLease } from '#shared/adapters/postgres/leases.ts';
@@ -68,8 +69,9 @@ export async function tick(dependencies: ReconcileDependencies): Promise<TickRep
 }
 
 async function upkeep(dependencies: ReconcileDependencies): Promise<readonly WarmReport[]> {
-  const { database, holder } = dependencies;
-  const lease = { name: 'warm-databases', holder };
+  const { database } = dependencies;
+  // A holder of its own for each tick: two that overlap in one process must keep each other out, too.
+  const lease = { name: 'warm-databases', holder: `${dependencies.holder} ${randomUUID()}` };
   if (!(await takeLease(database, { ...lease, leaseMs: upkeepLeaseMs }))) return [];
   try {
     await dependencies.adoptLegacyServer();

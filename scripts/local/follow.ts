@@ -22,7 +22,7 @@ export async function requestInstance(
   fleet: Fleet,
   request: { name: string; email: string; customer?: string; modules?: string[] },
 ): Promise<string> {
-  const key = `local ${request.name}`;
+  const key = `local-${request.name}`;
   const publisher = openPublisher({ brokerUrl: fleet.broker.url });
   try {
     const data = {

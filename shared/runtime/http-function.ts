@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { asFailure } from '#shared/domain/failure.ts';
 import { type Answer, bug, writeAnswer } from './answer.ts';
+import { type Body, defaultBodyLimitBytes, readBody } from './body.ts';
 import { contextOf, runInContext } from './context.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -46,7 +47,7 @@ export function httpFunction(
     const startedMs = performance.now();
     const context = contextOf(request.headers);
     await runInContext(context, async () => {
-      const answer = await handle(rawRequestOf(request)).catch((caught: unknown) => {
+      const answer = await handle(await rawRequestOf(request)).catch((caught: unknown) => {
         log.error({ err: asFailure(caught) }, 'a request ended with a bug');
         return { ...bug, type: 'unknown' };
       });
@@ -59,13 +60,20 @@ export function httpFunction(
   };
 }
 
-function rawRequestOf(request: HostRequest): RawRequest {
+async function rawRequestOf(request: HostRequest): Promise<RawRequest> {
+  const { rawBody: body, bodyIsTooLarge: isTooLarge } = request;
+  const read = body === undefined ? await readUnread(request) : { body, isTooLarge: isTooLarge === true };
   return {
     method: request.method ?? 'GET',
     url: request.url ?? '/',
     headers: request.headers,
     rawHeaders: request.rawHeaders,
-    body: request.rawBody ?? Buffer.alloc(0),
-    isTooLarge: request.bodyIsTooLarge === true,
+    ...read,
   };
+}
+
+/** functions-framework leaves the body of a request without Content-Type unread. */
+function readUnread(request: HostRequest): Promise<Body> {
+  if (request.readableEnded) return Promise.resolve({ body: Buffer.alloc(0), isTooLarge: false });
+  return new Promise((onRead) => readBody(request, { limit: defaultBodyLimitBytes, onRead }));
 }

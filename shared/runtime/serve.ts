@@ -1,6 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Body, defaultBodyLimitBytes, readBody } from './body.ts';
 import type { HostRequest, HttpHandler } from './http-function.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -39,16 +40,13 @@ const keepAliveTimeoutMs = 95_000;
 const headersTimeoutMs = 100_000;
 // The whole request must have come by then; the longest handling may take 120 s after that.
 const requestTimeoutMs = 60_000;
-// A sender that is still sending cannot read the answer, so some of what is too much is read and thrown away.
-const discardedBytes = 16 * 1024 * 1024;
-
 /**
  * Hosts a function on node:http: reads the body up to a limit, answers probes and `/metrics` itself, keeps connections
  * for as long as Knative reuses them, and drains.
  */
 export async function serve(handler: HttpHandler, options: ServeOptions): Promise<Served> {
   const inFlight = new Set<ServerResponse>();
-  const limit = options.bodyLimitBytes ?? 1024 * 1024;
+  const limit = options.bodyLimitBytes ?? defaultBodyLimitBytes;
   let isDraining = false;
   let onIdle = () => {};
 
@@ -56,7 +54,12 @@ export async function serve(handler: HttpHandler, options: ServeOptions): Promis
     if (request.method === 'GET' && answerLocally(request.url, response, { isDraining, metrics: options.metrics })) {
       return;
     }
-    readBody(request, { limit, onRead: () => void handle(request, response) });
+    const onRead = ({ body, isTooLarge }: Body) => {
+      request.rawBody = body;
+      request.bodyIsTooLarge = isTooLarge;
+      void handle(request, response);
+    };
+    readBody(request, { limit, onRead });
   });
   server.keepAliveTimeout = keepAliveTimeoutMs;
   server.headersTimeout = headersTimeoutMs;
@@ -109,34 +112,6 @@ export async function serve(handler: HttpHandler, options: ServeOptions): Promis
     },
     drain,
   };
-}
-
-/** Reads the body into `rawBody`. Above the limit only its beginning is kept and `bodyIsTooLarge` set. */
-function readBody(request: HostRequest, options: { limit: number; onRead: () => void }): void {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  let isRead = false;
-  const finish = () => {
-    if (isRead) return;
-    isRead = true;
-    const [first] = chunks;
-    request.rawBody = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
-    options.onRead();
-  };
-  request.on('data', (chunk: Buffer) => {
-    size += chunk.length;
-    if (size <= options.limit) {
-      chunks.push(chunk);
-      return;
-    }
-    request.bodyIsTooLarge = true;
-    if (size > options.limit + discardedBytes) finish();
-  });
-  request.on('end', finish);
-  // the sender is gone; nobody waits for an answer
-  request.on('error', () => {
-    isRead = true;
-  });
 }
 
 /** Probes and numbers. False when the path is none of them. */

@@ -1,7 +1,7 @@
 import type { Queryable } from './database.ts';
 
 /**
- * Takes or renews a lease on periodic work; false while somebody else holds it. By the database's clock. It keeps two
+ * Takes a lease on periodic work; false while somebody else holds it. By the database's clock. It keeps two
  * ticks from doing the same work twice; nothing's correctness may rest on it alone.
  */
 export async function takeLease(
@@ -12,7 +12,7 @@ export async function takeLease(
     `insert into leases as held (name, holder, until)
      values ($1, $2, clock_timestamp() + $3::integer * interval '1 millisecond')
      on conflict (name) do update set holder = excluded.holder, until = excluded.until
-       where held.until < clock_timestamp() or held.holder = excluded.holder`,
+       where held.until < clock_timestamp()`,
     [lease.name, lease.holder, lease.leaseMs],
   );
   return rowCount > 0;

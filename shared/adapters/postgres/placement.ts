@@ -84,29 +84,23 @@ async function place(transaction: Queryable, instanceId: string): Promise<Databa
 export function placement(database: Database): Placement {
   return {
     place: (operation, instanceId) =>
-      database.transaction(
-        async (transaction) => {
-          await lockOperation(transaction, operation);
-          return await place(transaction, instanceId);
-        },
-        { wasCommitted: async () => false },
-      ),
+      database.transaction(async (transaction) => {
+        await lockOperation(transaction, operation);
+        return await place(transaction, instanceId);
+      }),
     release: (operation, instanceId) =>
-      database.transaction(
-        async (transaction) => {
-          await lockOperation(transaction, operation);
-          await transaction.query(
-            `with left_behind as (
+      database.transaction(async (transaction) => {
+        await lockOperation(transaction, operation);
+        await transaction.query(
+          `with left_behind as (
                update instances as i set db_server_id = null, updated_at = clock_timestamp()
                from instances as old where i.id = $1 and old.id = i.id and i.db_server_id is not null
                returning old.db_server_id as server
              )
              update db_servers set instance_count = instance_count - 1
              where id = (select server from left_behind)`,
-            [instanceId],
-          );
-        },
-        { wasCommitted: async () => false },
-      ),
+          [instanceId],
+        );
+      }),
   };
 }

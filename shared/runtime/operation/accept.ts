@@ -46,23 +46,19 @@ export async function acceptOperation(
   options: { request: OperationRequest; admit: Admit },
 ): Promise<Accepted> {
   const operationId = newOperationId();
-  return await database.transaction(
-    async (transaction) => {
-      const recorded = await recordEvent(transaction, {
-        source: event.source,
-        id: event.id,
-        type: event.type,
-        dataHash: event.dataHash,
-        operationId,
-        outcome: 'accepted',
-      });
-      if (recorded === 'other-data') throw reusedId(event);
-      if (recorded !== 'new') return earlierAnswer(recorded);
-      return await admitNew(transaction, { event, operationId, ...options });
-    },
-    // Running it again finds the inbox row, if that was committed.
-    { wasCommitted: async () => false },
-  );
+  return await database.transaction(async (transaction) => {
+    const recorded = await recordEvent(transaction, {
+      source: event.source,
+      id: event.id,
+      type: event.type,
+      dataHash: event.dataHash,
+      operationId,
+      outcome: 'accepted',
+    });
+    if (recorded === 'other-data') throw reusedId(event);
+    if (recorded !== 'new') return earlierAnswer(recorded);
+    return await admitNew(transaction, { event, operationId, ...options });
+  });
 }
 
 /** The failure of an event whose id came before with other data. */

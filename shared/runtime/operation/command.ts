@@ -20,33 +20,30 @@ export async function commandOperation(
   command: { word: OperationCommandWord; operationId: string; deadlineMs: number; reason: string },
 ): Promise<CommandOutcome> {
   const { word, operationId } = command;
-  return await database.transaction(
-    async (transaction) => {
-      const operation = await findOperation(transaction, operationId);
-      const recorded = await recordEvent(transaction, {
-        source: event.source,
-        id: event.id,
-        type: event.type,
-        dataHash: event.dataHash,
-        operationId: operation === undefined ? null : operationId,
-        outcome: operation === undefined ? 'unknown operation' : word,
-      });
-      if (recorded === 'other-data') throw reusedId(event);
-      if (recorded !== 'new') return 'duplicate';
-      if (operation === undefined) return 'unknown';
-      const hasEffect =
-        word === 'retry'
-          ? await retryOperation(transaction, operationId, { deadlineMs: command.deadlineMs })
-          : await requestCancel(transaction, operationId);
-      await appendAudit(transaction, {
-        actor: event.source,
-        action: `${operation.kind}.${word}${hasEffect ? '' : '.ignored'}`,
-        instanceId: operation.instanceId,
-        operationId,
-        detail: { event: event.id, reason: command.reason, state: operation.state },
-      });
-      return hasEffect ? 'done' : 'ignored';
-    },
-    { wasCommitted: async () => false },
-  );
+  return await database.transaction(async (transaction) => {
+    const operation = await findOperation(transaction, operationId);
+    const recorded = await recordEvent(transaction, {
+      source: event.source,
+      id: event.id,
+      type: event.type,
+      dataHash: event.dataHash,
+      operationId: operation === undefined ? null : operationId,
+      outcome: operation === undefined ? 'unknown operation' : word,
+    });
+    if (recorded === 'other-data') throw reusedId(event);
+    if (recorded !== 'new') return 'duplicate';
+    if (operation === undefined) return 'unknown';
+    const hasEffect =
+      word === 'retry'
+        ? await retryOperation(transaction, operationId, { deadlineMs: command.deadlineMs })
+        : await requestCancel(transaction, operationId);
+    await appendAudit(transaction, {
+      actor: event.source,
+      action: `${operation.kind}.${word}${hasEffect ? '' : '.ignored'}`,
+      instanceId: operation.instanceId,
+      operationId,
+      detail: { event: event.id, reason: command.reason, state: operation.state },
+    });
+    return hasEffect ? 'done' : 'ignored';
+  });
 }

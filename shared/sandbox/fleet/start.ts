@@ -13,6 +13,7 @@ import { startKubernetesApi } from '#shared/sandbox/kubernetes/server.ts';
 import { startProcessNode } from '#shared/sandbox/kubernetes-node/process-node.ts';
 import { readManifests } from '#shared/sandbox/manifests.ts';
 import { openProcessGroup, type ProcessGroup } from '#shared/sandbox/processes.ts';
+import { freePort } from '#shared/sandbox/servers/free-port.ts';
 import { functionProgram, writeSecretFiles } from './function-programs.ts';
 import { keepMemory, recallMemory } from './memory.ts';
 import { openRecords, type PlatformRecords } from './records.ts';
@@ -209,8 +210,8 @@ async function startEventing(
     subscriberUrl: urlOf,
     ...(options.faults === undefined ? {} : { faults: options.faults }),
   });
-  const hostsPort = { value: '' };
-  const programs = manifests.services.map(({ name }) => {
+  const hostsPort = await freePort();
+  const programs = manifests.services.map(({ name, containerConcurrency, timeoutMs }) => {
     const program = functionProgram(name, {
       secretsFolder: given.secretsFolder,
       bouncer: servers.bouncer,
@@ -218,14 +219,15 @@ async function startEventing(
       brokerUrl: broker.url,
       kubeconfigFile: cluster.kubeconfigFile,
       tenantConnectTo: cluster.serviceProxy,
-      functionUrl: hostsPort.value,
+      functionUrl: `http://127.0.0.1:${hostsPort}/{function}`,
       extra: options.functionSettings ?? {},
     });
-    return [name, { ...program, maxScale: options.maxScale ?? 1 }] as const;
+    return [name, { ...program, containerConcurrency, timeoutMs, maxScale: options.maxScale ?? 1 }] as const;
   });
   const functions = await startFunctionHosts({
     functions: Object.fromEntries(programs),
     folder: join(options.folder, 'functions'),
+    port: hostsPort,
     processes,
     idleMs: options.idleMs ?? 60_000,
     warm: options.warm ?? false,

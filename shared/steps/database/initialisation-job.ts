@@ -2,7 +2,7 @@ import { type InstanceContext, serverOf } from '#shared/domain/instance/context.
 import { namesOf } from '#shared/domain/instance/names.ts';
 import { odooJobConf } from '#shared/domain/instance/odoo-conf.ts';
 import type { OdooJob } from '#shared/domain/instance/ports.ts';
-import { initialiseCommand } from '#shared/domain/odoo/initialise-command.ts';
+import { templateBuildCommand } from '#shared/domain/odoo/template-build.ts';
 
 /** Half of the operation's deadline: a Job that takes longer would leave no time for the rest. */
 const deadlineSeconds = 15 * 60;
@@ -19,7 +19,8 @@ export function initialisationJob(context: InstanceContext, job: { name: string;
     owner: instance.id,
     operationId: operation.id,
     image: instance.image.reference,
-    command: initialiseCommand({ database, modules: instance.modules, language: instance.language }),
+    // Moves the attachments into the database, too: the Job's files go with its pod.
+    command: templateBuildCommand({ database, modules: instance.modules, language: instance.language }),
     odooConf: odooJobConf({
       database,
       role,
