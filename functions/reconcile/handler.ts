@@ -17,6 +17,8 @@ export type ReconcileDependencies = Wake & {
   ports: WarmPorts & {
     /** Connects with the server's key, prepares its control database, and tells its version. */
     reach(server: DatabaseServer): Promise<{ versionNumber: number }>;
+    /** Drops what crashes and undone operations left: databases under a `trash_` name or of holders without the fence. */
+    sweep(server: DatabaseServer): Promise<readonly string[]>;
   };
   /** The older platform's one server, when the records hold none; undefined when it is not configured. */
   adoptLegacyServer: () => Promise<void>;
@@ -100,6 +102,7 @@ async function upkeepOf(
       const { versionNumber } = await ports.reach(server);
       await recordReached(database, server.id, { serverVersion: versionNumber });
     }
+    await ports.sweep(server);
     const reports = await keepWarm(ports, server, wishes);
     for (const report of reports) onWarm(report);
     return reports;

@@ -48,7 +48,12 @@ const handler = eventFunction({
     const report = await tick({
       ...platform,
       publishStraight: (name, events) => platform.publishTo(config.functionUrl.replace('{function}', name), events),
-      ports: { warm: servers.warm, jobs: tenants.jobs, reach: (server) => servers.reach(server) },
+      ports: {
+        warm: servers.warm,
+        jobs: tenants.jobs,
+        reach: (server) => servers.reach(server),
+        sweep: (server) => servers.sweep(server),
+      },
       adoptLegacyServer: adoptLegacy,
       onWarm: (one) => {
         warmDatabases.set({ server: one.serverId, template: one.digest, state: one.template }, one.warm);
