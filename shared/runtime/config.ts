@@ -30,15 +30,14 @@ export type Config<Rows extends ConfigRows> = {
 };
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A row with a default; `required` in its place makes it a must. */
+/** A row with a default; `undefined` makes it optional. */
 export function row<Value, const Fallback extends Value | undefined = Value>(
   name: string,
   reader: ValueReader<Value>,
   fallback: Fallback,
   summary: string,
-  options: { alsoNamed?: readonly string[] } = {},
 ): ConfigRow<Value | Fallback> {
-  return { name, reader, fallback: { value: fallback }, summary, alsoNamed: options.alsoNamed ?? [], isSecret: false };
+  return { name, reader, fallback: { value: fallback }, summary, alsoNamed: [], isSecret: false };
 }
 
 /** A row that must be set. */
