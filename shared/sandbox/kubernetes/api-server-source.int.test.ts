@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ApiServerSourceOptions } from './api-server-source.ts';
 import { startApiServerSource } from './api-server-source.ts';
@@ -49,11 +50,11 @@ afterEach(async () => {
 
 /** Answers with the next of `statuses`, 202 when they are used up. */
 async function openSink(): Promise<string> {
-  const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    received.push({ headers: request.headers, body: Buffer.concat(chunks).toString(), at: performance.now() });
-    response.writeHead(statuses.shift() ?? 202).end();
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      received.push({ headers: request.headers, body, at: performance.now() });
+      response.writeHead(statuses.shift() ?? 202).end();
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

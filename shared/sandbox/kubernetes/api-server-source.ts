@@ -72,11 +72,12 @@ async function pathOf(client: ClusterClient, watched: WatchedResource, namespace
   const { status, body } = await client.request('GET', root);
   const found = arrayAt(body, 'resources')
     .filter(isObject)
-    .find((it) => it['kind'] === watched.kind && !String(it['name']).includes('/'));
+    .find((it) => it['kind'] === watched.kind && !stringAt(it, 'name')?.includes('/'));
   if (status !== 200 || !found)
     throw new Error(`${client.url} does not serve ${watched.kind} of ${watched.apiVersion} (HTTP ${status})`);
+  const plural = stringAt(found, 'name') ?? '';
   const scope = namespace === '' || found['namespaced'] === false ? '' : `/namespaces/${namespace}`;
-  return `${root}${scope}/${String(found['name'])}?labelSelector=${encodeURIComponent(watched.labelSelector)}`;
+  return `${root}${scope}/${plural}?labelSelector=${encodeURIComponent(watched.labelSelector)}`;
 }
 
 async function currentVersion(client: ClusterClient, path: string): Promise<string> {

@@ -49,7 +49,10 @@ function secretDefaults(object: KubernetesObject): KubernetesObject {
   const { stringData, ...rest } = object;
   const filled = { type: 'Opaque', ...rest };
   if (!isObject(stringData)) return filled;
-  const encoded = Object.entries(stringData).map(([key, text]) => [key, Buffer.from(String(text)).toString('base64')]);
+  const encoded = Object.keys(stringData).map((key) => [
+    key,
+    Buffer.from(stringAt(stringData, key) ?? '').toString('base64'),
+  ]);
   return { ...filled, data: { ...objectAt(object, 'data'), ...Object.fromEntries(encoded) } };
 }
 

@@ -1,7 +1,7 @@
 import { deleteObject, finishDeletion } from './deletion.ts';
-import { arrayAt, isObject } from './json.ts';
+import { arrayAt, isObject, stringAt } from './json.ts';
 import type { KubernetesObject } from './objects.ts';
-import { finalizersOf, isDeleting, nameOf, namespaceOf, ownersOf, withMetadata } from './objects.ts';
+import { finalizersOf, isDeleting, nameOf, namespaceOf, ownersOf, uidOf, withMetadata } from './objects.ts';
 import type { Change, Located, Store } from './store.ts';
 
 const inBackground = {
@@ -33,7 +33,7 @@ function react(store: Store, change: Change): void {
   }
   const gone = change.previous;
   if (!gone) return;
-  for (const dependent of store.dependentsOf(String(gone.metadata['uid']))) settle(store, dependent);
+  for (const dependent of store.dependentsOf(uidOf(gone))) settle(store, dependent);
   for (const owner of ownersOf(gone)) {
     const waiting = store.byUid(owner.uid);
     if (waiting) settle(store, waiting);
@@ -45,7 +45,7 @@ function react(store: Store, change: Change): void {
 }
 
 function find(store: Store, { object }: Located): Located | undefined {
-  return store.byUid(String(object.metadata['uid']));
+  return store.byUid(uidOf(object));
 }
 
 /** Does what this object's state asks for. */
@@ -79,7 +79,9 @@ function collectIfAbandoned(store: Store, { resource, object }: Located): void {
 }
 
 function withoutOwners(object: KubernetesObject, isKept: (uid: string) => boolean): KubernetesObject {
-  const left = arrayAt(object.metadata, 'ownerReferences').filter((it) => isObject(it) && isKept(String(it['uid'])));
+  const left = arrayAt(object.metadata, 'ownerReferences').filter(
+    (it) => isObject(it) && isKept(stringAt(it, 'uid') ?? ''),
+  );
   return withMetadata(object, { ownerReferences: left.length > 0 ? left : null });
 }
 
@@ -93,7 +95,7 @@ function put(store: Store, { resource }: Located, next: KubernetesObject): void 
 }
 
 function releaseDependents(store: Store, owner: Located): void {
-  const uid = String(owner.object.metadata['uid']);
+  const uid = uidOf(owner.object);
   for (const dependent of store.dependentsOf(uid)) {
     put(
       store,
@@ -105,10 +107,10 @@ function releaseDependents(store: Store, owner: Located): void {
 }
 
 function deleteDependentsFirst(store: Store, owner: Located): void {
-  const uid = String(owner.object.metadata['uid']);
+  const uid = uidOf(owner.object);
   for (const { resource, object } of store.dependentsOf(uid)) {
     if (isDeleting(object)) continue;
-    const hasOwnDependents = store.dependentsOf(String(object.metadata['uid'])).length > 0;
+    const hasOwnDependents = store.dependentsOf(uidOf(object)).length > 0;
     const propagation = hasOwnDependents ? 'Foreground' : 'Background';
     deleteObject(store, resource, { object, options: { ...inBackground, propagation } });
   }

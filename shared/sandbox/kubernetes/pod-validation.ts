@@ -11,7 +11,7 @@ export function podSpecProblems(path: string, spec: JsonObject): Cause[] {
   if (containers.length === 0) return [requiredValue(`${path}.containers`)];
   const volumes = arrayAt(spec, 'volumes')
     .filter(isObject)
-    .map((volume) => String(volume['name']));
+    .map((volume) => stringAt(volume, 'name') ?? '');
   return ['initContainers', 'containers'].flatMap((list) =>
     arrayAt(spec, list)
       .filter(isObject)
@@ -32,7 +32,7 @@ function containerProblems(at: string, container: JsonObject, volumes: string[])
   const mounts = arrayAt(container, 'volumeMounts').filter(isObject);
   causes.push(
     ...mounts.flatMap((mount, index) =>
-      mountProblems(`${at}.volumeMounts[${index}].name`, String(mount['name']), volumes),
+      mountProblems(`${at}.volumeMounts[${index}].name`, stringAt(mount, 'name') ?? '', volumes),
     ),
   );
   for (const field of ['livenessProbe', 'readinessProbe', 'startupProbe']) {

@@ -94,7 +94,7 @@ export function decode(schema: Schema, kind: string, object: JsonObject): Decode
     if (!isRight) return mismatch(value, { path, expected: type === 'number' ? format || 'int32' : 'string' });
     if (type === 'number' && format.startsWith('int') && !Number.isInteger(value))
       return mismatch(value, { path, expected: format });
-    if (format === 'byte' && !isBase64(String(value))) {
+    if (format === 'byte' && typeof value === 'string' && !isBase64(value)) {
       problems.push({ path, message: 'illegal base64 data at input byte 0', expected: 'byte', found: 'string' });
     }
     return value;

@@ -88,5 +88,6 @@ function isSelectable(field: string, resource: Resource): boolean {
 function fieldText(object: KubernetesObject, path: string[]): string {
   let value: Json | undefined = object;
   for (const field of path) value = isObject(value) ? value[field] : undefined;
-  return value === undefined || value === null ? '' : String(value);
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : '';
 }
