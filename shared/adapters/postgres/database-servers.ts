@@ -42,7 +42,14 @@ export async function recordReached(
   ]);
 }
 
-function toDatabaseServer(row: Row<'db_servers'>): DatabaseServer {
+/** The columns of `db_servers` that name a server. */
+export type DatabaseServerRow = Pick<
+  Row<'db_servers'>,
+  'id' | 'host' | 'port' | 'admin_user' | 'secret_key' | 'ssl_mode'
+>;
+
+/** The server of a row. */
+export function toDatabaseServer(row: DatabaseServerRow): DatabaseServer {
   return {
     id: row.id,
     host: row.host,

@@ -23,7 +23,8 @@ export async function listActiveImages(queryable: Queryable): Promise<ImageRecor
   return rows.map(toRecord);
 }
 
-function toImage(row: Row<'images'>): Image {
+/** The image of a row. */
+export function toImage(row: Omit<Row<'images'>, 'created_at'>): Image {
   return {
     id: row.id,
     reference: row.reference,

@@ -1,64 +1,35 @@
 import { Failure } from '#shared/domain/failure.ts';
-import type { DatabaseServer, Instance, InstanceStatus } from '#shared/domain/instance/instance.ts';
+import type { Instance, InstanceStatus } from '#shared/domain/instance/instance.ts';
 import { type InstanceEvent, statusAfter } from '#shared/domain/instance/transitions.ts';
 import type { Queryable } from './database.ts';
+import { type DatabaseServerRow, toDatabaseServer } from './database-servers.ts';
+import { toImage } from './images.ts';
+import { toPlan } from './plans.ts';
+import type { Row } from './rows.ts';
 
-type InstanceRow = {
-  id: string;
-  customer_id: string;
-  name: string;
-  host: string | null;
-  cluster_id: string;
-  desired_state: Instance['desiredState'];
-  status: InstanceStatus;
-  generation: string | number;
-  observed_generation: string | number;
-  modules: string[];
-  settings: Record<string, string | number | boolean>;
-  admin_login: string;
-  language: string;
+// What refers to other tables comes as JSON: dates in it would be text, so they are left out of the types.
+type InstanceRow = Pick<
+  Row<'instances'>,
+  | 'id'
+  | 'customer_id'
+  | 'name'
+  | 'host'
+  | 'cluster_id'
+  | 'desired_state'
+  | 'status'
+  | 'generation'
+  | 'observed_generation'
+  | 'modules'
+  | 'admin_login'
+  | 'language'
+> & {
+  settings: Instance['settings'];
   scheme: string;
   public_port: number | null;
-  plan: {
-    id: string;
-    cpu_millis: number;
-    memory_mib: number;
-    disk_gib: number;
-    workers: number;
-    cron_threads: number;
-    database_connections: number;
-    replicas: number;
-  };
-  image: {
-    id: string;
-    reference: string;
-    odoo_version: string;
-    edition: 'community' | 'enterprise';
-    addons_digest: string;
-    languages: string[];
-  };
-  server: ServerColumns | null;
+  plan: Omit<Row<'plans'>, 'created_at'>;
+  image: Omit<Row<'images'>, 'created_at'>;
+  server: DatabaseServerRow | null;
 };
-
-type ServerColumns = {
-  id: string;
-  host: string;
-  port: number;
-  admin_user: string;
-  secret_key: string;
-  ssl_mode: string;
-};
-
-function serverOf(row: ServerColumns): DatabaseServer {
-  return {
-    id: row.id,
-    host: row.host,
-    port: row.port,
-    adminUser: row.admin_user,
-    secretKey: row.secret_key,
-    sslMode: row.ssl_mode,
-  };
-}
 
 // One round trip: the row with what it refers to.
 const readText = `
@@ -92,31 +63,15 @@ export async function readInstance(queryable: Queryable, instanceId: string): Pr
       clusterId: row.cluster_id,
       desiredState: row.desired_state,
       status: row.status,
-      generation: Number(row.generation),
-      observedGeneration: Number(row.observed_generation),
+      generation: row.generation,
+      observedGeneration: row.observed_generation,
       modules: row.modules,
       settings: row.settings,
       adminLogin: row.admin_login,
       language: row.language,
-      plan: {
-        id: row.plan.id,
-        cpuMillis: row.plan.cpu_millis,
-        memoryMib: row.plan.memory_mib,
-        diskGib: row.plan.disk_gib,
-        workers: row.plan.workers,
-        cronThreads: row.plan.cron_threads,
-        databaseConnections: row.plan.database_connections,
-        replicas: row.plan.replicas,
-      },
-      image: {
-        id: row.image.id,
-        reference: row.image.reference,
-        odooVersion: row.image.odoo_version,
-        edition: row.image.edition,
-        addonsDigest: row.image.addons_digest,
-        languages: row.image.languages,
-      },
-      databaseServer: row.server === null ? null : serverOf(row.server),
+      plan: toPlan(row.plan),
+      image: toImage(row.image),
+      databaseServer: row.server === null ? null : toDatabaseServer(row.server),
     },
   };
 }
@@ -133,7 +88,7 @@ export async function moveInstance(
   instanceId: string,
   change: { event: InstanceEvent; reason: string | null; hasObserved?: boolean },
 ): Promise<StatusChange | undefined> {
-  const { rows } = await transaction.query<{ status: InstanceStatus; generation: string; customer_id: string }>(
+  const { rows } = await transaction.query<Pick<Row<'instances'>, 'status' | 'generation' | 'customer_id'>>(
     'select status, generation, customer_id from instances where id = $1 for update',
     [instanceId],
   );
@@ -147,7 +102,7 @@ export async function moveInstance(
      where id = $1`,
     [instanceId, to, change.reason, change.hasObserved ?? false],
   );
-  return { from: row.status, to, generation: Number(row.generation), customerId: row.customer_id };
+  return { from: row.status, to, generation: row.generation, customerId: row.customer_id };
 }
 
 /** Frees the host of an instance that is over, so that its name can be used again. */

@@ -12,7 +12,7 @@ type OperationRow = {
   step: string | null;
   attempt: number;
   round: number;
-  fence: string | number;
+  fence: number;
   deadline: Date;
   deadline_passed: boolean;
   cancel_requested: boolean;
@@ -34,7 +34,7 @@ function operationOf(row: OperationRow): Operation {
     step: row.step,
     attempt: row.attempt,
     round: row.round,
-    fence: Number(row.fence),
+    fence: row.fence,
     deadline: row.deadline,
     deadlinePassed: row.deadline_passed,
     cancelRequested: row.cancel_requested,

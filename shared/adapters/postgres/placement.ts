@@ -2,29 +2,10 @@ import { Failure } from '#shared/domain/failure.ts';
 import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
 import type { Placement } from '#shared/domain/instance/ports.ts';
 import type { Database, Queryable } from './database.ts';
+import { type DatabaseServerRow, toDatabaseServer } from './database-servers.ts';
 import { fencedOut } from './operation-records.ts';
 
-type ServerRow = {
-  id: string;
-  host: string;
-  port: number;
-  admin_user: string;
-  secret_key: string;
-  ssl_mode: string;
-};
-
 const serverColumns = 's.id, s.host, s.port, s.admin_user, s.secret_key, s.ssl_mode';
-
-function serverOf(row: ServerRow): DatabaseServer {
-  return {
-    id: row.id,
-    host: row.host,
-    port: row.port,
-    adminUser: row.admin_user,
-    secretKey: row.secret_key,
-    sslMode: row.ssl_mode,
-  };
-}
 
 /** Locks the operation's row and refuses an old fence; the lock orders two holders of one lease. */
 export async function lockOperation(transaction: Queryable, operation: { id: string; fence: number }): Promise<void> {
@@ -33,8 +14,8 @@ export async function lockOperation(transaction: Queryable, operation: { id: str
   if (rowCount === 0) throw fencedOut(operation.id);
 }
 
-async function serverOfInstance(transaction: Queryable, instanceId: string): Promise<ServerRow | undefined> {
-  const { rows } = await transaction.query<ServerRow>(
+async function serverOfInstance(transaction: Queryable, instanceId: string): Promise<DatabaseServerRow | undefined> {
+  const { rows } = await transaction.query<DatabaseServerRow>(
     `select ${serverColumns} from instances i join db_servers s on s.id = i.db_server_id where i.id = $1`,
     [instanceId],
   );
@@ -61,11 +42,11 @@ const placeText = `
 
 async function place(transaction: Queryable, instanceId: string): Promise<DatabaseServer> {
   const current = await serverOfInstance(transaction, instanceId);
-  if (current !== undefined) return serverOf(current);
+  if (current !== undefined) return toDatabaseServer(current);
   // A row that another placement has just filled is skipped by the re-check of the lock, which leaves none: look again.
   for (let round = 0; round < 3; round += 1) {
-    const { rows } = await transaction.query<ServerRow>(placeText, [instanceId]);
-    if (rows[0] !== undefined) return serverOf(rows[0]);
+    const { rows } = await transaction.query<DatabaseServerRow>(placeText, [instanceId]);
+    if (rows[0] !== undefined) return toDatabaseServer(rows[0]);
   }
   const { rows } = await transaction.query<{ active: number; unreached: number }>(
     `select count(*) filter (where status = 'active')::integer as active,

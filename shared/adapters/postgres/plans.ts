@@ -8,7 +8,8 @@ export async function findPlan(queryable: Queryable, id: string): Promise<Plan |
   return rows[0] === undefined ? undefined : toPlan(rows[0]);
 }
 
-function toPlan(row: Row<'plans'>): Plan {
+/** The plan of a row. */
+export function toPlan(row: Omit<Row<'plans'>, 'created_at'>): Plan {
   return {
     id: row.id,
     cpuMillis: row.cpu_millis,
