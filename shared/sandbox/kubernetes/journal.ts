@@ -16,7 +16,7 @@ export type Journal = {
 };
 
 /** After this many lines the whole state is written anew and the journal starts empty. */
-const compactAfterLines = 20_000;
+const defaultCompactAfterLines = 20_000;
 
 /**
  * An append-only file of JSON lines beside a snapshot. Lines are written and synced in groups:
@@ -25,6 +25,7 @@ const compactAfterLines = 20_000;
 export async function openJournal(
   folder: string,
   takeSnapshot: () => Snapshot,
+  options: { compactAfterLines?: number | undefined } = {},
 ): Promise<{ journal: Journal; snapshot: Snapshot | undefined; entries: JournalEntry[] }> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const snapshot = await readSnapshot(join(folder, 'snapshot.json'));
@@ -34,10 +35,20 @@ export async function openJournal(
   // A line cut off by a crash was never acknowledged.
   await file.truncate(wholeBytes);
   const newer = entries.filter((entry) => entry.version > (snapshot?.version ?? 0));
-  return { journal: writer(folder, file, { lines: entries.length, takeSnapshot }), snapshot, entries: newer };
+  return {
+    journal: writer(folder, file, {
+      lines: entries.length,
+      takeSnapshot,
+      compactAfterLines: options.compactAfterLines ?? defaultCompactAfterLines,
+    }),
+    snapshot,
+    entries: newer,
+  };
 }
 
-function writer(folder: string, file: FileHandle, options: { lines: number; takeSnapshot: () => Snapshot }): Journal {
+type WriterOptions = { lines: number; takeSnapshot: () => Snapshot; compactAfterLines: number };
+
+function writer(folder: string, file: FileHandle, options: WriterOptions): Journal {
   let lines = options.lines;
   let queued: string[] = [];
   let running: Promise<void> | undefined;
@@ -50,7 +61,7 @@ function writer(folder: string, file: FileHandle, options: { lines: number; take
       await file.appendFile(group.join(''));
       await file.datasync();
       lines += group.length;
-      if (lines >= compactAfterLines) {
+      if (lines >= options.compactAfterLines) {
         // Lines queued meanwhile are in the snapshot too; reading skips them by their version.
         await writeSnapshot(join(folder, 'snapshot.json'), options.takeSnapshot());
         await file.truncate(0);

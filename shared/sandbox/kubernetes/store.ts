@@ -43,9 +43,11 @@ type Tables = Map<string, Map<string, KubernetesObject>>;
 /** How many writes are remembered for watches and pages by default. */
 const defaultHistoryLength = 10_000;
 
-export async function openStore(folder: string, options: { historyLength?: number | undefined } = {}): Promise<Store> {
+export type StoreOptions = { historyLength?: number | undefined; compactAfterLines?: number | undefined };
+
+export async function openStore(folder: string, options: StoreOptions = {}): Promise<Store> {
   const tables: Tables = new Map(resources.map((resource) => [resourceKey(resource), new Map()]));
-  const { journal, snapshot, entries } = await openJournal(folder, () => snapshotOf(tables, version));
+  const { journal, snapshot, entries } = await openJournal(folder, () => snapshotOf(tables, version), options);
   let version = snapshot?.version ?? 1;
   const history: Change[] = [];
   let forgottenVersion = version;
