@@ -51,13 +51,15 @@ describe.each(ours.map((definition) => [definition.type, definition] as const))(
   it('refuses NUL, control characters and half surrogates in every text and names it', () => {
     const texts = fc.constantFrom(...paths.filter((path) => typeof at(one.example, path) === 'string'));
     const bad = fc.constantFrom('\u0000', '\n', '\u001b', '\u2028', '\ud800');
-    fc.assert(fc.property(texts, bad, (path, piece) => refusesAt(one, path, `${at(one.example, path)}${piece}`)));
+    fc.assert(
+      fc.property(texts, bad, (path, piece) => refusesAt(one, path, `${String(at(one.example, path))}${piece}`)),
+    );
   });
 
   it('refuses emoji in everything that is not text for people', () => {
     const names = paths.filter((path) => !['reason', 'text'].includes(String(path.at(-1))));
     const texts = fc.constantFrom(...names.filter((path) => typeof at(one.example, path) === 'string'));
-    fc.assert(fc.property(texts, (path) => refusesAt(one, path, `${at(one.example, path)}😀`)));
+    fc.assert(fc.property(texts, (path) => refusesAt(one, path, `${String(at(one.example, path))}😀`)));
   });
 
   it('refuses text that is far too long and names it', () => {

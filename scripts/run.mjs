@@ -23,7 +23,9 @@ if (program === undefined) {
 }
 
 const stamp = join(root, 'node_modules', '.installed');
-const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+const wanted = createHash('sha256')
+  .update(readFileSync(join(root, 'package-lock.json')))
+  .digest('hex');
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
   console.error('Installing dependencies (npm ci) ...');
   // --ignore-scripts would leave Node 24 out: its package fetches the right binary package when it is installed.

@@ -144,7 +144,9 @@ function fallbackOf(one: ConfigRow<unknown>, mistake: string): Found {
 
 function fallbackText(one: ConfigRow<unknown>): string {
   if (one.fallback === 'required') return 'required';
-  return one.fallback.value === undefined ? 'optional' : `default ${String(one.fallback.value)}`;
+  return one.fallback.value === undefined
+    ? 'optional'
+    : `default ${String(one.fallback.value as string | number | boolean)}`;
 }
 
 /** Set to nothing counts as not set: manifests often leave an empty value where there is none. */

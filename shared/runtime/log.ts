@@ -46,7 +46,7 @@ export function openLog(options: {
       serializers: { err: describeError },
       mixin: contextFields,
     },
-    { write: (line: string) => void stream.write(secrets.scrub(line)) },
+    { write: (line: string) => stream.write(secrets.scrub(line)) },
   );
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Pool } from 'undici';
-import { Failure } from '#shared/domain/failure.ts';
+import type { Failure } from '#shared/domain/failure.ts';
 import { type AccessOptions, type AccessReader, openAccess, type TlsOptions } from './access.ts';
 import { mayRepeat, type Refusal, type Request, refusalFailure, silenceFailure } from './errors.ts';
 import { type Kind, pathOf, type Stored } from './kinds.ts';

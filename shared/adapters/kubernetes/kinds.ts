@@ -36,6 +36,6 @@ export function pathOf(place: {
   const { apiVersion, plural } = place.kind;
   const root = apiVersion === 'v1' ? '/api' : '/apis';
   const words = ['namespaces', place.namespace, plural, ...(place.name === undefined ? [] : [place.name])];
-  const query = place.query === undefined ? '' : `?${new URLSearchParams(place.query)}`;
+  const query = place.query === undefined ? '' : `?${new URLSearchParams(place.query).toString()}`;
   return `${root}/${apiVersion}/${words.map(encodeURIComponent).join('/')}${query}`;
 }

@@ -14,10 +14,13 @@ let connections = 0;
 let answer: (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
 beforeAll(async () => {
-  server = createServer(async (request, response) => {
-    let body = '';
-    for await (const chunk of request) body += String(chunk);
-    answer(request, response, body);
+  server = createServer((request, response) => {
+    const read = async () => {
+      let body = '';
+      for await (const chunk of request) body += String(chunk);
+      answer(request, response, body);
+    };
+    void read();
   });
   server.on('connection', () => {
     connections += 1;
