@@ -21,7 +21,13 @@ const ownHeaders = new Set([
 export async function forward(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  options: { url: string; dispatcher: Dispatcher; timeoutMs: number },
+  options: {
+    url: string;
+    dispatcher: Dispatcher;
+    timeoutMs: number;
+    /** Awaited before the 502 of a connection that broke. */
+    whenLost: () => Promise<void>;
+  },
 ): Promise<void> {
   const abort = new AbortController();
   let isTimeout = false;
@@ -44,6 +50,7 @@ export async function forward(
     await pipeline(response.body, outgoing);
   } catch (error) {
     if (outgoing.destroyed) return;
+    if (!isTimeout) await options.whenLost();
     if (outgoing.headersSent) {
       outgoing.destroy();
       return;

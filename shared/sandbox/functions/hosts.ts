@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Agent } from 'undici';
 import type { ProcessGroup } from '../processes.ts';
 import { forward } from './forward.ts';
-import type { FunctionProgram, HostEvent } from './instance.ts';
+import type { FunctionProgram, HostEvent, Instance } from './instance.ts';
 import { openPool, type Pool } from './pool.ts';
 
 export type FunctionHostsOptions = {
@@ -96,7 +97,7 @@ export async function startFunctionHosts(options: FunctionHostsOptions): Promise
     const path = rest.startsWith('/') ? rest : `/${rest}`;
     const url = `http://127.0.0.1:${place.instance.port}${path}`;
     const timeoutMs = options.functions[name]?.timeoutMs ?? 120_000;
-    await forward(incoming, outgoing, { url, dispatcher, timeoutMs });
+    await forward(incoming, outgoing, { url, dispatcher, timeoutMs, whenLost: () => soonGone(place.instance) });
     place.release();
   }
 
@@ -145,6 +146,11 @@ function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
     throw error;
   }
+}
+
+/** A connection that broke mostly means a process that is dying: give the pool the moment to see it before the answer. */
+async function soonGone(instance: Instance): Promise<void> {
+  await Promise.race([instance.process.exited, delay(200, undefined, { ref: false })]);
 }
 
 function refuse(outgoing: ServerResponse, status: number, reason: string): void {
