@@ -13,6 +13,7 @@ type OperationRow = {
   attempt: number;
   round: number;
   fence: number;
+  waiting_for: string | null;
   deadline: Date;
   deadline_passed: boolean;
   cancel_requested: boolean;
@@ -21,7 +22,7 @@ type OperationRow = {
   request: unknown;
 };
 
-const columns = `id, instance_id, kind, definition_version, state, step, attempt, round, fence, deadline,
+const columns = `id, instance_id, kind, definition_version, state, step, attempt, round, fence, waiting_for, deadline,
   deadline < clock_timestamp() as deadline_passed, cancel_requested, requested_by, cause, request`;
 
 function operationOf(row: OperationRow): Operation {
@@ -35,6 +36,7 @@ function operationOf(row: OperationRow): Operation {
     attempt: row.attempt,
     round: row.round,
     fence: row.fence,
+    waitingFor: row.waiting_for,
     deadline: row.deadline,
     deadlinePassed: row.deadline_passed,
     cancelRequested: row.cancel_requested,
@@ -56,7 +58,7 @@ const takeText = `
     state = 'running', fence = fence + 1, lease_holder = $2,
     lease_until = clock_timestamp() + $3::integer * interval '1 millisecond',
     next_check_at = clock_timestamp() + $3::integer * interval '1 millisecond',
-    started_at = coalesce(started_at, clock_timestamp()), woken = false, waiting_for = null
+    started_at = coalesce(started_at, clock_timestamp()), woken = false
   where id = $1 and kind = $4 and definition_version = $5
     and state in ('queued', 'running', 'waiting')
     and (lease_until is null or lease_until < clock_timestamp())
@@ -105,6 +107,7 @@ const beginStepText = `
   with mine as (
     update operations set
       step = $3, attempt = $4, woken = false,
+      waiting_for = case when step = $3 then waiting_for end,
       lease_until = clock_timestamp() + $5::integer * interval '1 millisecond',
       next_check_at = clock_timestamp() + $5::integer * interval '1 millisecond'
     where id = $1 and fence = $2 and state = 'running'

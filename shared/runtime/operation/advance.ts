@@ -129,7 +129,9 @@ async function runStep<Context extends StepContext>(
     });
     if (begun.cancelRequested) return await cancel(run);
     if (begun.deadlinePassed) {
-      const text = `Step ${step.name} was not done before the operation's deadline. Retry it, or cancel it.`;
+      const { waitingFor } = run.context.operation;
+      const why = waitingFor === null ? '' : ` It last waited for ${waitingFor}.`;
+      const text = `Step ${step.name} was not done before the operation's deadline.${why} Retry it, or cancel it.`;
       await run.work.fail(run.context, step.name, new Failure('deadline-exceeded', text));
       return 'failed';
     }
