@@ -46,6 +46,9 @@ export function personalisedMark(instanceId: string): string {
   return `fleet: personalised for instance ${checkInstanceId(instanceId)}`;
 }
 
+/** The comment of a database that was made empty for an init Job: what is in it counts when the Job has succeeded. */
+export const initialisingMark = 'fleet: being initialised by a Job';
+
 function checkInstanceId(instanceId: string): string {
   if (!instanceIdPattern.test(instanceId)) {
     throw new Failure('invalid-request', 'An instance id has 12 characters of lower-case base32');

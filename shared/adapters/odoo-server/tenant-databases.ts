@@ -5,10 +5,17 @@ import type { Fenced, TenantDatabases } from '#shared/domain/instance/ports.ts';
 import { claimWarm } from './claim.ts';
 import { createDatabase, dropDatabases, findDatabase, findTenantDatabase, listDatabases } from './databases.ts';
 import { fencedApplicationName, takeOver, withFence } from './fence.ts';
-import { makingName, personalisedMark, templateNames, tenantNames, trashName } from './object-names.ts';
+import {
+  initialisingMark,
+  makingName,
+  personalisedMark,
+  templateNames,
+  tenantNames,
+  trashName,
+} from './object-names.ts';
 import { closeToPublic, isTenantsOwn, openToTenant } from './ownership.ts';
 import { personalise } from './personalise.ts';
-import { quoteIdentifier } from './quote.ts';
+import { quoteIdentifier, quoteLiteral } from './quote.ts';
 import { ensureRole } from './roles.ts';
 import { scramVerifier } from './scram.ts';
 import type { ServerAccess } from './server-access.ts';
@@ -66,7 +73,9 @@ async function lookDatabase(access: ServerAccess, instanceId: string) {
   // The tenant has been in there since. What he made of his tables is not for the admin to read.
   if (found.mark === personalisedMark(instanceId)) return 'initialised';
   const inside = await access.unpooled('look into the database', { database: found.name }, lookInside);
-  return inside.isInitialised ? 'initialised' : 'empty';
+  if (!inside.isInitialised) return 'empty';
+  // Odoo commits `base` first and its other modules one by one: that base is there does not say that the rest is.
+  return found.mark === initialisingMark ? 'initialising' : 'initialised';
 }
 
 async function createEmpty(access: ServerAccess, fenced: Fenced): Promise<void> {
@@ -75,9 +84,10 @@ async function createEmpty(access: ServerAccess, fenced: Fenced): Promise<void> 
     findTenantDatabase(client, fenced.instanceId),
   );
   if (found !== undefined) {
-    if (found.mark !== null) return;
+    if (found.mark === personalisedMark(fenced.instanceId)) return;
     const inside = await access.unpooled('look into the database', { database }, lookInside);
-    if (inside.isInitialised || inside.relations === 0) return;
+    const isClone = found.mark !== initialisingMark && inside.isInitialised;
+    if (isClone || inside.relations === 0) return;
     // A broken initialisation: Odoo cannot continue it. RENAME refuses while a Job is still at it.
     await withFence(access, fenced, { doing: 'move a broken initialisation aside' }, (client) =>
       moveToTrash(client, database, fenced),
@@ -91,6 +101,7 @@ async function createEmpty(access: ServerAccess, fenced: Fenced): Promise<void> 
           await createExtensions(client);
           await batch(client, [
             ...closeToPublic(making),
+            `COMMENT ON DATABASE ${quoteIdentifier(making)} IS ${quoteLiteral(initialisingMark)}`,
             `ALTER SCHEMA public OWNER TO ${quoteIdentifier(role)}`,
             ...openToTenant(making, { role, ownerRole }),
           ]);

@@ -62,13 +62,18 @@ export type TenantDatabases = {
   ): Promise<void>;
 
   /**
-   * `absent`, `empty` (there, but Odoo's `base` is not installed: garbage of a broken initialisation or a fresh one)
+   * `absent`, `empty` (there, but Odoo's `base` is not installed: garbage of a broken initialisation or a fresh one),
+   * `initialising` (made for an init Job, which has installed `base`: whether the rest is there only the Job's end tells)
    * or `initialised`.
    */
-  lookDatabase(server: DatabaseServer, instanceId: string): Promise<'absent' | 'empty' | 'initialised'>;
+  lookDatabase(
+    server: DatabaseServer,
+    instanceId: string,
+  ): Promise<'absent' | 'empty' | 'initialising' | 'initialised'>;
   /**
    * An empty database for an init Job, owned like a finished one, with the tenant's role able to create in it.
-   * One that is there without Odoo's `base` (a broken initialisation) is moved aside and dropped first.
+   * What an earlier Job left in one (a broken initialisation) is moved aside and dropped first: call it only when no
+   * Job is at work and none has succeeded. A clone is left as it is.
    */
   createEmpty(server: DatabaseServer, fenced: Fenced): Promise<void>;
   /** Renames a ready warm clone to the instance's database; true also when that is there. False when the pool is empty. */

@@ -22,7 +22,10 @@ function jobName(context: InstanceContext): string {
 /** How long to wait for the Job's event before asking for its state. */
 const jobCheckMs = 5_000;
 
-async function initialiseByJob(context: InstanceContext, ports: Ports): Promise<Look> {
+async function initialiseByJob(
+  context: InstanceContext,
+  { ports, hasBase }: { ports: Ports; hasBase: boolean },
+): Promise<Look> {
   const name = jobName(context);
   const job = await ports.jobs.look(name);
   switch (job.state) {
@@ -31,9 +34,10 @@ async function initialiseByJob(context: InstanceContext, ports: Ports): Promise<
     case 'failed':
       throw new Failure('job-failed', `Job ${name} could not initialise the database: ${job.reason}. See its log.`);
     case 'succeeded':
+      if (hasBase) return done;
       throw new Failure('job-failed', `Job ${name} succeeded, but Odoo's base is not installed in the database.`);
     case 'absent': {
-      // A database without base is what a broken initialisation left, or a crash before the Job: begin from nothing.
+      // What is in the database is what a failed Job left, or a crash before the Job: begin from nothing.
       await ports.databases.createEmpty(serverOf(context), fencedOf(context));
       const { databasePassword } = await credentialsOf(context, ports.credentials);
       await ports.jobs.start(ports.initialisation(context, { name, databasePassword }));
@@ -63,7 +67,7 @@ export function provideDatabase(ports: Ports): Step<InstanceContext> {
         if (await ports.databases.claimWarm(server, fencedOf(context), template)) return done;
         if (await ports.databases.cloneTemplate(server, fencedOf(context), template)) return done;
       }
-      return await initialiseByJob(context, ports);
+      return await initialiseByJob(context, { ports, hasBase: state === 'initialising' });
     },
     async undo(context) {
       const server = context.instance.databaseServer;
