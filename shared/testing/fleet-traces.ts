@@ -1,0 +1,75 @@
+import { Client } from 'pg';
+import { namesOf } from '#shared/domain/instance/names.ts';
+import { type Fleet, tenantNamespace } from '#shared/sandbox/fleet/start.ts';
+import type { ClusterClient } from '#shared/sandbox/kubernetes/cluster-client.ts';
+import { resources } from '#shared/sandbox/kubernetes/resources.ts';
+import type { PostgresServer } from '#shared/sandbox/servers/postgres.ts';
+
+/** Everything of an instance that lies outside the platform's records. */
+export type InstanceTraces = { databases: string[]; roles: string[]; objects: string[] };
+
+/** A statement as the superuser of a server. */
+export async function queryAsSuperuser<Row extends object>(
+  server: PostgresServer,
+  text: string,
+  options: { database?: string; values?: readonly unknown[] } = {},
+): Promise<Row[]> {
+  const { host, port, superuser: user, superuserPassword: password } = server;
+  const client = new Client({ host, port, user, password, database: options.database ?? 'postgres' });
+  client.on('error', () => undefined); // the query that meets it reports it
+  await client.connect();
+  try {
+    return (await client.query<Row>(text, [...(options.values ?? [])])).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** What there is of an instance: whatever has its id in the name. */
+export async function tracesOf(fleet: Fleet, cluster: ClusterClient, instanceId: string): Promise<InstanceTraces> {
+  const databases = await queryAsSuperuser<{ name: string }>(
+    fleet.servers.odoo,
+    `select datname::text as name from pg_database where strpos(datname, $1) > 0 order by 1`,
+    { values: [instanceId] },
+  );
+  const roles = await queryAsSuperuser<{ name: string }>(
+    fleet.servers.odoo,
+    `select rolname::text as name from pg_roles where strpos(rolname, $1) > 0 order by 1`,
+    { values: [instanceId] },
+  );
+  const objects = await listObjects(cluster);
+  return {
+    databases: databases.map(({ name }) => name),
+    roles: roles.map(({ name }) => name),
+    objects: objects.filter(({ name }) => name.includes(instanceId)).map(({ kind, name }) => `${kind}/${name}`),
+  };
+}
+
+/** All objects of the tenants' namespace, Secrets included. */
+export async function listObjects(
+  cluster: ClusterClient,
+): Promise<{ kind: string; name: string; object: Record<string, unknown> }[]> {
+  const kinds = resources.filter(({ isNamespaced }) => isNamespaced);
+  const lists = await Promise.all(
+    kinds.map(async ({ group, version, plural, kind }) => {
+      const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+      const { status, body } = await cluster.request('GET', `${root}/namespaces/${tenantNamespace}/${plural}`);
+      if (status !== 200) throw new Error(`The list of ${plural} was answered ${status}.`);
+      const items = body['items'] as unknown as (Record<string, unknown> & { metadata: { name: string } })[];
+      return items.map((object) => ({ kind, name: object.metadata.name, object }));
+    }),
+  );
+  return lists.flat();
+}
+
+/** The kinds of objects a provisioned instance has, once each; its Pod not counted. */
+export function objectsOf(instanceId: string): string[] {
+  const { object, credentialsSecret, configurationSecret } = namesOf(instanceId);
+  return [
+    `Secret/${configurationSecret}`,
+    `Secret/${credentialsSecret}`,
+    ...['Service', 'PersistentVolumeClaim', 'Deployment', 'Ingress', 'NetworkPolicy'].map(
+      (kind) => `${kind}/${object}`,
+    ),
+  ];
+}
