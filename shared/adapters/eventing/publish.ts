@@ -79,9 +79,18 @@ export function serialise(
   event: OutgoingEvent,
   traceparent?: string,
 ): { headers: Record<string, string>; body: string } {
-  const { extensions, ...attributes } = event;
+  // one by one: whatever else the value carries is no attribute
+  const { id, type, source, subject, time, extensions } = event;
   const message = HTTP.binary(
-    new CloudEvent({ ...extensions, ...attributes, data: undefined, datacontenttype: 'application/json' }),
+    new CloudEvent({
+      ...extensions,
+      id,
+      type,
+      source,
+      datacontenttype: 'application/json',
+      ...(subject === undefined ? {} : { subject }),
+      ...(time === undefined ? {} : { time: time.toISOString() }),
+    }),
   );
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(message.headers)) {

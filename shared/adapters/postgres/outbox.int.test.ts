@@ -30,7 +30,7 @@ test('events come out as they went in, oldest first', async () => {
   ];
   await database.transaction((transaction) => enqueue(transaction, events));
   const taken = await takeUnpublished(database, { limit: 10 });
-  expect(taken).toEqual(events.map((one) => ({ extensions: {}, ...one, createdAt: expect.any(Date), attempts: 0 })));
+  expect(taken).toEqual(events.map((one) => ({ extensions: {}, ...one, time: expect.any(Date), attempts: 0 })));
   expect(await takeUnpublished(database, { limit: 2 })).toHaveLength(2);
 });
 

@@ -3,8 +3,8 @@ import type { Queryable } from './database.ts';
 
 /** An event that waits to be published. */
 export type WaitingEvent = OutgoingEvent & {
-  /** When the transaction wrote it: the event's `time`. */
-  createdAt: Date;
+  /** When the transaction wrote it. */
+  time: Date;
   /** Attempts so far that failed. */
   attempts: number;
 };
@@ -62,7 +62,7 @@ export async function takeUnpublished(
   return rows.map(({ created_at, subject, ...row }) => ({
     ...row,
     ...(subject === null ? {} : { subject }),
-    createdAt: created_at,
+    time: created_at,
   }));
 }
 

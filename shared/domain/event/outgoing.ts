@@ -5,6 +5,8 @@ export type OutgoingEvent = {
   type: string;
   source: string;
   subject?: string;
+  /** When it happened; the moment of sending when left out. */
+  time?: Date;
   /** What JSON can hold. */
   data: unknown;
   /** Extension attributes: lower-case letters and digits, ASCII values. */
