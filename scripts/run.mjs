@@ -27,12 +27,14 @@ const wanted = createHash('sha256')
   .update(readFileSync(join(root, 'package-lock.json')))
   .digest('hex');
 if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== wanted) {
-  console.error('Installing dependencies (npm ci) ...');
-  // --ignore-scripts would leave Node 24 out: its package fetches the right binary package when it is installed.
-  const options = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
+  console.error('Installing dependencies ...');
+  // The versions of the lock file, which stays as it is. `npm ci` would be the word for it, but it refuses a lock file
+  // that was written where some optional packages for other platforms could not be had. Install scripts must run:
+  // the package `node` fetches Node 24 by one.
+  const options = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
   const install = spawnSync('npm', options, { cwd: root, stdio: ['ignore', 2, 2] });
   if (install.status !== 0) {
-    console.error('npm ci failed. Check the network and the npm registry setting, then run this again.');
+    console.error('npm install failed. Check the network and the npm registry setting, then run this again.');
     process.exit(1);
   }
   writeFileSync(stamp, wanted);

@@ -3,13 +3,15 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ensureProgram } from '#shared/sandbox/packages.ts';
 
 const run = promisify(execFile);
 
 /** Makes a certificate authority, the API server's certificate, two clients' and the key that signs ServiceAccount tokens. */
 export async function makeCertificates(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const openssl = (...args: string[]) => run('openssl', args, { cwd: folder });
+  const program = await ensureProgram('openssl', 'openssl');
+  const openssl = (...args: string[]) => run(program, args, { cwd: folder });
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   const ca = ['-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=fleet-test-ca', '-days', '30'];
   await openssl('req', '-x509', ...key, ...ca);

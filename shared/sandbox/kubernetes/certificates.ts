@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ensureProgram } from '#shared/sandbox/packages.ts';
 
 const run = promisify(execFile);
 
@@ -34,7 +35,8 @@ export async function ensureIdentity(folder: string): Promise<Identity> {
 }
 
 async function makeCertificates(folder: string): Promise<void> {
-  const openssl = (...args: string[]) => run('openssl', args, { cwd: folder });
+  const program = await ensureProgram('openssl', 'openssl');
+  const openssl = (...args: string[]) => run(program, args, { cwd: folder });
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   const years = ['-days', '3650'];
   const extensions =
