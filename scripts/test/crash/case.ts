@@ -1,0 +1,124 @@
+import { join } from 'node:path';
+import type { Instance } from '#shared/sandbox/functions/instance.ts';
+import { provisionRequest, type TestEvent, until } from '#shared/testing/fleet.ts';
+import type { PassedPoint } from '#shared/testing/stop-points/counter.ts';
+import { readPoints } from '#shared/testing/stop-points/folder.ts';
+import { type EndState, endStateOf, loginsOf } from './end-state.ts';
+import { newInstanceId, type World } from './world.ts';
+
+/** A request for an instance of this test's, with the subject that tells its events apart. */
+export function requestFor(instanceId: string, data: Record<string, unknown> = {}): TestEvent {
+  const event = provisionRequest(`i${instanceId}`, { instance: instanceId, ...data });
+  return { ...event, attributes: { subject: instanceId } };
+}
+
+/** How a crash was come back from. */
+export type Recovery =
+  /** The broker delivers the event again; the tick does its part, too. */
+  | 'event'
+  /** The broker loses every event of the instance from the crash on: the tick alone. */
+  | 'tick'
+  /** A person cancels the operation instead of waiting. */
+  | 'cancel';
+
+export type CaseResult = {
+  point: PassedPoint | undefined;
+  /** Was the process killed at the point? If not, it went another way and never came by. */
+  wasKilled: boolean;
+  recovery: Recovery;
+  instanceId: string;
+  seconds: number;
+  endState: EndState;
+  logins: { right: boolean; standard: boolean } | undefined;
+};
+
+const endStates = ['succeeded', 'failed', 'cancelled'];
+const timeoutMs = 60_000;
+
+/** A run to the end without a crash; the points it passed, and what it left. */
+export async function runUndisturbed(
+  world: World,
+  data: Record<string, unknown> = {},
+): Promise<CaseResult & { points: PassedPoint[] }> {
+  const startedMs = performance.now();
+  const { instanceId, folder, victim } = await begin(world, { data });
+  const { passed } = world.gateway.passageOf(instanceId);
+  await until('the undisturbed run to be answered', async () => passed.some(({ outcome }) => outcome === 'succeeded'), {
+    timeoutMs,
+  });
+  const points = await readPoints(folder);
+  const result = await conclude(world, { instanceId, recovery: 'event', point: undefined, startedMs });
+  world.gateway.passageOf(instanceId).port = undefined;
+  await victim.process.stop();
+  return { ...result, points };
+}
+
+/** A run whose process is killed at `point`, come back from by `recovery`. */
+export async function runCase(
+  world: World,
+  point: PassedPoint,
+  options: { recovery: Recovery; data?: Record<string, unknown> },
+): Promise<CaseResult & { wasKilled: boolean }> {
+  const startedMs = performance.now();
+  const { instanceId, victim } = await begin(world, { point, ...options });
+  const passage = world.gateway.passageOf(instanceId);
+  let wasKilled = false;
+  const died = victim.process.exited.then(({ signal }) => {
+    wasKilled = signal === 'SIGKILL';
+    passage.port = undefined;
+  });
+  const ended = until('the process to die or to finish', async () => wasKilled || (await hasEnded(world, instanceId)), {
+    timeoutMs,
+    everyMs: 50,
+  });
+  await Promise.race([died, ended]);
+  const isRecorded = wasKilled && (await world.fleet.operationOf(instanceId)) !== undefined;
+  // A crash before the row is there can only be come back from by the event.
+  const recovery = wasKilled && !isRecorded ? 'event' : options.recovery;
+  passage.losesEvents = recovery === 'tick';
+  if (wasKilled && recovery === 'cancel') await world.fleet.command('cancel', instanceId);
+  const result = await conclude(world, { instanceId, recovery, point, startedMs });
+  if (!wasKilled) {
+    passage.port = undefined;
+    await victim.process.stop({ signal: 'SIGKILL' });
+  }
+  return { ...result, wasKilled };
+}
+
+async function begin(
+  world: World,
+  options: { point?: PassedPoint; data?: Record<string, unknown> },
+): Promise<{ instanceId: string; folder: string; victim: Instance }> {
+  const instanceId = newInstanceId();
+  const { point } = options;
+  const folder = join(world.fleet.folder, 'stop-points', instanceId);
+  const stop =
+    point === undefined ? {} : { stop: { name: point.name, occurrence: point.occurrence, signal: 'SIGKILL' as const } };
+  const victim = await world.startVictim({ folder, ...stop });
+  world.gateway.passageOf(instanceId).port = victim.port;
+  await world.fleet.publish(requestFor(instanceId, options.data));
+  return { instanceId, folder, victim };
+}
+
+async function hasEnded(world: World, instanceId: string): Promise<boolean> {
+  const operation = await world.fleet.operationOf(instanceId);
+  return operation !== undefined && endStates.includes(operation.state);
+}
+
+async function conclude(
+  world: World,
+  given: { instanceId: string; recovery: Recovery; point: PassedPoint | undefined; startedMs: number },
+): Promise<CaseResult> {
+  const { instanceId, recovery, point, startedMs } = given;
+  const { fleet } = world;
+  await until(`operation of ${instanceId} to end`, () => hasEnded(world, instanceId), { timeoutMs });
+  const seconds = (performance.now() - startedMs) / 1_000;
+  await until(`events of ${instanceId} to be published`, async () => {
+    const text = `select 1 from outbox where data ->> 'instance' = $1 and published_at is null`;
+    return (await fleet.rows(text, [instanceId])).length === 0;
+  });
+  const isRunning = (await fleet.operationOf(instanceId))?.state === 'succeeded';
+  const logins = isRunning ? await loginsOf(fleet, instanceId) : undefined;
+  const endState = await endStateOf(fleet, instanceId);
+  return { point, wasKilled: false, recovery, instanceId, seconds, endState, logins };
+}

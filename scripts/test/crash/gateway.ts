@@ -1,0 +1,89 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Agent } from 'undici';
+import { forward } from '#shared/sandbox/functions/forward.ts';
+import type { FunctionHosts } from '#shared/sandbox/functions/hosts.ts';
+
+/** One request that went through: who sent it, where it went, what came back. */
+export type Passed = {
+  from: 'broker' | 'tick';
+  to: 'process' | 'hosts';
+  type: string;
+  status: number;
+  outcome: string;
+};
+
+/** The way of one instance's events. */
+export type Passage = {
+  /** Port of a process that gets them all instead of the function's hosts; undefined: the hosts. */
+  port: number | undefined;
+  /** What comes from the broker is acknowledged and lost; the tick's own requests pass. */
+  losesEvents: boolean;
+  passed: Passed[];
+};
+
+export type Gateway = {
+  /** `<url>/<function>` for the broker. */
+  url: string;
+  /** The same for the tick, with `{function}`. */
+  straightUrl: string;
+  open(functions: FunctionHosts): void;
+  passageOf(instanceId: string): Passage;
+  stop(): Promise<void>;
+};
+
+/** Longer than any delivery. */
+const timeoutMs = 130_000;
+
+/** Stands between broker and tick on one side and the functions on the other, and sends an instance's events its own way. */
+export async function startGateway(): Promise<Gateway> {
+  const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+  const passages = new Map<string, Passage>();
+  let functions: FunctionHosts | undefined;
+
+  async function route(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const [, straight, name = ''] = /^\/(straight\/)?([a-z-]+)/.exec(incoming.url ?? '') ?? [];
+    const from = straight === undefined ? 'broker' : 'tick';
+    const passage = name === 'provision' ? passages.get(String(incoming.headers['ce-subject'])) : undefined;
+    if (passage?.losesEvents === true && from === 'broker') {
+      incoming.resume();
+      outgoing.writeHead(202).end();
+      return;
+    }
+    if (functions === undefined) throw new Error('the gateway is not open yet');
+    const port = passage?.port;
+    const url = port === undefined ? functions.url(name) : `http://127.0.0.1:${port}/`;
+    await forward(incoming, outgoing, { url, dispatcher, timeoutMs, whenLost: async () => undefined });
+    passage?.passed.push({
+      from,
+      to: port === undefined ? 'hosts' : 'process',
+      type: String(incoming.headers['ce-type']),
+      status: outgoing.statusCode,
+      outcome: String(outgoing.getHeader('x-outcome') ?? ''),
+    });
+  }
+
+  const server = createServer((incoming, outgoing) => void route(incoming, outgoing));
+  server.requestTimeout = 0;
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url,
+    straightUrl: `${url}/straight/{function}`,
+    open: (opened) => {
+      functions = opened;
+    },
+    passageOf(instanceId) {
+      const passage = passages.get(instanceId) ?? { port: undefined, losesEvents: false, passed: [] };
+      passages.set(instanceId, passage);
+      return passage;
+    },
+    async stop() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+      await dispatcher.destroy();
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { Agent } from 'undici';
+import { becomeReady, type Instance, startInstance } from '#shared/sandbox/functions/instance.ts';
+import { startTestFleet, type TestFleet, type TestFleetOptions } from '#shared/testing/fleet.ts';
+import type { Stop } from '#shared/testing/stop-points/counter.ts';
+import { makeStopFolder, stopPointEnvironment } from '#shared/testing/stop-points/folder.ts';
+import { type Gateway, startGateway } from './gateway.ts';
+
+/** A fleet whose provision function can be replaced, instance by instance, by a process with stop points. */
+export type World = {
+  fleet: TestFleet;
+  gateway: Gateway;
+  /** Starts a provision function of its own. `folder` gets its stop points. */
+  startVictim(options: { folder: string; stop?: Stop }): Promise<Instance>;
+  end(): Promise<void>;
+};
+
+/** Long enough for a step on a busy machine, short enough to wait for. */
+export const leaseMs = 2_000;
+
+let number = 0;
+
+export async function startWorld(options: TestFleetOptions = {}): Promise<World> {
+  const gateway = await startGateway();
+  const { fleet, end } = await startTestFleet({
+    gatewayUrl: gateway.url,
+    maxInstances: 100_000,
+    ...options,
+    functionSettings: {
+      LEASE_MS: String(leaseMs),
+      FUNCTION_URL: gateway.straightUrl,
+      LOG_LEVEL: 'warn',
+      ...options.functionSettings,
+    },
+  });
+  gateway.open(fleet.functions);
+  const dispatcher = new Agent();
+  return {
+    fleet,
+    gateway,
+    async startVictim({ folder, stop }) {
+      await makeStopFolder(folder, stop);
+      const program = fleet.programOf('provision');
+      number += 1;
+      const victim = await startInstance(
+        'provision',
+        { ...program, env: { ...program.env, ...stopPointEnvironment(folder) } },
+        { number, folder: join(fleet.folder, 'victims'), processes: fleet.processes },
+      );
+      await becomeReady(victim, { dispatcher, withinMs: 30_000 });
+      return victim;
+    },
+    async end() {
+      await end();
+      await gateway.stop();
+      await dispatcher.destroy();
+    },
+  };
+}
+
+/** A random instance id. */
+export function newInstanceId(): string {
+  const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
+  return [...randomBytes(12)].map((byte) => alphabet.charAt(byte & 31)).join('');
+}

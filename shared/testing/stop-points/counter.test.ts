@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { openCounter, type PassedPoint, type Stop } from './counter.ts';
+
+function passing(stop: Stop | undefined) {
+  const points: PassedPoint[] = [];
+  const halts: string[] = [];
+  const counter = openCounter({ stop, record: (point) => points.push(point), halt: (signal) => halts.push(signal) });
+  return { counter, points, halts };
+}
+
+test('nothing is counted before the counter is armed', () => {
+  const { counter, points } = passing(undefined);
+  counter.pass('a');
+  counter.arm();
+  counter.pass('b', 'status 200');
+  expect(points).toEqual([{ number: 1, name: 'b', occurrence: 1, detail: 'status 200' }]);
+});
+
+test('points are numbered in order and counted per name', () => {
+  const { counter, points } = passing(undefined);
+  counter.arm();
+  for (const name of ['a', 'b', 'a']) counter.pass(name);
+  expect(points.map(({ number, name, occurrence }) => [number, name, occurrence])).toEqual([
+    [1, 'a', 1],
+    [2, 'b', 1],
+    [3, 'a', 2],
+  ]);
+});
+
+test('it halts at the n-th point of the name, after noting it, and once', () => {
+  const { counter, points, halts } = passing({ name: 'a', occurrence: 2, signal: 'SIGSTOP' });
+  counter.arm();
+  for (const name of ['a', 'b', 'a', 'a']) {
+    counter.pass(name);
+    if (halts.length === 1 && points.length === 3) expect(points.at(-1)).toMatchObject({ name: 'a', occurrence: 2 });
+  }
+  expect(halts).toEqual(['SIGSTOP']);
+});
