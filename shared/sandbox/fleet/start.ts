@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { type Broker, startBroker } from '#shared/sandbox/broker/broker.ts';
 import type { Faults } from '#shared/sandbox/broker/faults.ts';
 import { type FunctionHosts, startFunctionHosts } from '#shared/sandbox/functions/hosts.ts';
-import type { HostEvent } from '#shared/sandbox/functions/instance.ts';
+import type { FunctionProgram, HostEvent } from '#shared/sandbox/functions/instance.ts';
 import { startTicker } from '#shared/sandbox/functions/ticker.ts';
 import type { Image } from '#shared/sandbox/image.ts';
 import { startIngressProxy, startServiceProxy } from '#shared/sandbox/ingress/ingress.ts';
@@ -46,8 +46,12 @@ export type FleetOptions = {
   ingressPort?: number;
   /** Settings of the functions on top: `LEASE_MS`, `LOG_LEVEL`. */
   functionSettings?: Record<string, string>;
+  /** Where the broker finds functions instead of at their host: `<gatewayUrl>/<function>`. For tests that come in between. */
+  gatewayUrl?: string;
   postgresSettings?: Record<string, string>;
   faults?: Faults;
+  /** Where functions reach PgBouncer, given its own address: a test's proxy. The fleet's own parts use PgBouncer itself. */
+  functionBouncer?: (bouncer: { host: string; port: number }) => Promise<{ host: string; port: number }>;
   onProgress?: (message: string) => void;
   onFunction?: (event: HostEvent) => void;
 };
@@ -60,6 +64,8 @@ export type Fleet = {
   records: PlatformRecords;
   broker: Broker;
   functions: FunctionHosts;
+  /** How a function is started. */
+  programOf(name: string): FunctionProgram;
   kubeconfigFile: string;
   ingressPort: number;
   /** `host:port` that stands for the network of Services. */
@@ -195,12 +201,13 @@ async function startEventing(
     secretsFolder: string;
     stops: ReturnType<typeof stopList>;
   },
-): Promise<{ broker: Broker; functions: FunctionHosts }> {
+): Promise<Pick<Fleet, 'broker' | 'functions' | 'programOf'>> {
   const { cluster, servers, stops, processes } = given;
   const manifests = await readManifests(manifestsFolder);
   // Functions and broker name each other; the functions' addresses are asked for at each delivery only.
   const holder: { functions?: FunctionHosts } = {};
   const urlOf = (name: string): string => {
+    if (options.gatewayUrl !== undefined) return `${options.gatewayUrl}/${name}`;
     if (holder.functions === undefined) throw new Error('the functions are not there yet');
     return holder.functions.url(name);
   };
@@ -211,10 +218,11 @@ async function startEventing(
     ...(options.faults === undefined ? {} : { faults: options.faults }),
   });
   const hostsPort = await freePort();
-  const programs = manifests.services.map(({ name, containerConcurrency, timeoutMs }) => {
-    const program = functionProgram(name, {
+  const bouncer = (await options.functionBouncer?.(servers.bouncer)) ?? servers.bouncer;
+  const programOf = (name: string): FunctionProgram =>
+    functionProgram(name, {
       secretsFolder: given.secretsFolder,
-      bouncer: servers.bouncer,
+      bouncer,
       redis: servers.redis,
       brokerUrl: broker.url,
       kubeconfigFile: cluster.kubeconfigFile,
@@ -222,7 +230,8 @@ async function startEventing(
       functionUrl: `http://127.0.0.1:${hostsPort}/{function}`,
       extra: options.functionSettings ?? {},
     });
-    return [name, { ...program, containerConcurrency, timeoutMs, maxScale: options.maxScale ?? 1 }] as const;
+  const programs = manifests.services.map(({ name, containerConcurrency, timeoutMs }) => {
+    return [name, { ...programOf(name), containerConcurrency, timeoutMs, maxScale: options.maxScale ?? 1 }] as const;
   });
   const functions = await startFunctionHosts({
     functions: Object.fromEntries(programs),
@@ -250,7 +259,7 @@ async function startEventing(
     source: '/apis/v1/namespaces/odoo-fleet/pingsources/reconcile',
   });
   stops.add('ticks', ticks);
-  return { broker, functions };
+  return { broker, functions, programOf };
 }
 
 /** Removes everything of an earlier fleet in a folder. */
