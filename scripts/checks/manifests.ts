@@ -1,0 +1,58 @@
+import { access, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as v from 'valibot';
+import { parse } from 'yaml';
+import { catalogue } from '#events/catalogue.ts';
+import { platformDatabase } from '#shared/runtime/rows.ts';
+import { readManifests } from '#shared/sandbox/manifests.ts';
+import {
+  bouncerClientLimit,
+  knownMissing,
+  type ManifestFacts,
+  manifestMistakes,
+  poolBudget,
+} from './manifest-rules.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const base = join(root, 'knative/base');
+
+const kustomization = v.object({ resources: v.array(v.string()) });
+
+async function readFacts(): Promise<ManifestFacts> {
+  const { fallback } = platformDatabase.databasePoolMax;
+  const names = await readdir(base, { recursive: true });
+  return {
+    manifests: await readManifests(base),
+    functions: await functionFolders(),
+    catalogue,
+    files: names.filter((name) => name.endsWith('.yaml')),
+    resources: v.parse(kustomization, parse(await readFile(join(base, 'kustomization.yaml'), 'utf8'))).resources,
+    defaultPoolMax: v.parse(v.object({ value: v.number() }), fallback).value,
+  };
+}
+
+async function functionFolders(): Promise<string[]> {
+  const entries = await readdir(join(root, 'functions'), { withFileTypes: true });
+  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  for (const name of folders) {
+    // its error names the file
+    await access(join(root, 'functions', name, 'main.ts'));
+  }
+  return folders;
+}
+
+const facts = await readFacts();
+const { services, triggers, pingSources } = facts.manifests;
+const mistakes = manifestMistakes(facts);
+const budget = poolBudget(services, facts.defaultPoolMax);
+const sum = budget.reduce((total, { connections }) => total + connections, 0);
+const parts = budget.map(({ name, connections }) => `${name} ${connections}`).join(', ');
+console.log(
+  `${facts.functions.length} functions, ${services.length} Services, ${triggers.length} Triggers, ` +
+    `${pingSources.length} PingSource, ${catalogue.length} event types`,
+);
+console.log(`connections to the bouncer at most: ${sum} of ${bouncerClientLimit} (${parts})`);
+console.log(`named by Triggers and not written yet: ${knownMissing.join(', ')}`);
+for (const mistake of mistakes) console.error(mistake);
+process.exitCode = mistakes.length === 0 ? 0 : 1;
