@@ -1,0 +1,87 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { cpus, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { openProcessGroup } from '#shared/sandbox/processes.ts';
+import { type BenchName, type BenchOptions, readOptions, usage } from './options.ts';
+import { type BenchReport, isMet, render } from './report.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** Loaded one by one: what one bench needs must not lie in another one's memory. */
+const benches: Record<BenchName, () => Promise<(surroundings: Surroundings) => Promise<BenchReport>>> = {
+  event: async () => (await import('./event/bench.ts')).benchEvent,
+  pool: async () => (await import('./pool/bench.ts')).benchPool,
+  provision: async () => (await import('./provision/bench.ts')).benchProvision,
+  burst: async () => (await import('./burst/bench.ts')).benchBurst,
+};
+
+function machine(): string {
+  const processors = cpus();
+  const load = loadavg().map((value) => value.toFixed(1));
+  return `${processors.length} × ${processors[0]?.model ?? 'processor'}, load ${load.join(' ')}, Node ${process.version}`;
+}
+
+async function runBenches(options: BenchOptions, write: (text: string) => void): Promise<BenchReport[]> {
+  const processes = await openProcessGroup();
+  // not under /tmp, which may lie in memory: databases are measured here
+  const folder = await mkdtemp(join('/var/tmp', 'odoo-fleet-bench-'));
+  // the database servers run as users of their own
+  await chmod(folder, 0o711);
+  const onSignal = () => void processes.stopAll().finally(() => process.exit(130));
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const reports: BenchReport[] = [];
+  try {
+    for (const name of options.names) {
+      const run = await benches[name]();
+      const say = (message: string) => void process.stderr.write(`  ${name}: ${message}\n`);
+      const report = await run({ ...options, folder: join(folder, name), processes, say });
+      reports.push(report);
+      write(render(report));
+    }
+    return reports;
+  } finally {
+    await processes.stopAll();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function main(options: BenchOptions): Promise<number> {
+  const write = (text: string) => void (options.json ? process.stderr : process.stdout).write(text);
+  const about = machine();
+  write(`${about}\n`);
+  const reports = await runBenches(options, write);
+  const goals = reports.flatMap((report) => report.goals.map((goal) => ({ bench: report.name, ...goal })));
+  const missed = goals.filter((goal) => !isMet(goal));
+  write(`\n${goals.length - missed.length} of ${goals.length} goals met (${machine()})\n`);
+  for (const { bench, what } of missed) write(`MISSED  ${bench}: ${what}\n`);
+  if (options.json) {
+    const shown = reports.map((report) => ({
+      ...report,
+      goals: report.goals.map((goal) => ({ ...goal, isMet: isMet(goal) })),
+    }));
+    process.stdout.write(`${JSON.stringify({ machine: about, benches: shown }, null, 2)}\n`);
+  }
+  return options.strict && missed.length > 0 ? 1 : 0;
+}
+
+function commandLine(): BenchOptions | 'help' | 'wrong' {
+  try {
+    return readOptions(process.argv.slice(2));
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    process.stderr.write(`${error.message}\nSee npm run bench -- --help\n`);
+    return 'wrong';
+  }
+}
+
+const options = commandLine();
+if (options === 'help') process.stdout.write(usage);
+else if (options === 'wrong') process.exitCode = 2;
+else {
+  try {
+    process.exitCode = await main(options);
+  } catch (error) {
+    const text = error instanceof Error ? (process.env['DEBUG'] ? error.stack : error.message) : String(error);
+    process.stderr.write(`${text}\n`);
+    process.exitCode = 1;
+  }
+}

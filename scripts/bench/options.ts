@@ -1,0 +1,68 @@
+import { parseArgs } from 'node:util';
+
+/** In the order they run. */
+export const benchNames = ['event', 'pool', 'provision', 'burst'] as const;
+export type BenchName = (typeof benchNames)[number];
+
+/** What `npm run bench` was asked for. */
+export type BenchOptions = {
+  names: readonly BenchName[];
+  json: boolean;
+  /** A missed goal is a failure. */
+  strict: boolean;
+  /** Each bench has its own number unless stated. */
+  rounds: number | undefined;
+  /** Which Odoo `provision` boots. */
+  odoo: 'real' | 'stand-in';
+};
+
+export const usage = `Usage: npm run bench -- [names] [options]
+
+Measures the product on this machine. The arms of a comparison take turns in one run, so ratios hold on a machine that
+has other work; absolute times do not carry over to other machines.
+
+  event      requests/s of serve() against bare node:http and functions-framework's CloudEvent host
+  pool       queries/s through the kept pool against a connection per query, through PgBouncer
+  provision  an event until its login page answers, against the boot of the same Odoo alone; claim and refill of databases
+  burst      1, 5, 10 and 20 provisions at once with the stand-in: time and memory
+
+  --rounds N    measurements per arm (default: 10 for provision, 5 for event and pool, 3 for burst)
+  --odoo WHICH  for provision: real (Odoo 19, the default) or stand-in (quick; only looks like Odoo)
+  --strict      exit code 1 when a goal is missed
+  --json        print one JSON document last, and tables on stderr
+  --help        this text
+
+Exit codes: 0 measured (missed goals are named), 1 something failed, or a goal was missed with --strict, 2 wrong options.
+`;
+
+/** Reads the command line. @throws TypeError with a message for the person who typed it. */
+export function readOptions(args: readonly string[]): BenchOptions | 'help' {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      json: { type: 'boolean', default: false },
+      strict: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      odoo: { type: 'string', default: 'real' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return 'help';
+  const { json, strict, odoo } = values;
+  const unknown = positionals.find((name) => !isBenchName(name));
+  if (unknown !== undefined) throw new TypeError(`No bench is called ${unknown}; there are ${benchNames.join(', ')}.`);
+  if (odoo !== 'real' && odoo !== 'stand-in') {
+    throw new TypeError(`--odoo takes real or stand-in, not ${JSON.stringify(odoo)}.`);
+  }
+  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds >= 1 && rounds <= 1000)) {
+    throw new TypeError(`--rounds takes a whole number from 1 to 1000, not ${JSON.stringify(values.rounds)}.`);
+  }
+  const names = positionals.length === 0 ? benchNames : benchNames.filter((name) => positionals.includes(name));
+  return { names, json, strict, rounds, odoo };
+}
+
+function isBenchName(name: string): name is BenchName {
+  return benchNames.some((known) => known === name);
+}

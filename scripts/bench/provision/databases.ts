@@ -1,0 +1,107 @@
+import { execFile } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Client } from 'pg';
+import type { Instance } from '#shared/domain/instance/instance.ts';
+import { deriveInstanceId } from '#shared/domain/instance/names.ts';
+import { interleave } from '../rounds.ts';
+import type { World } from './world.ts';
+
+export type ClaimTimes = { claim: number[]; personalise: number[]; both: number[]; rename: number[] };
+
+/** Milliseconds of claiming and personalising warm databases by the adapter, and of the bare ALTER DATABASE … RENAME. */
+export async function timeClaims(world: World, like: Instance, count: number): Promise<ClaimTimes> {
+  const { servers, server, template } = world;
+  const times: ClaimTimes = { claim: [], personalise: [], both: [], rename: [] };
+  for (let index = 0; index < count; index += 1) {
+    const name = `claim-${index}`;
+    const id = deriveInstanceId('urn:bench:claim', name);
+    const fenced = { instanceId: id, fence: 1 };
+    await world.refill(1);
+    await servers.databases.createRoles(server, fenced, { password: name, connectionLimit: 5 });
+    const beganMs = performance.now();
+    const isClaimed = await servers.databases.claimWarm(server, fenced, template);
+    const claimedMs = performance.now();
+    if (!isClaimed) throw new Error('there was no warm database to claim');
+    const instance: Instance = { ...like, id, name, host: `${name}.localhost`, databaseServer: server };
+    const personal = { instance, adminPassword: name, baseUrl: `http://${instance.host}` };
+    await servers.databases.personalise(server, fenced, personal);
+    const endedMs = performance.now();
+    times.claim.push(claimedMs - beganMs);
+    times.personalise.push(endedMs - claimedMs);
+    times.both.push(endedMs - beganMs);
+    times.rename.push(await timeRename(world, `odoo_${id}`));
+    // roles and databases that pile up would slow the later ones down
+    await servers.databases.remove(server, fenced);
+  }
+  return times;
+}
+
+/** There and back: two renames, of which the mean is taken. */
+async function timeRename(world: World, database: string): Promise<number> {
+  return await asSuperuser(world, async (client) => {
+    const beganMs = performance.now();
+    await client.query(`ALTER DATABASE "${database}" RENAME TO "${database}_renamed"`);
+    await client.query(`ALTER DATABASE "${database}_renamed" RENAME TO "${database}"`);
+    return (performance.now() - beganMs) / 2;
+  });
+}
+
+export type RefillTimes = { refill: number[]; copy: number[]; files: number; mib: number };
+
+/** Milliseconds of one clone by the adapter's refill, and of copying the template's files on the same disk. */
+export async function timeRefills(world: World, rounds: number): Promise<RefillTimes> {
+  const { servers, server, template } = world;
+  const folder = await templateFolder(world);
+  const target = join(folder, '..', '..', 'bench-copy');
+  const { stdout } = await promisify(execFile)('du', ['--apparent-size', '-sm', folder]);
+  const files = (await promisify(execFile)('sh', ['-c', 'ls "$1" | wc -l', 'sh', folder])).stdout;
+  let ready = (await servers.warm.survey(server)).find(({ digest }) => digest === template.digest)?.warm ?? 0;
+  const samples = await interleave(rounds, {
+    refill: async () => {
+      await settle(world);
+      const beganMs = performance.now();
+      const made = await servers.warm.refill(server, template, { target: (ready += 1), atMost: 1 });
+      if (made !== 1) throw new Error('the refill made no clone');
+      return performance.now() - beganMs;
+    },
+    copy: async () => {
+      await settle(world);
+      const beganMs = performance.now();
+      await promisify(execFile)('cp', ['-r', folder, target]);
+      const tookMs = performance.now() - beganMs;
+      await rm(target, { recursive: true });
+      return tookMs;
+    },
+  });
+  return { ...samples, files: Number(files), mib: Number.parseInt(stdout, 10) };
+}
+
+/** What earlier rounds left to write must not be written within this one. */
+async function settle(world: World): Promise<void> {
+  await asSuperuser(world, (client) => client.query('CHECKPOINT'));
+  await promisify(execFile)('sync');
+}
+
+async function templateFolder(world: World): Promise<string> {
+  return await asSuperuser(world, async (client) => {
+    const { rows } = await client.query<{ folder: string }>(
+      `SELECT current_setting('data_directory') || '/base/' || oid AS folder FROM pg_database WHERE datname = $1`,
+      [`template_${world.template.digest}`],
+    );
+    if (rows[0] === undefined) throw new Error('the template is gone');
+    return rows[0].folder;
+  });
+}
+
+async function asSuperuser<T>({ fleet }: World, work: (client: Client) => Promise<T>): Promise<T> {
+  const { host, port, superuser, superuserPassword } = fleet.servers.odoo;
+  const client = new Client({ host, port, user: superuser, password: superuserPassword, database: 'postgres' });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
