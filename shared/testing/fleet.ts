@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { request } from 'undici';
 import { afterAll, beforeAll } from 'vitest';
 import { provisionRequested } from '#events/instance/provision-requested.ts';
+import { Failure } from '#shared/domain/failure.ts';
 import { deriveInstanceId } from '#shared/domain/instance/names.ts';
 import { removeTree } from '#shared/sandbox/cache-folder.ts';
 import { type Fleet, type FleetOptions, startFleet } from '#shared/sandbox/fleet/start.ts';
@@ -131,6 +132,10 @@ async function post(url: string, { headers, body }: RawEvent): Promise<EventAnsw
 const operationText = `select id, state, step, round, waiting_for, error_code, error_text from operations
   where instance_id = $1`;
 
+function unlessUnavailable(error: unknown): undefined {
+  if (!(error instanceof Failure) || error.code !== 'unavailable') throw error;
+}
+
 function helpers(fleet: Fleet, cluster: ClusterClient): Omit<TestFleet, keyof Fleet | 'secretsSeen' | 'cluster'> {
   const rows = async <Row extends object>(text: string, values: readonly unknown[] = []) =>
     (await fleet.records.query<Row>(text, values)).rows;
@@ -156,7 +161,8 @@ function helpers(fleet: Fleet, cluster: ClusterClient): Omit<TestFleet, keyof Fl
       const wanted = typeof states === 'string' ? [states] : states;
       let seen: OperationSeen | undefined;
       const found = await until(`operation of ${instanceId} to be ${wanted.join(' or ')}`, async () => {
-        seen = await operationOf(instanceId);
+        // a test may have stopped the database: asked again until the deadline
+        seen = await operationOf(instanceId).catch(unlessUnavailable);
         if (seen === undefined) return false;
         if (['succeeded', 'failed', 'cancelled'].includes(seen.state) && !wanted.includes(seen.state)) return seen;
         return wanted.includes(seen.state) && seen;

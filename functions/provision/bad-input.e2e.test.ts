@@ -1,0 +1,329 @@
+import { randomUUID } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { provisionRequested } from '#events/instance/provision-requested.ts';
+import {
+  fleetOfThisFile,
+  instanceIdOf,
+  provisionRequest,
+  type RawEvent,
+  rawEvent,
+  until,
+} from '#shared/testing/fleet.ts';
+import { scanForSecrets } from '#shared/testing/secret-scan.ts';
+
+const fleet = fleetOfThisFile();
+
+type DeadEvent = { reason_code: string; reason: string; received_by: string; bytes: number };
+
+const lastDead = async (): Promise<number> =>
+  (await fleet().rows<{ last: number }>('select coalesce(max(sequence), 0)::integer as last from dead_events'))[0]
+    ?.last ?? 0;
+
+const deadSince = (sequence: number) =>
+  fleet().rows<DeadEvent>(
+    `select reason_code, reason, received_by, octet_length(body) as bytes from dead_events
+     where sequence > $1 order by sequence`,
+    [sequence],
+  );
+
+const counts = async () =>
+  (await fleet().rows('select count(*)::integer as operations from operations'))[0] as { operations: number };
+
+/** A good request, changed. */
+function request(change: { data?: Record<string, unknown>; headers?: Record<string, string>; body?: string | Buffer }) {
+  const event = provisionRequest('good', change.data);
+  const raw = rawEvent(event);
+  return { headers: { ...raw.headers, ...change.headers }, body: change.body ?? raw.body };
+}
+
+function withoutField(name: string): RawEvent {
+  const event = provisionRequest('good');
+  const data = { ...(event.data as Record<string, unknown>) };
+  delete data[name];
+  return rawEvent({ ...event, data });
+}
+
+const deep = (levels: number): unknown => (levels === 0 ? 1 : [deep(levels - 1)]);
+
+/** `by: function`: the broker itself refuses these, so they can only come from somebody who posts to the function. */
+const bad: { what: string; event: () => RawEvent; reason: RegExp; by?: 'function' }[] = [
+  { what: 'data that is not JSON', event: () => request({ body: '{"customer":' }), reason: /^data is not JSON/ },
+  { what: 'no data', event: () => request({ body: '' }), reason: /data must be an object/ },
+  {
+    what: 'another content type',
+    event: () => request({ headers: { 'content-type': 'text/plain' } }),
+    reason: /Attribute datacontenttype is "text\/plain"/,
+  },
+  {
+    what: 'another charset',
+    event: () => request({ headers: { 'content-type': 'application/json; charset=latin1' } }),
+    reason: /datacontenttype has the charset/,
+  },
+  {
+    what: '1 MiB and one byte',
+    event: () => {
+      const { headers, body } = request({});
+      return { headers, body: body.toString().padEnd(1024 * 1024 + 1, ' ') };
+    },
+    reason: /larger than 1048576 bytes/,
+  },
+  {
+    what: 'an unknown type',
+    event: () => request({ headers: { 'ce-type': 'dev.odoofleet.instance.wish', 'ce-opkind': 'provision' } }),
+    reason: /type "dev\.odoofleet\.instance\.wish" is not in the catalogue/,
+  },
+  {
+    what: 'a type of another function',
+    event: () => request({ headers: { 'ce-type': 'dev.knative.sources.ping', 'ce-opkind': 'provision' } }),
+    reason: /type dev\.knative\.sources\.ping are not for this function/,
+  },
+  {
+    what: 'an unknown version of the type',
+    event: () => request({ headers: { 'ce-type': `${provisionRequested.type}.v2`, 'ce-opkind': 'provision' } }),
+    reason: /Version 2 of dev\.odoofleet\.instance\.provision\.requested is not understood/,
+  },
+  {
+    what: 'a missing field',
+    event: () => withoutField('customer'),
+    reason: /data\.customer is missing/,
+  },
+  {
+    what: 'a missing field below',
+    event: () => request({ data: { owner: {} } }),
+    reason: /data\.owner\.email is missing/,
+  },
+  {
+    what: 'an extra field',
+    event: () => request({ data: { superuser: true } }),
+    reason: /data\.superuser is not a known field/,
+  },
+  {
+    what: 'a field of another type',
+    event: () => request({ data: { modules: 'crm' } }),
+    reason: /data\.modules must be a list/,
+  },
+  { what: 'deep nesting', event: () => request({ data: { settings: deep(40) } }), reason: /data .*deep|nested/ },
+  {
+    what: 'nesting that would exhaust a stack',
+    event: () => request({ body: `${'['.repeat(200_000)}${']'.repeat(200_000)}` }),
+    reason: /data .*deep|nested/,
+  },
+  { what: 'an escaped NUL byte', event: () => request({ data: { name: 'a\u0000b' } }), reason: /data(\.name)?/ },
+  { what: 'a NUL byte', event: () => request({ body: '{"name":"a\u0000b"}' }), reason: /^data is not JSON/ },
+  {
+    what: 'bytes that are not UTF-8',
+    event: () => request({ body: Buffer.from([0x22, 0xff, 0x22]) }),
+    reason: /UTF-8/,
+  },
+  { what: 'an emoji name', event: () => request({ data: { name: '🐘' } }), reason: /data\.name must be a DNS label/ },
+  { what: 'another subject', event: () => request({ headers: { 'ce-subject': 'x' } }), reason: /Attribute subject/ },
+  {
+    what: 'a batch',
+    event: () => ({ headers: { 'content-type': 'application/cloudevents-batch+json' }, body: '[{}]' }),
+    reason: /Attribute datacontenttype|Batches are not accepted/,
+    by: 'function',
+  },
+  {
+    what: 'no CloudEvent',
+    event: () => ({ headers: { 'content-type': 'application/json' }, body: '{}' }),
+    reason: /Attribute specversion is missing/,
+    by: 'function',
+  },
+  {
+    what: 'another version of CloudEvents',
+    event: () => request({ headers: { 'ce-specversion': '0.3' } }),
+    reason: /Attribute specversion is "0\.3"/,
+  },
+  {
+    what: 'no id',
+    event: () => {
+      const { headers, body } = request({});
+      const { 'ce-id': _, ...rest } = headers;
+      return { headers: rest, body };
+    },
+    reason: /Attribute id is missing/,
+    by: 'function',
+  },
+  {
+    what: 'a time that is none',
+    event: () => request({ headers: { 'ce-time': 'yesterday' } }),
+    reason: /Attribute time is not an RFC 3339/,
+    by: 'function',
+  },
+];
+
+const hostileNames: [what: string, name: string][] = [
+  [JSON.stringify('a"; DROP DATABASE x; --'), 'a"; DROP DATABASE x; --'],
+  [JSON.stringify("a'; drop table instances; --"), "a'; drop table instances; --"],
+  ['64 bytes', 'x'.repeat(64)],
+  ['10,000 bytes', 'x'.repeat(10_000)],
+  [JSON.stringify('--host=example'), '--host=example'],
+  [JSON.stringify('-d'), '-d'],
+  [JSON.stringify('../../etc/passwd'), '../../etc/passwd'],
+  [JSON.stringify('a\nb'), 'a\nb'],
+  [JSON.stringify('a\r\nX-Header: b'), 'a\r\nX-Header: b'],
+  [JSON.stringify('Ä'), 'Ä'],
+  [JSON.stringify('a b'), 'a b'],
+  [JSON.stringify('a.b'), 'a.b'],
+  [JSON.stringify('$(reboot)'), '$(reboot)'],
+  [JSON.stringify(''), ''],
+];
+
+describe('an event that nobody can handle', () => {
+  it.each(bad)('with $what is kept with the reason and answered 204 when posted to the function', async (one) => {
+    const before = await lastDead();
+    const operations = await counts();
+    const answer = await fleet().deliver('provision', one.event());
+    expect(answer).toEqual({ status: 204, outcome: 'refused', body: '' });
+    const [dead, ...others] = await deadSince(before);
+    expect(others).toEqual([]);
+    expect(dead).toMatchObject({ reason_code: 'invalid-event', received_by: 'provision' });
+    expect(dead?.reason).toMatch(one.reason);
+    expect(await counts()).toEqual(operations);
+  });
+
+  it('is taken by the broker, kept once with the reason, and never retried', async () => {
+    const through = bad.filter(({ by }) => by !== 'function');
+    const before = await lastDead();
+    for (const { what, event } of through) {
+      expect([what, (await fleet().deliver('provision', event())).status]).toEqual([what, 204]);
+    }
+    const direct = await deadSince(before);
+    const middle = await lastDead();
+    for (const { event } of through) await publishRaw(event());
+    const brokered = await until('all of them to be kept', async () => {
+      const found = await deadSince(middle);
+      return found.length >= through.length && found;
+    });
+    expect(brokered.map(({ reason }) => reason).sort()).toEqual(direct.map(({ reason }) => reason).sort());
+    await fleet().broker.idle();
+    const { triggers } = fleet().broker.stats();
+    expect(Object.values(triggers).reduce((sum, { retried, deadLettered }) => sum + retried + deadLettered, 0)).toBe(0);
+  });
+
+  it('is refused by the broker itself when it is no CloudEvent', async () => {
+    const statuses = [];
+    for (const { by, event } of bad) if (by === 'function') statuses.push((await publishRaw(event())).status);
+    expect(statuses).toEqual(statuses.map(() => 400));
+  });
+
+  it.each(hostileNames)('with the name %s is refused at the edge, which names the field', async (_, name) => {
+    const before = await lastDead();
+    const answer = await fleet().deliver('provision', provisionRequest('good', { name }));
+    expect(answer).toMatchObject({ status: 204, outcome: 'refused', body: '' });
+    const [dead] = await deadSince(before);
+    expect(dead?.reason).toMatch(/data\.name must be/);
+  });
+
+  it.each([
+    ['customer', { customer: "c'; --" }],
+    ['plan', { plan: '../small' }],
+    ['instance', { instance: 'template1' }],
+    ['modules[1]', { modules: ['crm', 'sale; rm -rf /'] }],
+    ['owner.email', { owner: { email: "x'@y.example\n" } }],
+    ['language', { language: 'en_US; --' }],
+    ['settings.email_from', { settings: { email_from: 'x@y.example\nadmin_passwd = x' } }],
+    ['idempotencykey', { idempotencykey: 'a b' }],
+  ])('with a hostile %s names that field', async (field, data) => {
+    const before = await lastDead();
+    expect(await fleet().deliver('provision', provisionRequest('good', data))).toMatchObject({ outcome: 'refused' });
+    expect((await deadSince(before))[0]?.reason).toContain(`data.${field} `);
+  });
+});
+
+describe('a request that is well formed and not admitted', () => {
+  it.each([
+    ['the reserved name postgres', { name: 'postgres' }, 'name-reserved'],
+    ['the reserved name template1', { name: 'template1' }, 'name-reserved'],
+    ['an unknown plan', { plan: 'huge' }, 'unknown-plan'],
+    ['an unknown image', { image: 'odoo-12' }, 'unknown-image'],
+    ['a setting of the platform', { settings: { list_db: true } }, 'invalid-request'],
+  ])('for %s is refused with an event and a line in the audit', async (_, data, code) => {
+    const before = await lastDead();
+    const event = provisionRequest('good', data);
+    expect(await fleet().deliver('provision', event)).toEqual({ status: 204, outcome: 'refused', body: '' });
+    const audit = await fleet().rows(
+      `select actor, action, detail ->> 'code' as code from audit where detail ->> 'event' = $1`,
+      [event.id],
+    );
+    expect(audit).toEqual([{ actor: event.source, action: 'provision.refused', code }]);
+    const told = await fleet().rows<{ code: string; published: boolean }>(
+      `select data ->> 'code' as code, published_at is not null as published from outbox
+       where type = 'dev.odoofleet.instance.provision.failed' and data ->> 'customer' = 'customer-good'
+       order by sequence desc limit 1`,
+    );
+    expect(told).toEqual([{ code, published: true }]);
+    expect(await deadSince(before)).toEqual([]);
+  });
+});
+
+describe('the next good event', () => {
+  const good = provisionRequest('good');
+
+  it('is handled through the broker', async () => {
+    expect((await fleet().publish(good)).status).toBe(202);
+    await fleet().operationIn('succeeded', instanceIdOf(good));
+    expect(await until('the page', async () => (await fleet().loginPage('good')) === 200)).toBe(true);
+  });
+
+  it('is the same one when it comes again, and another one under its id is refused', async () => {
+    expect(await fleet().deliver('provision', good)).toEqual({ status: 204, outcome: 'duplicate', body: '' });
+    const before = await lastDead();
+    const liar = provisionRequest('other', {}, { id: good.id });
+    expect(await fleet().deliver('provision', liar)).toEqual({ status: 204, outcome: 'refused', body: '' });
+    const [dead] = await deadSince(before);
+    expect(dead).toMatchObject({ reason_code: 'reused-event-id' });
+    expect(dead?.reason).toContain(`Event id ${good.id} of source ${good.source}`);
+    expect(await fleet().rows(`select 1 from instances where name = 'other'`)).toEqual([]);
+  });
+
+  it('is the same one under another id when its idempotency key is the same', async () => {
+    const first = provisionRequest('keyed', { idempotencykey: 'order-1' });
+    await fleet().publish(first);
+    await fleet().operationIn('succeeded', instanceIdOf(first));
+    const again = provisionRequest('keyed', { idempotencykey: 'order-1' });
+    expect(await fleet().deliver('provision', again)).toMatchObject({ status: 204, outcome: 'repeated' });
+    const other = provisionRequest('keyed-too', { idempotencykey: 'order-1' });
+    expect(await fleet().deliver('provision', other)).toMatchObject({ status: 204, outcome: 'refused' });
+    expect(await fleet().rows(`select name from instances where name like 'keyed%'`)).toEqual([{ name: 'keyed' }]);
+  });
+});
+
+describe('while the platform database is down', () => {
+  it('answers 503, and the broker keeps the event until the database is back', async () => {
+    const { platform } = fleet().servers;
+    const event = provisionRequest('patient');
+    const bury = request({ data: { plan: 7 } });
+    await platform.stop();
+    try {
+      expect(await fleet().deliver('provision', event)).toEqual({ status: 503, outcome: 'unavailable', body: '' });
+      expect(await fleet().deliver('provision', bury)).toEqual({ status: 503, outcome: 'unavailable', body: '' });
+      expect((await fleet().publish(event)).status).toBe(202);
+      await until('the first attempt to be refused', async () => {
+        const { triggers } = fleet().broker.stats();
+        return (triggers['provision-requested']?.retried ?? 0) > 0;
+      });
+    } finally {
+      await platform.restart();
+    }
+    await fleet().operationIn('succeeded', instanceIdOf(event));
+    expect(await fleet().rows(`select 1 from operations where instance_id = $1`, [instanceIdOf(event)])).toHaveLength(
+      1,
+    );
+  });
+});
+
+it('leaves no secret anywhere', async () => {
+  expect((await scanForSecrets(fleet())).leaks).toEqual([]);
+});
+
+/** As a publisher who does not care what he sends. */
+async function publishRaw({ headers, body }: RawEvent): Promise<{ status: number }> {
+  const answer = await fetch(fleet().broker.url, {
+    method: 'POST',
+    headers: { ...headers, ...(headers['ce-id'] === undefined ? {} : { 'ce-id': randomUUID() }) },
+    body: typeof body === 'string' ? body : new Uint8Array(body),
+  });
+  await answer.arrayBuffer();
+  return { status: answer.status };
+}
