@@ -1,4 +1,5 @@
 import type { Failure } from '#shared/domain/failure.ts';
+import { oneLine } from '#shared/domain/one-line.ts';
 import type { Lease } from '#shared/domain/operation/ports.ts';
 import type { Queryable } from './database.ts';
 import { fencedOut } from './operation-records.ts';
@@ -14,12 +15,12 @@ const freed = `lease_holder = null, lease_until = null, next_check_at = null, wa
 async function closeSteps(
   transaction: Queryable,
   lease: Lease,
-  close: { outcome: 'done' | 'failed' | 'undone'; failure?: Failure },
+  close: { outcome: 'done' | 'failed' | 'undone'; code?: string; text?: string },
 ): Promise<void> {
   await transaction.query(
     `update operation_steps set finished_at = clock_timestamp(), outcome = $2, error_code = $3, error_text = $4
      where operation_id = $1 and finished_at is null`,
-    [lease.operationId, close.outcome, close.failure?.code ?? null, close.failure?.message ?? null],
+    [lease.operationId, close.outcome, close.code ?? null, close.text ?? null],
   );
 }
 
@@ -31,12 +32,20 @@ export async function succeedOperation(transaction: Queryable, lease: Lease, res
   await closeSteps(transaction, lease, { outcome: 'done' });
 }
 
-/** Ends an operation for now: it keeps its step and its work, until a person says retry or cancel. */
+/**
+ * Ends an operation for now: it keeps its step and its work, until a person says retry or cancel. A cancel that came
+ * while the step failed is carried out next, just as if it had come a moment later.
+ */
 export async function failOperation(transaction: Queryable, lease: Lease, failure: Failure): Promise<void> {
-  const text = `update operations set state = 'failed', error_code = $3, error_text = $4, ${freed}
+  const message = oneLine(failure.message, 1_000);
+  const text = `update operations set
+      state = case when cancel_requested then 'queued' else 'failed' end, error_code = $3, error_text = $4,
+      next_check_at = case when cancel_requested then clock_timestamp() end,
+      finished_at = case when not cancel_requested then clock_timestamp() end,
+      lease_holder = null, lease_until = null, waiting_for = null
     where id = $1 and fence = $2 and state = 'running'`;
-  await end(transaction, lease, text, [failure.code, failure.message]);
-  await closeSteps(transaction, lease, { outcome: 'failed', failure });
+  await end(transaction, lease, text, [failure.code, message]);
+  await closeSteps(transaction, lease, { outcome: 'failed', code: failure.code, text: message });
 }
 
 /** Ends an operation whose work was undone. */
@@ -75,8 +84,9 @@ export async function activeOperation(queryable: Queryable, instanceId: string):
 export type DueOperation = WaitingOperation & { overdueMs: number };
 
 /**
- * Operations whose time has come: a wait is over, a lease ran out, a queued one may have its turn. Their next check
- * is put off by `holdOffMs`, so that two ticks do not send the same advance twice.
+ * Operations whose time has come: a wait is over, a lease ran out, a queued one may have its turn. One that was given
+ * out is not given out again within `holdOffMs`, so that two ticks do not send the same advance twice; it stays due, and
+ * `overdueMs` counts on, until somebody takes its lease.
  */
 export async function takeDueOperations(
   queryable: Queryable,
@@ -84,24 +94,22 @@ export async function takeDueOperations(
 ): Promise<DueOperation[]> {
   const { rows } = await queryable.query<{ id: string; instance_id: string; kind: string; overdue_ms: number }>(
     `with due as (
-       select o.id, o.next_check_at from operations o
+       select o.id from operations o
        where o.state in ('queued', 'running', 'waiting') and o.next_check_at <= clock_timestamp()
+         and (o.told_at is null or o.told_at <= clock_timestamp() - $2::integer * interval '1 millisecond')
          and (o.state <> 'queued' or not exists (select 1 from operations a
            where a.instance_id = o.instance_id and a.state in ('running', 'waiting')))
        order by o.next_check_at limit $1 for update skip locked
      )
-     update operations as o set next_check_at = clock_timestamp() + $2::integer * interval '1 millisecond'
+     update operations as o set told_at = clock_timestamp()
      from due where o.id = due.id
      returning o.id, o.instance_id, o.kind,
-       extract(epoch from clock_timestamp() - due.next_check_at)::float8 * 1000 as overdue_ms`,
+       extract(epoch from clock_timestamp() - o.next_check_at)::float8 * 1000 as overdue_ms`,
     [options.limit, options.holdOffMs],
   );
-  return rows.map((row) => ({
-    id: row.id,
-    instanceId: row.instance_id,
-    kind: row.kind,
-    overdueMs: row.overdue_ms,
-  }));
+  return rows
+    .map((row) => ({ id: row.id, instanceId: row.instance_id, kind: row.kind, overdueMs: row.overdue_ms }))
+    .sort((one, other) => other.overdueMs - one.overdueMs);
 }
 
 /** Seconds since the operation was accepted, by the database's clock. */

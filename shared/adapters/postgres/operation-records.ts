@@ -1,4 +1,5 @@
 import { Failure } from '#shared/domain/failure.ts';
+import { oneLine } from '#shared/domain/one-line.ts';
 import type { Operation, OperationKind, OperationState } from '#shared/domain/operation/operation.ts';
 import type { Lease, OperationRecords, Taken } from '#shared/domain/operation/ports.ts';
 import type { Database, Queryable } from './database.ts';
@@ -58,7 +59,7 @@ const takeText = `
     state = 'running', fence = fence + 1, lease_holder = $2,
     lease_until = clock_timestamp() + $3::integer * interval '1 millisecond',
     next_check_at = clock_timestamp() + $3::integer * interval '1 millisecond',
-    started_at = coalesce(started_at, clock_timestamp()), woken = false
+    started_at = coalesce(started_at, clock_timestamp()), woken = false, told_at = null
   where id = $1 and kind = $4 and definition_version = $5
     and state in ('queued', 'running', 'waiting')
     and (lease_until is null or lease_until < clock_timestamp())
@@ -74,33 +75,47 @@ const wakeText = `
   where id = $1 and lease_until >= clock_timestamp() and state = 'running'
   returning id`;
 
-async function whyNotTaken(database: Queryable, operationId: string, version: number): Promise<Taken> {
+async function whyNotTaken(
+  database: Queryable,
+  operationId: string,
+  { kind, definitionVersion }: { kind: string; definitionVersion: number },
+): Promise<Taken | 'given-back-meanwhile'> {
   const woken = await database.query(wakeText, [operationId]);
   if (woken.rowCount > 0) return { taken: false, because: 'held' };
-  const { rows } = await database.query<{ state: string; definition_version: number }>(
-    'select state, definition_version from operations where id = $1',
+  const { rows } = await database.query<{ state: string; kind: string; definition_version: number }>(
+    'select state, kind, definition_version from operations where id = $1',
     [operationId],
   );
   const row = rows[0];
-  if (row === undefined) return { taken: false, because: 'unknown' };
-  if (row.definition_version !== version) return { taken: false, because: 'other-version' };
+  if (row === undefined || row.kind !== kind) return { taken: false, because: 'unknown' };
+  if (row.definition_version !== definitionVersion) return { taken: false, because: 'other-version' };
   if (row.state === 'queued') return { taken: false, because: 'queued' };
-  if (row.state === 'running' || row.state === 'waiting') return { taken: false, because: 'held' };
+  // The holder gave it back before it could be woken: it has not seen what the caller comes to tell.
+  if (row.state === 'running' || row.state === 'waiting') return 'given-back-meanwhile';
   return { taken: false, because: 'finished' };
 }
 
-async function take(database: Database, operationId: string, options: Parameters<OperationRecords['take']>[1]) {
+async function take(
+  database: Database,
+  operationId: string,
+  options: Parameters<OperationRecords['take']>[1],
+): Promise<Taken> {
   const { holder, leaseMs, kind, definitionVersion } = options;
-  try {
+  for (let round = 0; round < 3; round += 1) {
     const values = [operationId, holder, leaseMs, kind, definitionVersion];
-    const { rows } = await database.query<OperationRow>(takeText, values);
-    if (rows[0] !== undefined) return { taken: true as const, operation: operationOf(rows[0]) };
-  } catch (error) {
-    // operations_one_active: another operation of this instance is at work.
-    if (!(error instanceof Failure) || error.code !== 'constraint-violated') throw error;
-    return { taken: false as const, because: 'queued' as const };
+    const { rows } = await database.query<OperationRow>(takeText, values).catch(noneIfOneIsActive);
+    if (rows[0] !== undefined) return { taken: true, operation: operationOf(rows[0]) };
+    const reason = await whyNotTaken(database, operationId, options);
+    if (reason !== 'given-back-meanwhile') return reason;
   }
-  return await whyNotTaken(database, operationId, definitionVersion);
+  // Taken and given back three times since: whoever does that looks often enough.
+  return { taken: false, because: 'held' };
+}
+
+/** Another operation of this instance is at work: the unique index says so, when the two were taken at the same time. */
+function noneIfOneIsActive(error: unknown): { rows: OperationRow[] } {
+  if (error instanceof Failure && error.facts['constraint'] === 'operations_one_active') return { rows: [] };
+  throw error;
 }
 
 const beginStepText = `
@@ -114,7 +129,11 @@ const beginStepText = `
     returning id, cancel_requested, deadline < clock_timestamp() as deadline_passed
   ), closed as (
     update operation_steps set finished_at = clock_timestamp(), outcome = 'done'
-    where operation_id = $1 and step = $6 and finished_at is null and exists (select 1 from mine)
+    where operation_id = $1 and step = $6 and fence = $2 and finished_at is null and exists (select 1 from mine)
+  ), abandoned as (
+    update operation_steps set finished_at = clock_timestamp(), outcome = 'failed',
+      error_code = 'fenced', error_text = 'The process that worked on it ended, or was too slow, and was taken over.'
+    where operation_id = $1 and fence < $2 and finished_at is null and exists (select 1 from mine)
   ), begun as (
     insert into operation_steps (operation_id, step, attempt, fence)
     select id, $3, $4, $2 from mine
@@ -125,7 +144,7 @@ const beginStepText = `
 const waitText = `
   with mine as (
     update operations set
-      state = 'waiting', lease_holder = null, lease_until = null, waiting_for = $3,
+      state = 'waiting', lease_holder = null, lease_until = null, waiting_for = $3, attempt = 1,
       next_check_at = clock_timestamp() + $4::integer * interval '1 millisecond'
     where id = $1 and fence = $2 and state = 'running' and not woken
     returning id
@@ -135,11 +154,26 @@ const waitText = `
   )
   select id from mine`;
 
+const giveBackText = `
+  with mine as (
+    update operations set
+      state = 'waiting', lease_holder = null, lease_until = null, waiting_for = 'its next turn',
+      next_check_at = clock_timestamp()
+    where id = $1 and fence = $2 and state = 'running'
+    returning id
+  ), closed as (
+    update operation_steps set finished_at = clock_timestamp(), outcome = $4
+    where operation_id = $1 and step = $3 and fence = $2 and finished_at is null and exists (select 1 from mine)
+  )
+  select id from mine`;
+
+// A cancel that came meanwhile does not wait for the next try.
 const tryLaterText = `
   with mine as (
     update operations set
       state = 'waiting', lease_holder = null, lease_until = null, attempt = $3, waiting_for = 'another try: ' || $4,
-      next_check_at = clock_timestamp() + $6::integer * interval '1 millisecond'
+      next_check_at =
+        clock_timestamp() + case when cancel_requested then 0 else $6::integer end * interval '1 millisecond'
     where id = $1 and fence = $2 and state = 'running'
     returning id
   ), closed as (
@@ -169,13 +203,18 @@ export function operationRecords(database: Database): OperationRecords {
       return { cancelRequested: row.cancel_requested, deadlinePassed: row.deadline_passed };
     },
     async wait(lease, { step, for: what, checkAfterMs }) {
-      const values = [lease.operationId, lease.fence, what, checkAfterMs, step];
+      const values = [lease.operationId, lease.fence, oneLine(what, 500), checkAfterMs, step];
       if ((await database.query(waitText, values)).rowCount > 0) return 'waiting';
       if (await isStillOurs(database, lease)) return 'woken';
       throw fencedOut(lease.operationId);
     },
+    async giveBack(lease, { step, outcome }) {
+      const { rowCount } = await database.query(giveBackText, [lease.operationId, lease.fence, step, outcome]);
+      if (rowCount === 0) throw fencedOut(lease.operationId);
+    },
     async tryLater(lease, { step, attempt, failure, afterMs }) {
-      const values = [lease.operationId, lease.fence, attempt, failure.code, step, afterMs, failure.message];
+      const text = oneLine(failure.message, 1_000);
+      const values = [lease.operationId, lease.fence, attempt, failure.code, step, afterMs, text];
       if ((await database.query(tryLaterText, values)).rowCount === 0) throw fencedOut(lease.operationId);
     },
   };

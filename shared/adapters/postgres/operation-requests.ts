@@ -65,39 +65,50 @@ export async function findOperation(
   return row === undefined ? undefined : { instanceId: row.instance_id, kind: row.kind, state: row.state };
 }
 
+// A later operation has touched the instance since: going on, or undoing, would spoil what that one did.
+const nothingLater = `not exists (
+  select 1 from operations as later where later.instance_id = mine.instance_id
+    and (later.created_at, later.id) > (mine.created_at, mine.id) and later.state <> 'cancelled')`;
+
 /**
- * Puts a failed operation back in the queue, with a new round and a new deadline. False when it is not failed, or when
- * a later operation has touched the instance since: continuing would then undo what that one did.
+ * Puts a failed operation back in the queue, with a new round and a new deadline. It is carried out by the version that
+ * is asked: steps look before they act, so that one with other steps begins at its first. False when it is not failed,
+ * or when a later operation has touched the instance since.
  */
 export async function retryOperation(
   transaction: Queryable,
   operationId: string,
-  options: { deadlineMs: number },
+  options: { deadlineMs: number; definitionVersion: number },
 ): Promise<boolean> {
   const { rowCount } = await transaction.query(
     `update operations as mine set
        state = 'queued', attempt = 1, round = round + 1, error_code = null, error_text = null, finished_at = null,
-       next_check_at = clock_timestamp(), deadline = clock_timestamp() + $2::integer * interval '1 millisecond'
-     where id = $1 and state = 'failed' and not exists (
-       select 1 from operations as later where later.instance_id = mine.instance_id
-         and (later.created_at, later.id) > (mine.created_at, mine.id) and later.state <> 'cancelled')`,
-    [operationId, options.deadlineMs],
+       next_check_at = clock_timestamp(), deadline = clock_timestamp() + $2::integer * interval '1 millisecond',
+       step = case when definition_version = $3 then step end, definition_version = $3
+     where id = $1 and state = 'failed' and ${nothingLater}`,
+    [operationId, options.deadlineMs, options.definitionVersion],
   );
   return rowCount > 0;
 }
 
-/** Asks for an operation's undoing at its next step. False when it has succeeded or is cancelled already. */
-export async function requestCancel(transaction: Queryable, operationId: string): Promise<boolean> {
+/**
+ * Asks for an operation's undoing at its next step. False when it has succeeded or is cancelled already, or when it has
+ * failed and a later operation has touched the instance since.
+ */
+export async function requestCancel(
+  transaction: Queryable,
+  operationId: string,
+  options: { definitionVersion: number },
+): Promise<boolean> {
   const { rowCount } = await transaction.query(
-    `update operations set
-       cancel_requested = true, next_check_at = clock_timestamp(), woken = true,
+    `update operations as mine set
+       cancel_requested = true, next_check_at = clock_timestamp(), woken = true, told_at = null,
        state = case when state = 'failed' then 'queued' else state end,
+       definition_version = case when state = 'failed' then $2 else definition_version end,
        deadline = greatest(deadline, clock_timestamp() + interval '10 minutes'),
-       error_code = case when state = 'failed' then null else error_code end,
-       error_text = case when state = 'failed' then null else error_text end,
-       finished_at = null
-     where id = $1 and state in ('queued', 'running', 'waiting', 'failed')`,
-    [operationId],
+       error_code = null, error_text = null, finished_at = null
+     where id = $1 and (state in ('queued', 'running', 'waiting') or (state = 'failed' and ${nothingLater}))`,
+    [operationId, options.definitionVersion],
   );
   return rowCount > 0;
 }

@@ -140,6 +140,7 @@ export const tables = {
     created_at: 'timestamptz',
     started_at: 'timestamptz?',
     finished_at: 'timestamptz?',
+    told_at: 'timestamptz?',
   },
   operation_steps: {
     operation_id: 'uuid',

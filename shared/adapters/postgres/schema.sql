@@ -205,6 +205,7 @@ CREATE TABLE public.operations (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
+    told_at timestamp with time zone,
     CONSTRAINT operations_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT operations_definition_version_check CHECK ((definition_version > 0)),
     CONSTRAINT operations_failure_has_reason CHECK (((state <> 'failed'::text) OR ((error_code IS NOT NULL) AND (error_text IS NOT NULL) AND (finished_at IS NOT NULL)))),

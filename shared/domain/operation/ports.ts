@@ -23,8 +23,13 @@ export type OperationRecords = {
     lease: Lease,
     options: { step: string; attempt: number; before: string | null; leaseMs: number },
   ): Promise<{ cancelRequested: boolean; deadlinePassed: boolean }>;
-  /** Gives the lease back until an event or `checkAfterMs`. `woken`: an event came meanwhile, the lease is kept. */
+  /**
+   * Gives the lease back until an event or `checkAfterMs`; the step's tries count from 1 again. `woken`: an event came
+   * meanwhile, the lease is kept.
+   */
   wait(lease: Lease, options: { step: string; for: string; checkAfterMs: number }): Promise<'waiting' | 'woken'>;
+  /** Gives the lease back because this request's time is used up: due at once, woken or not. */
+  giveBack(lease: Lease, options: { step: string; outcome: 'done' | 'waiting' }): Promise<void>;
   /** Notes a failed try and gives the lease back until `afterMs` is over. */
   tryLater(lease: Lease, options: { step: string; attempt: number; failure: Failure; afterMs: number }): Promise<void>;
 };
