@@ -14,10 +14,13 @@ export type Decision =
   | { next: 'stand-back' };
 
 /**
- * Tries of one step before its operation fails. With the waits below they span about 10 minutes: longer than a
- * restart of a database server, shorter than a person's patience.
+ * Tries of one step before its operation fails. With the waits below they span 4 to 5 minutes: longer than a restart
+ * of a database server, shorter than a person's patience.
  */
 export const maximumAttempts = 12;
+
+/** Tries after a failure that nobody has mapped: most are bugs, which no wait mends; some are a library's bad moment. */
+export const maximumUnexplainedAttempts = 4;
 
 /** Waits between tries: 0.5 s doubling to 60 s, with a fifth of jitter taken off by `random` (0 to 1). */
 export function retryDelayMs(attempt: number, random: number): number {
@@ -40,10 +43,14 @@ export function decide(result: StepResult, situation: { attempt: number; mayAct:
   }
   const failure = asFailure(result.thrown);
   if (failureCodes[failure.code] === 'fenced') return { next: 'stand-back' };
-  // Room on a server and a template come when an operator or the tick makes them: only the deadline ends the wait.
-  const isPatient = failure.code === 'no-capacity' || failure.code === 'no-template';
-  if (mayRetry(failure) && (isPatient || situation.attempt < maximumAttempts)) {
+  if (mayRetry(failure) && situation.attempt < attemptsFor(failure)) {
     return { next: 'try-again', failure, afterMs: retryDelayMs(situation.attempt, situation.random) };
   }
   return { next: 'fail', failure };
+}
+
+function attemptsFor(failure: Failure): number {
+  // Room on a server and a template come when an operator or the tick makes them: only the deadline ends the wait.
+  if (failure.code === 'no-capacity' || failure.code === 'no-template') return Number.POSITIVE_INFINITY;
+  return failure.code === 'internal' ? maximumUnexplainedAttempts : maximumAttempts;
 }

@@ -1,5 +1,5 @@
 import { asFailure, Failure } from '#shared/domain/failure.ts';
-import { type Decision, decide, type StepResult } from '#shared/domain/operation/decide.ts';
+import { type Decision, decide, retryDelayMs, type StepResult } from '#shared/domain/operation/decide.ts';
 import type { Operation } from '#shared/domain/operation/operation.ts';
 import type { Lease, OperationRecords } from '#shared/domain/operation/ports.ts';
 import type { OperationDefinition, Step, StepContext } from '#shared/domain/operation/step.ts';
@@ -37,7 +37,7 @@ export type AdvanceOptions = {
   holder: string;
   /** How long a taken or renewed lease lasts. Longer than any step. */
   leaseMs: number;
-  /** A new step begins only before this much time has gone; then the tick or an event goes on. */
+  /** A step begins, or is looked at again, only before this much time has gone; then the tick or an event goes on. */
   budgetMs: number;
   clock?: () => number;
   random?: () => number;
@@ -52,8 +52,13 @@ type Run<Context extends StepContext> = {
   options: AdvanceOptions;
   context: Context;
   lease: Lease;
-  startedMs: number;
+  hasTime: () => boolean;
+  /** The stores know this lease's fence. */
+  hasTakenOver: boolean;
 };
+
+/** A step's turn: its name, its tries, and the step that ended before it in this run. */
+type Turn = { step: string; attempt: number; before: string | null };
 
 /**
  * Carries an operation as far as it will go now: takes its lease (or leaves it to its holder), then runs step after
@@ -75,40 +80,36 @@ export async function advance<Context extends StepContext>(
   if (!taken.taken) return taken.because;
   const lease = { operationId, fence: taken.operation.fence };
   const clock = options.clock ?? Date.now;
+  const startedMs = clock();
+  const hasTime = () => clock() - startedMs <= options.budgetMs;
   try {
     const context = await work.load(taken.operation);
-    const run: Run<Context> = { work, options, context, lease, startedMs: clock() };
-    const first = definition.steps.findIndex((step) => step.name === taken.operation.step);
-    return await runSteps(run, Math.max(first, 0), clock);
+    return await runSteps({ work, options, context, lease, hasTime, hasTakenOver: false });
   } catch (error) {
     const failure = asFailure(error);
     if (failure.code === 'fenced') return 'fenced';
-    // Reading the records failed, not a step: the lease runs out by itself and the next advance begins anew.
+    // Reading or writing the records failed, not a step: the lease runs out by itself and the next advance begins anew.
     throw failure;
   }
 }
 
-async function runSteps<Context extends StepContext>(
-  run: Run<Context>,
-  firstIndex: number,
-  clock: () => number,
-): Promise<AdvanceOutcome> {
+async function runSteps<Context extends StepContext>(run: Run<Context>): Promise<AdvanceOutcome> {
   const { steps } = run.work.definition;
+  const { operation } = run.context;
+  const first = Math.max(
+    steps.findIndex(({ name }) => name === operation.step),
+    0,
+  );
   let before: string | null = null;
-  let isFresh = true;
-  for (let index = firstIndex; index < steps.length; index += 1) {
-    const step = steps[index];
-    if (step === undefined) break;
-    const isResumed = isFresh && run.context.operation.step === step.name;
-    const attempt = isResumed ? run.context.operation.attempt : 1;
-    const outcome = await runStep(run, step, { attempt, before, takeOver: isFresh });
-    if (outcome !== 'done') return outcome;
-    isFresh = false;
-    before = step.name;
-    if (clock() - run.startedMs > run.options.budgetMs && index + 1 < steps.length) {
-      await run.options.records.wait(run.lease, { step: step.name, for: 'its next turn', checkAfterMs: 0 });
+  for (const step of steps.slice(first)) {
+    if (before !== null && !run.hasTime()) {
+      await run.options.records.giveBack(run.lease, { step: before, outcome: 'done' });
       return 'continues';
     }
+    const attempt = step.name === operation.step ? operation.attempt : 1;
+    const outcome = await runStep(run, step, { step: step.name, attempt, before });
+    if (outcome !== 'done') return outcome;
+    before = step.name;
   }
   await run.work.succeed(run.context);
   return 'succeeded';
@@ -117,17 +118,12 @@ async function runSteps<Context extends StepContext>(
 async function runStep<Context extends StepContext>(
   run: Run<Context>,
   step: Step<Context>,
-  turn: { attempt: number; before: string | null; takeOver: boolean },
+  turn: Turn,
 ): Promise<AdvanceOutcome | 'done'> {
   const { records, leaseMs } = run.options;
   for (;;) {
-    const begun = await records.beginStep(run.lease, {
-      step: step.name,
-      attempt: turn.attempt,
-      before: turn.before,
-      leaseMs,
-    });
-    if (begun.cancelRequested) return await cancel(run);
+    const begun = await records.beginStep(run.lease, { ...turn, leaseMs });
+    if (begun.cancelRequested) return await cancel(run, turn);
     if (begun.deadlinePassed) {
       const { waitingFor } = run.context.operation;
       const why = waitingFor === null ? '' : ` It last waited for ${waitingFor}.`;
@@ -136,31 +132,38 @@ async function runStep<Context extends StepContext>(
       return 'failed';
     }
     const decision = await lookAndAct(run, step, turn);
-    const end = await carryOut(run, step, { decision, attempt: turn.attempt });
+    const end = await carryOut(run, turn, decision);
     if (end !== 'look-again') return end;
   }
+}
+
+/** Raises the fence in the stores that have one of their own: once per lease, before anything looks or acts there. */
+async function takeOver<Context extends StepContext>(run: Run<Context>): Promise<void> {
+  if (run.hasTakenOver) return;
+  await run.work.takeOver(run.context);
+  run.hasTakenOver = true;
 }
 
 async function lookAndAct<Context extends StepContext>(
   run: Run<Context>,
   step: Step<Context>,
-  turn: { attempt: number; takeOver: boolean },
+  { attempt }: Turn,
 ): Promise<Decision> {
   const random = (run.options.random ?? Math.random)();
   const result = await attemptStep(run, step, {
     phase: 'look',
     work: async () => {
-      if (turn.takeOver) await run.work.takeOver(run.context);
+      await takeOver(run);
       return await step.look(run.context);
     },
   });
-  const decision = decide(result, { attempt: turn.attempt, mayAct: true, random });
+  const decision = decide(result, { attempt, mayAct: true, random });
   if (decision.next !== 'act') return decision;
   const acted = await attemptStep(run, step, {
     phase: 'act',
     work: async () => (await step.act(run.context)) ?? { found: 'done' },
   });
-  return decide(acted, { attempt: turn.attempt, mayAct: false, random });
+  return decide(acted, { attempt, mayAct: false, random });
 }
 
 async function attemptStep<Context extends StepContext>(
@@ -185,14 +188,11 @@ async function attemptStep<Context extends StepContext>(
 
 async function carryOut<Context extends StepContext>(
   run: Run<Context>,
-  step: Step<Context>,
-  { decision, attempt }: { decision: Decision; attempt: number },
+  { step, attempt }: Turn,
+  decision: Decision,
 ): Promise<AdvanceOutcome | 'done' | 'look-again'> {
   const { records } = run.options;
-  if ('failure' in decision) {
-    const { failure, next } = decision;
-    run.options.onTrouble?.({ operationId: run.lease.operationId, step: step.name, failure, next });
-  }
+  if ('failure' in decision) tellTrouble(run, step, decision);
   switch (decision.next) {
     case 'step':
       return 'done';
@@ -200,19 +200,21 @@ async function carryOut<Context extends StepContext>(
       return 'fenced';
     case 'wait': {
       const { for: what, checkAfterMs } = decision;
-      const waits = await records.wait(run.lease, { step: step.name, for: what, checkAfterMs });
-      return waits === 'woken' ? 'look-again' : 'waiting';
+      if ((await records.wait(run.lease, { step, for: what, checkAfterMs })) === 'waiting') return 'waiting';
+      if (run.hasTime()) return 'look-again';
+      await records.giveBack(run.lease, { step, outcome: 'waiting' });
+      return 'continues';
     }
     case 'try-again': {
       const { failure, afterMs } = decision;
-      await records.tryLater(run.lease, { step: step.name, attempt: attempt + 1, failure, afterMs });
+      await records.tryLater(run.lease, { step, attempt: attempt + 1, failure, afterMs });
       return 'waiting';
     }
     case 'fail':
-      await run.work.fail(run.context, step.name, decision.failure);
+      await run.work.fail(run.context, step, decision.failure);
       return 'failed';
     case 'act':
-      throw new Failure('internal', `Step ${step.name} was told to act after it had acted.`);
+      throw new Failure('internal', `Step ${step} was told to act after it had acted.`);
     default: {
       const unreachable: never = decision;
       return unreachable;
@@ -220,20 +222,40 @@ async function carryOut<Context extends StepContext>(
   }
 }
 
-/** Undoes, last step first, what this operation made; stays where it is when that fails, to be tried again. */
-async function cancel<Context extends StepContext>(run: Run<Context>): Promise<AdvanceOutcome> {
-  const { steps } = run.work.definition;
-  const name = run.context.operation.step ?? steps[0]?.name ?? 'cancel';
+function tellTrouble<Context extends StepContext>(
+  run: Run<Context>,
+  step: string,
+  { failure, next }: { failure: Failure; next: Decision['next'] },
+): void {
+  run.options.onTrouble?.({ operationId: run.lease.operationId, step, failure, next });
+}
+
+/**
+ * Undoes, last step first, what this operation made. An undo that fails is tried again for as long as it takes: only
+ * what is gone lets the operation end.
+ */
+async function cancel<Context extends StepContext>(run: Run<Context>, turn: Turn): Promise<AdvanceOutcome> {
+  const { records, leaseMs } = run.options;
+  const { operation } = run.context;
+  let undoing = turn.step;
   try {
-    await run.work.takeOver(run.context);
-    for (const step of steps.toReversed()) await step.undo?.(run.context);
-    await run.work.cancel(run.context);
-    return 'cancelled';
+    // Without a step noted nothing has ever acted: what is there under these names is somebody else's.
+    const made = operation.step === null && !run.hasTakenOver ? [] : run.work.definition.steps;
+    if (made.length > 0) await takeOver(run);
+    for (const step of made.toReversed()) {
+      if (step.undo === undefined) continue;
+      undoing = step.name;
+      await records.beginStep(run.lease, { step: undoing, attempt: turn.attempt, before: null, leaseMs });
+      await step.undo(run.context);
+    }
   } catch (error) {
     const failure = asFailure(error);
     if (failure.code === 'fenced') return 'fenced';
-    const { attempt } = run.context.operation;
-    await run.options.records.tryLater(run.lease, { step: name, attempt: attempt + 1, failure, afterMs: 5_000 });
+    tellTrouble(run, undoing, { failure, next: 'try-again' });
+    const afterMs = retryDelayMs(turn.attempt, (run.options.random ?? Math.random)());
+    await records.tryLater(run.lease, { step: undoing, attempt: turn.attempt + 1, failure, afterMs });
     return 'waiting';
   }
+  await run.work.cancel(run.context);
+  return 'cancelled';
 }
