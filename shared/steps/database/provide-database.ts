@@ -13,37 +13,50 @@ type Ports = {
   initialisation: (context: InstanceContext, job: { name: string; databasePassword: string }) => OdooJob;
 };
 
-/** The Job's name carries operation and round: a retry by a person is a new Job, a redelivery is not. */
-function jobName(context: InstanceContext): string {
-  const { operation, instance } = context;
-  return `odoo-${instance.id}-init-${shortOperationId(operation.id)}-${operation.round}`;
+/** A retry by a person is a new round and a new Job; a redelivery is neither. */
+function jobName({ operation, instance }: InstanceContext, round: number): string {
+  return `odoo-${instance.id}-init-${shortOperationId(operation.id)}-${round}`;
 }
 
-/** How long to wait for the Job's event before asking for its state. */
-const jobCheckMs = 5_000;
+type FoundJob = { name: string; round: number } & Awaited<ReturnType<ClusterJobs['look']>>;
 
-async function initialiseByJob(
-  context: InstanceContext,
-  { ports, hasBase }: { ports: Ports; hasBase: boolean },
-): Promise<Look> {
-  const name = jobName(context);
-  const job = await ports.jobs.look(name);
-  switch (job.state) {
-    case 'running':
-      return waiting(`Job ${name}`, { checkAfterMs: jobCheckMs });
-    case 'failed':
-      throw new Failure('job-failed', `Job ${name} could not initialise the database: ${job.reason}. See its log.`);
-    case 'succeeded':
-      if (hasBase) return done;
-      throw new Failure('job-failed', `Job ${name} succeeded, but Odoo's base is not installed in the database.`);
-    case 'absent': {
-      // What is in the database is what a failed Job left, or a crash before the Job: begin from nothing.
-      await ports.databases.createEmpty(serverOf(context), fencedOf(context));
-      const { databasePassword } = await credentialsOf(context, ports.credentials);
-      await ports.jobs.start(ports.initialisation(context, { name, databasePassword }));
-      return waiting(`Job ${name}`, { checkAfterMs: jobCheckMs });
-    }
+/** The operation's latest Job, if there is one: that of an earlier round may still be at work. */
+async function findJob(context: InstanceContext, jobs: ClusterJobs): Promise<FoundJob | undefined> {
+  for (let { round } = context.operation; round >= 1; round -= 1) {
+    const name = jobName(context, round);
+    const job = await jobs.look(name);
+    if (job.state !== 'absent') return { name, round, ...job };
   }
+  return undefined;
+}
+
+/** Without an event of the Job its state is asked for this often. */
+function waitingFor(name: string): Look {
+  return waiting(`Job ${name}`, { checkAfterMs: 5_000 });
+}
+
+async function initialiseByJob(context: InstanceContext, ports: Ports): Promise<Look> {
+  const { round } = context.operation;
+  const server = serverOf(context);
+  const job = await findJob(context, ports.jobs);
+  if (job?.state === 'running') return waitingFor(job.name);
+  // The database is looked at after its Job: before, one that ends in between would seem to have left nothing.
+  if (job?.state === 'succeeded' && (await hasBase(context, ports))) return done;
+  if (job?.round === round) {
+    const why = job.state === 'failed' ? `failed: ${job.reason}` : "succeeded, but Odoo's base is not installed";
+    throw new Failure('job-failed', `Job ${job.name}, which initialises the database, ${why}. See its log.`);
+  }
+  // What is in the database is what a failed Job left, or a crash before the Job: begin from nothing.
+  await ports.databases.createEmpty(server, fencedOf(context));
+  const name = jobName(context, round);
+  const { databasePassword } = await credentialsOf(context, ports.credentials);
+  await ports.jobs.start(ports.initialisation(context, { name, databasePassword }));
+  return waitingFor(name);
+}
+
+async function hasBase(context: InstanceContext, { databases }: Ports): Promise<boolean> {
+  const state = await databases.lookDatabase(serverOf(context), context.instance.id);
+  return state === 'initialising' || state === 'initialised';
 }
 
 /**
@@ -67,12 +80,14 @@ export function provideDatabase(ports: Ports): Step<InstanceContext> {
         if (await ports.databases.claimWarm(server, fencedOf(context), template)) return done;
         if (await ports.databases.cloneTemplate(server, fencedOf(context), template)) return done;
       }
-      return await initialiseByJob(context, { ports, hasBase: state === 'initialising' });
+      return await initialiseByJob(context, ports);
     },
     async undo(context) {
       const server = context.instance.databaseServer;
       if (server === null) return;
-      await ports.jobs.remove(jobName(context));
+      for (let { round } = context.operation; round >= 1; round -= 1) {
+        await ports.jobs.remove(jobName(context, round));
+      }
       // Takes the roles along: they are of no use without the database, and it cannot go while they own it.
       await ports.databases.remove(server, fencedOf(context));
     },
