@@ -8,6 +8,7 @@ import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import type { Failure } from '#shared/domain/failure.ts';
 import { refuseProvision } from '#shared/domain/instance/admission.ts';
 import { normaliseModules } from '#shared/domain/instance/template.ts';
+import { oneLine } from '#shared/domain/one-line.ts';
 import { eventIdOf } from '#shared/domain/operation/identifiers.ts';
 import type { Admit } from '#shared/runtime/operation/accept.ts';
 
@@ -62,7 +63,7 @@ function refused(
     customer: request.customer,
     name: request.name,
     code: refusal.code,
-    text: refusal.message,
+    text: oneLine(refusal.message, 1_000),
   };
   return announce(provisionFailed, data, { id: eventIdOf(operationId, 'refused'), source: defaults.eventSource });
 }

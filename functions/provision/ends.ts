@@ -20,6 +20,7 @@ import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import type { Failure } from '#shared/domain/failure.ts';
 import type { InstanceContext } from '#shared/domain/instance/context.ts';
 import type { InstanceEvent } from '#shared/domain/instance/transitions.ts';
+import { oneLine } from '#shared/domain/one-line.ts';
 import { eventIdOf } from '#shared/domain/operation/identifiers.ts';
 
 async function inOneTransaction(
@@ -42,21 +43,23 @@ function envelope(context: InstanceContext, what: string, source: string) {
   return { id: eventIdOf(operation.id, `${what} ${operation.round}`), source, causationId: operation.cause };
 }
 
-/** Moves the instance's status; the events that tell of it and of the next operation's turn. */
+/** Moves the instance's status, and says so. */
 async function moveOn(
   transaction: Queryable,
   context: InstanceContext,
   move: { event: InstanceEvent; reason: string; source: string; hasObserved?: boolean },
 ): Promise<OutgoingEvent[]> {
-  const { instance } = context;
-  const change = await moveInstance(transaction, instance.id, move);
-  const events = change === undefined ? [] : [statusEvent(context, change, move)];
-  const next = await nextQueued(transaction, instance.id);
-  if (next !== undefined) {
-    const data = { operation: next.id, instance: next.instanceId, kind: next.kind, reason: 'its turn has come' };
-    events.push(announce(operationAdvance, data, { id: eventIdOf(next.id, 'turn'), source: move.source }));
-  }
-  return events;
+  const described = { ...move, reason: oneLine(move.reason, 500) };
+  const change = await moveInstance(transaction, context.instance.id, described);
+  return change === undefined ? [] : [statusEvent(context, change, described)];
+}
+
+/** At the end of an operation: tells the next one of the instance that its turn has come. */
+async function passTurn(transaction: Queryable, context: InstanceContext, source: string): Promise<OutgoingEvent[]> {
+  const next = await nextQueued(transaction, context.instance.id);
+  if (next === undefined) return [];
+  const data = { operation: next.id, instance: next.instanceId, kind: next.kind, reason: 'Its turn has come.' };
+  return [announce(operationAdvance, data, envelope(context, `turn of ${next.id}`, source))];
 }
 
 function statusEvent(
@@ -94,6 +97,7 @@ export async function succeedProvision(database: Database, context: InstanceCont
     await audit(transaction, context, { action: 'provision.succeeded', detail: { seconds } });
     return [
       ...moved,
+      ...(await passTurn(transaction, context, source)),
       announce(provisioned, { ...told, url: publicUrl, seconds }, envelope(context, 'provisioned', source)),
       announce(
         notificationRequested,
@@ -115,14 +119,16 @@ export async function failProvision(
   await inOneTransaction(database, context, async (transaction) => {
     await failOperation(transaction, leaseOf(context), failure);
     const told = { instance: instance.id, customer: instance.customerId, operation: operation.id };
-    const moved = await moveOn(transaction, context, { event: 'provision-failed', reason: failure.message, source });
+    const text = oneLine(failure.message, 1_000);
+    const moved = await moveOn(transaction, context, { event: 'provision-failed', reason: text, source });
     await audit(transaction, context, {
       action: 'provision.failed',
-      detail: { step: end.step, code: failure.code, text: failure.message },
+      detail: { step: end.step, code: failure.code, text },
     });
-    const failed = { ...told, name: instance.name, code: failure.code, text: failure.message };
+    const failed = { ...told, name: instance.name, code: failure.code, text };
     return [
       ...moved,
+      ...(await passTurn(transaction, context, source)),
       announce(provisionFailed, failed, envelope(context, 'failed', source)),
       announce(
         notificationRequested,
@@ -144,7 +150,7 @@ export async function cancelProvision(database: Database, context: InstanceConte
     });
     await freeHost(transaction, context.instance.id);
     await audit(transaction, context, { action: 'provision.cancelled', detail: {} });
-    return moved;
+    return [...moved, ...(await passTurn(transaction, context, source))];
   });
 }
 

@@ -71,7 +71,7 @@ export function provisionOperation(
     async load(operation) {
       const { instance, publicUrl } = await readInstance(database, operation.instanceId);
       const context: InstanceContext = { operation, instance, publicUrl, credentials: undefined };
-      await beginProvision(database, context, eventSource);
+      if (!operation.cancelRequested) await beginProvision(database, context, eventSource);
       return context;
     },
     async takeOver(context) {
