@@ -38,7 +38,7 @@ export type Accepted =
 /**
  * Turns an event into a durable operation, in one transaction: inbox, operation, audit and announcement. The event is
  * done when that commits; every later delivery of it gets the same operation back.
- * @throws Failure `reused-event-id` when the id came before with other data.
+ * @throws Failure `reused-event-id` when the event's id, or the idempotency key, came before with other data.
  */
 export async function acceptOperation(
   database: Database,
@@ -99,7 +99,7 @@ async function admitNew(
   return { outcome: 'accepted', operationId };
 }
 
-/** The same request under another event id: the first one's operation answers. Other content under the key is refused. */
+/** The same request under another event id: the first one's operation answers. */
 async function repeat(
   transaction: Queryable,
   work: { event: RequestEvent; request: OperationRequest; earlier: { id: string; request: unknown } },
@@ -109,12 +109,11 @@ async function repeat(
     await changeInboxOutcome(transaction, event, { operationId: earlier.id, outcome: 'repeated' });
     return { outcome: 'repeated', operationId: earlier.id };
   }
-  const refusal = new Failure(
+  // Nothing of it is kept but the dead event, as with a reused id: the sender has mixed up its requests.
+  throw new Failure(
     'reused-event-id',
     `Idempotency key ${request.idempotencyKey} stands for another request. Use a new key for a new request.`,
   );
-  await changeInboxOutcome(transaction, event, { operationId: null, outcome: `refused: ${refusal.code}` });
-  return { outcome: 'refused', refusal };
 }
 
 async function audit(

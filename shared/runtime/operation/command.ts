@@ -10,18 +10,30 @@ export type OperationCommandWord = 'retry' | 'cancel';
 /** `ignored`: the operation is not in a state in which the command means anything; the audit says so. */
 export type CommandOutcome = 'done' | 'duplicate' | 'ignored' | 'unknown';
 
+/** A command, with the definition of the function that carries it out. */
+export type OperationCommand = {
+  word: OperationCommandWord;
+  operationId: string;
+  instanceId: string;
+  definition: { kind: string; version: number; deadlineMs: number };
+  reason: string;
+};
+
 /**
- * Writes a person's command into the operation's row; the next advance acts on it.
+ * Writes a person's command into the operation's row; the next advance acts on it. An operation of another instance or
+ * kind than the command says is unknown: a mistyped id must not undo somebody else's work.
  * @throws Failure `reused-event-id` when the event's id came before with other data.
  */
 export async function commandOperation(
   database: Database,
   event: RequestEvent,
-  command: { word: OperationCommandWord; operationId: string; deadlineMs: number; reason: string },
+  command: OperationCommand,
 ): Promise<CommandOutcome> {
-  const { word, operationId } = command;
+  const { word, operationId, definition } = command;
   return await database.transaction(async (transaction) => {
-    const operation = await findOperation(transaction, operationId);
+    const found = await findOperation(transaction, operationId);
+    const isMeant = found?.instanceId === command.instanceId && found.kind === definition.kind;
+    const operation = isMeant ? found : undefined;
     const recorded = await recordEvent(transaction, {
       source: event.source,
       id: event.id,
@@ -33,10 +45,11 @@ export async function commandOperation(
     if (recorded === 'other-data') throw reusedId(event);
     if (recorded !== 'new') return 'duplicate';
     if (operation === undefined) return 'unknown';
+    const options = { deadlineMs: definition.deadlineMs, definitionVersion: definition.version };
     const hasEffect =
       word === 'retry'
-        ? await retryOperation(transaction, operationId, { deadlineMs: command.deadlineMs })
-        : await requestCancel(transaction, operationId);
+        ? await retryOperation(transaction, operationId, options)
+        : await requestCancel(transaction, operationId, options);
     await appendAudit(transaction, {
       actor: event.source,
       action: `${operation.kind}.${word}${hasEffect ? '' : '.ignored'}`,

@@ -49,7 +49,7 @@ export function operationHandler<Context extends StepContext>(
   return {
     goOn,
     async command(event) {
-      const { operation: operationId, kind, reason } = event.data;
+      const { operation: operationId, instance: instanceId, kind, reason } = event.data;
       if (kind !== work.definition.kind) {
         const text = `data.kind is ${kind}, but this function carries out ${work.definition.kind}. Mend the Trigger or the sender.`;
         throw new Failure('invalid-event', text);
@@ -59,10 +59,14 @@ export function operationHandler<Context extends StepContext>(
       const outcome = await commandOperation(platform.database, event, {
         word,
         operationId,
-        deadlineMs: work.definition.deadlineMs,
+        instanceId,
+        definition: work.definition,
         reason,
       });
-      if (outcome === 'unknown') throw new Failure('not-found', `There is no operation ${operationId} to ${word}.`);
+      if (outcome === 'unknown') {
+        const text = `Instance ${instanceId} has no operation ${operationId} of kind ${kind} to ${word}.`;
+        throw new Failure('not-found', text);
+      }
       return outcome === 'ignored' ? outcome : await goOn(operationId);
     },
   };
