@@ -1,9 +1,10 @@
-import { createHash } from 'node:crypto';
 import { operationAdvance } from '#events/operation/advance.ts';
 import type { Queryable } from '#shared/adapters/postgres/database.ts';
 import { activeOperation } from '#shared/adapters/postgres/operation-ends.ts';
 import { announce } from '#shared/domain/event/announce.ts';
 import { Failure } from '#shared/domain/failure.ts';
+import { oneLine } from '#shared/domain/one-line.ts';
+import { eventIdOf } from '#shared/domain/operation/identifiers.ts';
 import type { Publish } from '#shared/runtime/outbox.ts';
 import { type ClusterObject, instanceOf, letsOperationsGoOn } from './relevant.ts';
 
@@ -22,7 +23,7 @@ export async function observe(
   if (instanceId === undefined || !letsOperationsGoOn(object)) return 'nothing-to-do';
   const operation = await activeOperation(database, instanceId);
   if (operation === undefined) return 'nothing-to-do';
-  const reason = `${object.kind} ${object.metadata.name} changed`;
+  const reason = oneLine(`${object.kind} ${object.metadata.name} changed`, 200);
   const data = { operation: operation.id, instance: instanceId, kind: operation.kind, reason };
   const event = announce(operationAdvance, data, { id: idOf(operation.id, object), source: eventSource });
   const { failed } = await publish([event]);
@@ -34,8 +35,6 @@ export async function observe(
 
 /** The same state of the same object gives the same event, however often it is delivered. */
 function idOf(operationId: string, object: ClusterObject): string {
-  const digest = createHash('sha256')
-    .update(JSON.stringify([operationId, object.kind, object.metadata.name, object.metadata.generation, object.status]))
-    .digest('hex');
-  return `${digest.slice(0, 8)}-${digest.slice(8, 12)}-8${digest.slice(13, 16)}-8${digest.slice(17, 20)}-${digest.slice(20, 32)}`;
+  const { kind, metadata, status } = object;
+  return eventIdOf(operationId, JSON.stringify([kind, metadata.name, metadata.generation, status]));
 }

@@ -9,6 +9,8 @@ import { keepWarm, type WarmPorts, type WarmReport, type WarmWish } from './warm
 
 /** Outgoing events that nobody published: their function flushes them itself within its request. */
 const outboxGraceMs = 1_000;
+/** Batches of the outbox one tick sends when a broker is back after a while: 1,000 events. */
+const outboxBatches = 50;
 /** Longer than upkeep takes; a holder that dies keeps others off for this long at most. */
 const upkeepLeaseMs = 60_000;
 
@@ -39,13 +41,13 @@ export type TickReport = {
  * and bounded; two ticks at once share the work. A part that fails does not keep the others from running.
  */
 export async function tick(dependencies: ReconcileDependencies): Promise<TickReport> {
-  const { database, publish, onTrouble } = dependencies;
+  const { onTrouble } = dependencies;
   const report = { published: 0, woken: 0, straight: 0, failed: 0, warm: [] as readonly WarmReport[] };
   const parts: { name: string; run: () => Promise<void> }[] = [
     {
       name: 'outbox',
       run: async () => {
-        report.published = (await flushOutbox(database, publish, { olderThanMs: outboxGraceMs })).published;
+        report.published = await sweepOutbox(dependencies);
       },
     },
     { name: 'due operations', run: async () => void Object.assign(report, await wakeDueOperations(dependencies)) },
@@ -68,6 +70,17 @@ export async function tick(dependencies: ReconcileDependencies): Promise<TickRep
   // Nothing could be done at all: let the source of the ticks know.
   if (errors.length === parts.length) throw errors[0];
   return report;
+}
+
+/** Batch after batch while the broker takes them. */
+async function sweepOutbox({ database, publish }: ReconcileDependencies): Promise<number> {
+  let sent = 0;
+  for (let batch = 0; batch < outboxBatches; batch += 1) {
+    const { published, failed } = await flushOutbox(database, publish, { olderThanMs: outboxGraceMs });
+    sent += published;
+    if (published === 0 || failed > 0) break;
+  }
+  return sent;
 }
 
 async function upkeep(dependencies: ReconcileDependencies): Promise<readonly WarmReport[]> {

@@ -51,7 +51,7 @@ async function startBuild(
 /** Brings a template one step nearer to being ready. */
 async function build(
   ports: WarmPorts,
-  work: { server: DatabaseServer; image: Image; template: TemplateKey; language: string },
+  work: { server: DatabaseServer; image: Image; template: TemplateKey; language: string; isBegun: boolean },
 ): Promise<{ template: WarmReport['template']; reason?: string }> {
   const { server, template } = work;
   const name = templateJobName(template, server);
@@ -69,9 +69,10 @@ async function build(
         reason: `Job ${name} failed: ${job.reason}. Delete the Job to have the template built anew.`,
       };
     case 'succeeded':
-      await ports.warm.finishTemplate(server, template);
+      // One that outlived its template, which somebody has dropped since: it makes room for the next.
+      if (work.isBegun) await ports.warm.finishTemplate(server, template);
       await ports.jobs.remove(name);
-      return { template: 'ready' };
+      return { template: work.isBegun ? 'ready' : 'absent' };
   }
 }
 
@@ -88,7 +89,10 @@ export async function keepWarm(
     const template = templateKeyOf(image, [], language);
     const seen = found.find(({ digest }) => digest === template.digest);
     let state: { template: WarmReport['template']; reason?: string } = { template: seen?.template ?? 'absent' };
-    if (state.template !== 'ready') state = await build(ports, { server, image, template, language });
+    if (state.template !== 'ready') {
+      const isBegun = state.template === 'building';
+      state = await build(ports, { server, image, template, language, isBegun });
+    }
     let warm = seen?.warm ?? 0;
     if (state.template === 'ready' && warm < target) {
       warm += await ports.warm.refill(server, template, { target, atMost: clonesPerTick });
