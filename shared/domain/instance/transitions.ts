@@ -6,9 +6,7 @@ export type InstanceEvent =
   | 'provision-finished'
   | 'provision-failed'
   | 'provision-retried'
-  | 'provision-cancelled'
-  | 'became-unavailable'
-  | 'became-available';
+  | 'provision-cancelled';
 
 /** One row of the life of an instance. */
 export type Transition = { from: InstanceStatus; event: InstanceEvent; to: InstanceStatus };
@@ -26,8 +24,6 @@ export const transitions: readonly Transition[] = [
   { from: 'creating', event: 'provision-cancelled', to: 'terminated' },
   { from: 'starting', event: 'provision-cancelled', to: 'terminated' },
   { from: 'error', event: 'provision-cancelled', to: 'terminated' },
-  { from: 'running', event: 'became-unavailable', to: 'starting' },
-  { from: 'starting', event: 'became-available', to: 'running' },
 ];
 
 /** The status after `event`, or undefined when the table has no such row. */
