@@ -35,8 +35,8 @@ export type FleetOptions = {
   /** Keeps functions running instead of stopping the idle ones. */
   warm?: boolean;
   idleMs?: number;
-  /** Processes per function at most. */
-  maxScale?: number;
+  /** Processes per function at most, for all or by name; 1 unless stated. */
+  maxScale?: number | Readonly<Record<string, number>>;
   tickMs?: number;
   /** Ready clones per Odoo server. */
   warmTarget?: number;
@@ -231,7 +231,10 @@ async function startEventing(
       extra: options.functionSettings ?? {},
     });
   const programs = manifests.services.map(({ name, containerConcurrency, timeoutMs }) => {
-    return [name, { ...programOf(name), containerConcurrency, timeoutMs, maxScale: options.maxScale ?? 1 }] as const;
+    return [
+      name,
+      { ...programOf(name), containerConcurrency, timeoutMs, maxScale: maxScaleOf(options, name) },
+    ] as const;
   });
   const functions = await startFunctionHosts({
     functions: Object.fromEntries(programs),
@@ -260,6 +263,10 @@ async function startEventing(
   });
   stops.add('ticks', ticks);
   return { broker, functions, programOf };
+}
+
+function maxScaleOf({ maxScale = 1 }: FleetOptions, name: string): number {
+  return typeof maxScale === 'number' ? maxScale : (maxScale[name] ?? 1);
 }
 
 /** Removes everything of an earlier fleet in a folder. */
