@@ -167,13 +167,13 @@ const giveBackText = `
   )
   select id from mine`;
 
-// A cancel that came meanwhile does not wait for the next try.
+// A cancel that came during this try does not wait for the next one.
 const tryLaterText = `
   with mine as (
     update operations set
       state = 'waiting', lease_holder = null, lease_until = null, attempt = $3, waiting_for = 'another try: ' || $4,
       next_check_at =
-        clock_timestamp() + case when cancel_requested then 0 else $6::integer end * interval '1 millisecond'
+        clock_timestamp() + case when cancel_requested and woken then 0 else $6::integer end * interval '1 millisecond'
     where id = $1 and fence = $2 and state = 'running'
     returning id
   ), closed as (

@@ -144,7 +144,7 @@ export function fakeOperationRecords(clock: () => number = Date.now): FakeOperat
     },
     async tryLater(lease, { step, attempt, failure, afterMs }) {
       const mine = held(lease);
-      const nextCheckAtMs = clock() + (mine.cancelRequested ? 0 : afterMs);
+      const nextCheckAtMs = clock() + (mine.cancelRequested && mine.woken ? 0 : afterMs);
       giveBack(mine, { attempt, waitingFor: `another try: ${failure.code}`, nextCheckAtMs });
       closeStep(lease, step, 'failed');
     },

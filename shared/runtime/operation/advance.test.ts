@@ -1,0 +1,482 @@
+import { describe, expect, test } from 'vitest';
+import { Failure, type FailureCode } from '#shared/domain/failure.ts';
+import { maximumAttempts, maximumUnexplainedAttempts } from '#shared/domain/operation/decide.ts';
+import type { Operation } from '#shared/domain/operation/operation.ts';
+import { done, type Look, missing, type Step, type StepContext, waiting } from '#shared/domain/operation/step.ts';
+import { fakeOperationRecords } from '#shared/testing/fakes/operation-records.ts';
+import { type AdvanceOptions, advance, type RunnableOperation } from './advance.ts';
+
+type Act = () => Promise<Look | undefined>;
+
+/**
+ * An operation of three steps in a world of flags: a step's look says done when its flag is up, its act raises it and
+ * its undo takes it down. `said` is everything that happened, in order.
+ */
+function makeWorld(options: { leaseMs?: number; budgetMs?: number } = {}) {
+  let nowMs = 1_000_000;
+  const records = fakeOperationRecords(() => nowMs);
+  const said: string[] = [];
+  const isUp = new Set<string>();
+  const looks = new Map<string, () => Promise<Look>>();
+  const acts = new Map<string, Act>();
+  const undos = new Map<string, () => Promise<void>>();
+  const troubles: string[] = [];
+
+  const step = (name: string): Step<StepContext> => ({
+    name,
+    async look() {
+      said.push(`look ${name}`);
+      return await (looks.get(name)?.() ?? Promise.resolve(isUp.has(name) ? done : missing));
+    },
+    async act() {
+      said.push(`act ${name}`);
+      const act = acts.get(name);
+      if (act !== undefined) return await act();
+      isUp.add(name);
+      return undefined;
+    },
+    async undo() {
+      said.push(`undo ${name}`);
+      await undos.get(name)?.();
+      isUp.delete(name);
+    },
+  });
+  const end =
+    (state: 'succeeded' | 'failed' | 'cancelled') =>
+    async ({ operation }: StepContext, _step?: string, failure?: Failure) => {
+      records.end({ operationId: operation.id, fence: operation.fence }, state, failure?.code);
+      said.push(failure === undefined ? state : `${state}: ${failure.message}`);
+    };
+  const work: RunnableOperation<StepContext> = {
+    definition: {
+      kind: 'provision',
+      version: 1,
+      deadlineMs: 60_000,
+      steps: [step('one'), step('two'), step('three')],
+    },
+    load: async (operation) => ({ operation }),
+    takeOver: async ({ operation }) => void said.push(`take over ${operation.fence}`),
+    succeed: end('succeeded'),
+    fail: end('failed'),
+    cancel: end('cancelled'),
+  };
+  const advanceOptions: AdvanceOptions = {
+    records,
+    holder: 'test',
+    leaseMs: options.leaseMs ?? 30_000,
+    budgetMs: options.budgetMs ?? 25_000,
+    clock: () => nowMs,
+    random: () => 0,
+    onTrouble: ({ step: at, failure, next }) => troubles.push(`${at}: ${failure.code}: ${next}`),
+  };
+  const add = (given: Partial<Operation> = {}) => records.add(given).id;
+  return {
+    records,
+    work,
+    options: advanceOptions,
+    said,
+    isUp,
+    looks,
+    acts,
+    undos,
+    troubles,
+    add,
+    /** What happened since the last call. */
+    saidSince: () => said.splice(0),
+    pass: (milliseconds: number) => {
+      nowMs += milliseconds;
+    },
+    go: (operationId: string) => advance(work, operationId, advanceOptions),
+  };
+}
+
+const failing = (code: FailureCode) => async () => {
+  throw new Failure(code, `It is ${code}.`);
+};
+
+describe('steps', () => {
+  test('run in order, each looked at before it acts', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    expect(await world.go(id)).toBe('succeeded');
+    expect(world.said).toEqual([
+      'take over 1',
+      ...['look one', 'act one', 'look two', 'act two', 'look three', 'act three'],
+      'succeeded',
+    ]);
+    expect(world.records.steps).toEqual([
+      { step: 'one', attempt: 1, fence: 1, outcome: 'done' },
+      { step: 'two', attempt: 1, fence: 1, outcome: 'done' },
+      // the end of the operation closes it
+      { step: 'three', attempt: 1, fence: 1, outcome: null },
+    ]);
+  });
+
+  test('whose effect is there already do not act', async () => {
+    const world = makeWorld();
+    world.isUp.add('one').add('two');
+    expect(await world.go(world.add())).toBe('succeeded');
+    expect(world.said.filter((line) => line.startsWith('act'))).toEqual(['act three']);
+  });
+
+  test('go on at the step that was noted', async () => {
+    const world = makeWorld();
+    expect(await world.go(world.add({ state: 'waiting', step: 'two', fence: 4 }))).toBe('succeeded');
+    expect(world.said).toEqual(['take over 5', 'look two', 'act two', 'look three', 'act three', 'succeeded']);
+  });
+
+  test('begin anew when there is no step of the noted name any more', async () => {
+    const world = makeWorld();
+    expect(await world.go(world.add({ state: 'waiting', step: 'of-before' }))).toBe('succeeded');
+    expect(world.said[1]).toBe('look one');
+  });
+
+  test('the fence goes to the other stores once per lease, before the first look', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    let looked = 0;
+    world.looks.set('one', async () => {
+      looked += 1;
+      // somebody asks while the lease is held
+      if (looked === 1) await world.go(id);
+      return looked < 3 ? waiting('a Job', { checkAfterMs: 5_000 }) : done;
+    });
+    expect(await world.go(id)).toBe('waiting');
+    expect(world.saidSince()).toEqual(['take over 1', 'look one', 'look one']);
+    expect(await world.go(id)).toBe('succeeded');
+    expect(world.saidSince().slice(0, 2)).toEqual(['take over 2', 'look one']);
+  });
+
+  test('a takeover that fails is a failed try of the step, and nothing was looked at', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    world.work.takeOver = failing('unavailable');
+    expect(await world.go(id)).toBe('waiting');
+    expect(world.said).toEqual([]);
+    expect(world.records.row(id)).toMatchObject({ state: 'waiting', step: 'one', attempt: 2 });
+  });
+});
+
+describe('waiting', () => {
+  test('gives the lease back, and an event goes on with it', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    world.acts.set('two', async () => waiting('Job init', { checkAfterMs: 5_000 }));
+    expect(await world.go(id)).toBe('waiting');
+    expect(world.records.row(id)).toMatchObject({
+      state: 'waiting',
+      step: 'two',
+      leaseHolder: null,
+      waitingFor: 'Job init',
+      nextCheckAtMs: 1_005_000,
+    });
+    world.isUp.add('two');
+    expect(await world.go(id)).toBe('succeeded');
+    expect(world.said.filter((line) => line.includes('one'))).toEqual(['look one', 'act one']);
+  });
+
+  test('a call while somebody works is left to him, and he looks once more', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    let looks = 0;
+    const answers: string[] = [];
+    world.looks.set('two', async () => {
+      looks += 1;
+      if (looks === 1) answers.push(await world.go(id), await world.go(id));
+      return looks === 1 ? waiting('a Job', { checkAfterMs: 5_000 }) : done;
+    });
+    expect(await world.go(id)).toBe('succeeded');
+    expect(answers).toEqual(['held', 'held']);
+    expect(looks).toBe(2);
+  });
+
+  test.each([
+    ['succeeded', 'finished'],
+    ['cancelled', 'finished'],
+    ['failed', 'finished'],
+  ] as const)('there is nothing to do for one that has %s', async (state, outcome) => {
+    const world = makeWorld();
+    expect(await world.go(world.add({ state }))).toBe(outcome);
+    expect(world.said).toEqual([]);
+  });
+
+  test('another version, an unknown one and one behind another are left alone', async () => {
+    const world = makeWorld();
+    expect(await world.go(world.add({ definitionVersion: 2 }))).toBe('other-version');
+    expect(await world.go(world.add({ instanceId: 'bbbbbbbbbbbb', state: 'waiting', step: 'one' }))).toBe('succeeded');
+    world.saidSince();
+    const first = world.add({ instanceId: 'cccccccccccc' });
+    expect(await world.go(world.add({ instanceId: 'cccccccccccc' }))).toBe('queued');
+    expect(world.said).toEqual([]);
+    expect(world.records.row(first)).toMatchObject({ state: 'queued', fence: 0 });
+  });
+});
+
+describe('failures', () => {
+  test('a transient one is tried again later, counting', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    world.acts.set('two', failing('unavailable'));
+    for (const [attempt, afterMs] of [
+      [2, 500],
+      [3, 1_000],
+      [4, 2_000],
+    ] as const) {
+      expect(await world.go(id)).toBe('waiting');
+      expect(world.records.row(id)).toMatchObject({ step: 'two', attempt, nextCheckAtMs: 1_000_000 + afterMs });
+    }
+    expect(world.troubles).toEqual(Array(3).fill('two: unavailable: try-again'));
+    world.acts.delete('two');
+    expect(await world.go(id)).toBe('succeeded');
+    expect(world.records.steps.filter(({ step }) => step === 'two').map(({ attempt }) => attempt)).toEqual([
+      1, 2, 3, 4,
+    ]);
+  });
+
+  test('the tries of a step end, those of the next one count from 1', async () => {
+    const world = makeWorld();
+    const id = world.add({ state: 'waiting', step: 'two', attempt: maximumAttempts });
+    world.acts.set('three', failing('timeout'));
+    expect(await world.go(id)).toBe('waiting');
+    expect(world.records.row(id)).toMatchObject({ step: 'three', attempt: 2 });
+    world.isUp.delete('two');
+    world.acts.set('two', failing('timeout'));
+    const other = world.add({ instanceId: 'bbbbbbbbbbbb', state: 'waiting', step: 'two', attempt: maximumAttempts });
+    expect(await world.go(other)).toBe('failed');
+    expect(world.records.row(other)).toMatchObject({ state: 'failed', step: 'two', errorCode: 'timeout' });
+  });
+
+  test('a permanent one stops the operation where it is', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    world.acts.set('two', failing('foreign-object'));
+    expect(await world.go(id)).toBe('failed');
+    expect(world.records.row(id)).toMatchObject({ state: 'failed', step: 'two', errorCode: 'foreign-object' });
+    expect(world.said.slice(-2)).toEqual(['act two', 'failed: It is foreign-object.']);
+    expect(world.troubles).toEqual(['two: foreign-object: fail']);
+  });
+
+  test('a bug is tried a few times only', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    world.looks.set('one', async () => {
+      throw new TypeError("Cannot read properties of undefined (reading 'id')");
+    });
+    for (let attempt = 1; attempt < maximumUnexplainedAttempts; attempt += 1)
+      expect(await world.go(id)).toBe('waiting');
+    expect(await world.go(id)).toBe('failed');
+    expect(world.records.row(id).errorCode).toBe('internal');
+  });
+
+  test('an act that leaves its effect missing is tried again, never at once', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    world.acts.set('one', async () => missing);
+    expect(await world.go(id)).toBe('waiting');
+    expect(world.said).toEqual(['take over 1', 'look one', 'act one']);
+    expect(world.troubles).toEqual(['one: internal: try-again']);
+  });
+
+  test('a passed deadline fails it at its next step, and says what it waited for', async () => {
+    const world = makeWorld();
+    const id = world.add({ state: 'waiting', step: 'two', waitingFor: 'Job init', deadline: new Date(999_999) });
+    expect(await world.go(id)).toBe('failed');
+    expect(world.records.row(id).errorCode).toBe('deadline-exceeded');
+    expect(world.said).toEqual([
+      "failed: Step two was not done before the operation's deadline. It last waited for Job init. Retry it, or cancel it.",
+    ]);
+  });
+
+  test('records that cannot be read are told to the caller, and the lease runs out', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    world.work.load = failing('unavailable');
+    await expect(world.go(id)).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await world.go(id)).toBe('held');
+    world.pass(30_001);
+    world.work.load = async (operation) => ({ operation });
+    expect(await world.go(id)).toBe('succeeded');
+  });
+});
+
+describe('a lease that was taken over', () => {
+  test.each(['look', 'act'] as const)(
+    'during a %s: the old holder stands back and writes nothing more',
+    async (phase) => {
+      const world = makeWorld();
+      const id = world.add();
+      const outcomes: string[] = [];
+      const takenOver = async (): Promise<Look> => {
+        world.looks.clear();
+        world.acts.clear();
+        world.records.expireLease(id);
+        // another process goes on and finishes
+        outcomes.push(await world.go(id));
+        return phase === 'look' ? missing : done;
+      };
+      (phase === 'look' ? world.looks : world.acts).set('two', takenOver);
+      world.isUp.add('two');
+      if (phase === 'act') world.looks.set('two', async () => missing);
+      const before = () => structuredClone([world.records.row(id), world.records.steps]);
+      expect(await world.go(id)).toBe('fenced');
+      expect(outcomes).toEqual(['succeeded']);
+      expect(world.records.row(id)).toMatchObject({ state: 'succeeded', fence: 2 });
+      const after = before();
+      expect(await world.go(id)).toBe('finished');
+      expect(before()).toEqual(after);
+    },
+  );
+
+  test('a store that refuses the fence ends it silently', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    world.acts.set('two', failing('fenced'));
+    expect(await world.go(id)).toBe('fenced');
+    expect(world.troubles).toEqual([]);
+    expect(world.records.row(id)).toMatchObject({ state: 'running', step: 'two', errorCode: null });
+  });
+});
+
+describe('the time of one request', () => {
+  test('ends between two steps: the next request goes on with the next step', async () => {
+    const world = makeWorld({ budgetMs: 25_000 });
+    const id = world.add();
+    world.acts.set('one', async () => {
+      world.pass(25_001);
+      // an event while it works: nobody may take that for a reason to keep the lease
+      await world.go(id);
+      return done;
+    });
+    world.isUp.delete('one');
+    expect(await world.go(id)).toBe('continues');
+    expect(world.records.row(id)).toMatchObject({ state: 'waiting', leaseHolder: null, nextCheckAtMs: 1_025_001 });
+    expect(world.records.steps).toEqual([{ step: 'one', attempt: 1, fence: 1, outcome: 'done' }]);
+    world.isUp.add('one');
+    world.saidSince();
+    expect(await world.go(id)).toBe('succeeded');
+    expect(world.saidSince().filter((line) => line.startsWith('act'))).toEqual(['act two', 'act three']);
+  });
+
+  test('does not go on for ever in a step that is woken again and again', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    let looks = 0;
+    world.looks.set('one', async () => {
+      looks += 1;
+      world.pass(10_000);
+      await world.go(id);
+      return waiting('a Job', { checkAfterMs: 5_000 });
+    });
+    expect(await world.go(id)).toBe('continues');
+    expect(looks).toBe(3);
+    expect(world.records.row(id)).toMatchObject({ state: 'waiting', leaseHolder: null });
+  });
+
+  test('an operation whose last step is done ends, however long it took', async () => {
+    const world = makeWorld();
+    world.acts.set('three', async () => {
+      world.pass(26_000);
+      return done;
+    });
+    expect(await world.go(world.add())).toBe('succeeded');
+  });
+});
+
+describe('cancelling', () => {
+  test('undoes last step first', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    world.acts.set('three', async () => waiting('a Job', { checkAfterMs: 5_000 }));
+    await world.go(id);
+    world.records.requestCancel(id);
+    world.saidSince();
+    expect(await world.go(id)).toBe('cancelled');
+    expect(world.said).toEqual(['take over 2', 'undo three', 'undo two', 'undo one', 'cancelled']);
+    expect([...world.isUp]).toEqual([]);
+    expect(world.records.row(id).state).toBe('cancelled');
+  });
+
+  test('is done at the next step when it comes while one works', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    world.acts.set('two', async () => {
+      world.records.requestCancel(id);
+      return done;
+    });
+    expect(await world.go(id)).toBe('cancelled');
+    expect(world.said.slice(-5)).toEqual(['act two', 'undo three', 'undo two', 'undo one', 'cancelled']);
+  });
+
+  test('undoes the first step, too, when it comes while that one waits', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    world.acts.set('one', async () => {
+      world.records.requestCancel(id);
+      return waiting('a Job', { checkAfterMs: 5_000 });
+    });
+    expect(await world.go(id)).toBe('cancelled');
+    expect(world.said).toContain('undo one');
+  });
+
+  test('an operation that never began has nothing to undo', async () => {
+    const world = makeWorld();
+    world.isUp.add('one');
+    const id = world.add({ cancelRequested: true });
+    expect(await world.go(id)).toBe('cancelled');
+    expect(world.said).toEqual(['cancelled']);
+    expect([...world.isUp]).toEqual(['one']);
+  });
+
+  test('an undo that fails is told, and tried again until it is done', async () => {
+    const world = makeWorld();
+    const id = world.add({ state: 'waiting', step: 'three', cancelRequested: true });
+    world.undos.set('two', failing('foreign-object'));
+    for (const afterMs of [500, 1_000, 2_000]) {
+      expect(await world.go(id)).toBe('waiting');
+      const nextCheckAtMs = 1_000_000 + afterMs;
+      expect(world.records.row(id)).toMatchObject({ state: 'waiting', step: 'two', errorCode: null, nextCheckAtMs });
+    }
+    expect(world.troubles).toEqual(Array(3).fill('two: foreign-object: try-again'));
+    expect(world.said).not.toContain('undo one');
+    world.undos.clear();
+    expect(await world.go(id)).toBe('cancelled');
+    expect(world.said.slice(-4)).toEqual(['undo three', 'undo two', 'undo one', 'cancelled']);
+  });
+
+  test('renews the lease for each undo, and stands back when it was taken over', async () => {
+    const world = makeWorld({ leaseMs: 30_000 });
+    const id = world.add({ state: 'waiting', step: 'three', cancelRequested: true });
+    for (const name of ['one', 'two', 'three']) world.undos.set(name, async () => world.pass(20_000));
+    expect(await world.go(id)).toBe('cancelled');
+    const other = world.add({ instanceId: 'bbbbbbbbbbbb', state: 'waiting', step: 'three', cancelRequested: true });
+    const outcomes: string[] = [];
+    world.undos.set('three', async () => {
+      world.undos.clear();
+      world.records.expireLease(other);
+      outcomes.push(await world.go(other));
+    });
+    expect(await world.go(other)).toBe('fenced');
+    expect(outcomes).toEqual(['cancelled']);
+    expect(world.saidSince().filter((line) => line === 'cancelled')).toHaveLength(2);
+  });
+
+  test('comes before a passed deadline', async () => {
+    const world = makeWorld();
+    const id = world.add({ state: 'waiting', step: 'two', cancelRequested: true, deadline: new Date(0) });
+    expect(await world.go(id)).toBe('cancelled');
+  });
+});
+
+test('nothing runs after the promise settled', async () => {
+  const world = makeWorld();
+  const id = world.add();
+  world.acts.set('two', async () => waiting('a Job', { checkAfterMs: 1 }));
+  await world.go(id);
+  const said = [...world.said];
+  const row = structuredClone(world.records.row(id));
+  // every microtask and timer that is due
+  await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(world.said).toEqual(said);
+  expect(world.records.row(id)).toEqual(row);
+});
