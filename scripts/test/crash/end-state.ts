@@ -36,8 +36,8 @@ async function recordsOf(fleet: TestFleet, instanceId: string) {
     values,
   );
   const steps = await fleet.rows<{ step: string; outcome: string }>(
-    `select step, (array_agg(outcome order by started_at desc, attempt desc))[1] as outcome from operation_steps s
-     join operations o on o.id = s.operation_id where o.instance_id = $1 group by step order by step`,
+    `select s.step, (array_agg(s.outcome order by s.started_at desc, s.attempt desc))[1] as outcome from operation_steps s
+     join operations o on o.id = s.operation_id where o.instance_id = $1 group by s.step order by s.step`,
     values,
   );
   const audit = await fleet.rows<{ action: string }>(
@@ -50,7 +50,7 @@ async function recordsOf(fleet: TestFleet, instanceId: string) {
     values,
   );
   const inbox = await fleet.rows(
-    `select type, outcome, count(*)::int from inbox i join operations o on o.id = i.operation_id
+    `select type, i.outcome, count(*)::int from inbox i join operations o on o.id = i.operation_id
      where o.instance_id = $1 and type like '%.requested' group by 1, 2`,
     values,
   );

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Agent } from 'undici';
+import { provisionRequested } from '#events/instance/provision-requested.ts';
 import { forward } from '#shared/sandbox/functions/forward.ts';
 import type { FunctionHosts } from '#shared/sandbox/functions/hosts.ts';
 
@@ -18,8 +19,8 @@ export type Passed = {
 export type Passage = {
   /** Port of a process that gets them all instead of the function's hosts; undefined: the hosts. */
   port: number | undefined;
-  /** What comes from the broker is acknowledged and lost; the tick's own requests pass. */
-  losesEvents: boolean;
+  /** The broker's redelivery of the request is acknowledged and lost; what the tick sends passes. */
+  losesRequest: boolean;
   passed: Passed[];
 };
 
@@ -46,19 +47,22 @@ export async function startGateway(): Promise<Gateway> {
     const [, straight, name = ''] = /^\/(straight\/)?([a-z-]+)/.exec(incoming.url ?? '') ?? [];
     const from = straight === undefined ? 'broker' : 'tick';
     const passage = name === 'provision' ? passages.get(String(incoming.headers['ce-subject'])) : undefined;
-    if (passage?.losesEvents === true && from === 'broker') {
+    const type = String(incoming.headers['ce-type']);
+    if (passage?.losesRequest === true && type === provisionRequested.type) {
       incoming.resume();
       outgoing.writeHead(202).end();
       return;
     }
     if (functions === undefined) throw new Error('the gateway is not open yet');
     const port = passage?.port;
+    // With a header of its own the answer keeps those it is given, so that they can be read afterwards.
+    outgoing.setHeader('via', '1.1 gateway');
     const url = port === undefined ? functions.url(name) : `http://127.0.0.1:${port}/`;
     await forward(incoming, outgoing, { url, dispatcher, timeoutMs, whenLost: async () => undefined });
     passage?.passed.push({
       from,
       to: port === undefined ? 'hosts' : 'process',
-      type: String(incoming.headers['ce-type']),
+      type,
       status: outgoing.statusCode,
       outcome: String(outgoing.getHeader('x-outcome') ?? ''),
     });
@@ -75,7 +79,7 @@ export async function startGateway(): Promise<Gateway> {
       functions = opened;
     },
     passageOf(instanceId) {
-      const passage = passages.get(instanceId) ?? { port: undefined, losesEvents: false, passed: [] };
+      const passage = passages.get(instanceId) ?? { port: undefined, losesRequest: false, passed: [] };
       passages.set(instanceId, passage);
       return passage;
     },
