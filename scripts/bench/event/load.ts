@@ -26,7 +26,7 @@ async function wrkLoad(wrk: string, { folder, pin }: { folder: string; pin: read
   return {
     about: `wrk, ${connections} connections`,
     async run(port, { seconds }) {
-      const [command = '', ...args] = [...pin, wrk];
+      const [command = wrk, ...args] = pin.length === 0 ? [] : [...pin, wrk];
       const settings = ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, `http://127.0.0.1:${port}${path}`];
       const { stdout } = await promisify(execFile)(command, [...args, ...settings]);
       const line = stdout.split('\n').find((one) => one.startsWith('RESULT '));
