@@ -40,7 +40,7 @@ export const provisionRequested = defineEvent({
     modules: ['crm', 'sale_management'],
     owner: { email: 'owner@acme.example' },
     language: 'de_DE',
-    settings: { limit_time_real: 120 },
+    settings: { transient_age_limit: 2 },
     idempotencykey: 'order-7731',
   },
 });
