@@ -52,7 +52,7 @@ export type TestFleet = Fleet & {
   publish(event: TestEvent): Promise<EventAnswer>;
   /** POSTs to a function itself, as a broker does; the function is started by it. */
   deliver(functionName: string, event: TestEvent | RawEvent): Promise<EventAnswer>;
-  /** Sends an operation command: `dev.odoofleet.operation.<word>`. */
+  /** Sends an operation command, `dev.odoofleet.operation.<word>`; retry and cancel are in the row when it resolves. */
   command(word: 'advance' | 'retry' | 'cancel', instanceId: string): Promise<EventAnswer>;
   /** Rows of the platform's records. */
   rows<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]>;
@@ -149,13 +149,18 @@ function helpers(fleet: Fleet, cluster: ClusterClient): Omit<TestFleet, keyof Fl
     async command(word, instanceId) {
       const operation = await operationOf(instanceId);
       if (operation === undefined) throw new Error(`Instance ${instanceId} has no operation.`);
-      return await publish({
-        id: randomUUID(),
+      const id = randomUUID();
+      const answer = await publish({
+        id,
         type: `dev.odoofleet.operation.${word}`,
         source: userService,
         data: { operation: operation.id, instance: instanceId, kind: 'provision', reason: 'a test asked for it' },
         attributes: { subject: instanceId, opkind: 'provision', operationid: operation.id, partitionkey: instanceId },
       });
+      if (word === 'advance') return answer;
+      const noted = `select 1 from audit where operation_id = $1 and detail ->> 'event' = $2`;
+      await until(`the ${word} to be noted`, async () => (await rows(noted, [operation.id, id])).length > 0);
+      return answer;
     },
     async operationIn(states, instanceId) {
       const wanted = typeof states === 'string' ? [states] : states;

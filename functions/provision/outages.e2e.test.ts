@@ -1,0 +1,158 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, describe, expect, it } from 'vitest';
+import { fleetOfThisFile, instanceIdOf, provisionRequest, type TestEvent, until } from '#shared/testing/fleet.ts';
+import { objectsOf } from '#shared/testing/fleet-traces.ts';
+import { scanForSecrets } from '#shared/testing/secret-scan.ts';
+import { startTcpProxy, type TcpProxy } from '#shared/testing/tcp-proxy.ts';
+
+let proxy: TcpProxy | undefined;
+
+const fleet = fleetOfThisFile({
+  waitsForWarm: true,
+  // a process that dies holds its lease for this long
+  functionSettings: { LEASE_MS: '5000' },
+  async functionBouncer(bouncer) {
+    proxy = await startTcpProxy(bouncer);
+    return proxy;
+  },
+});
+afterAll(() => proxy?.close());
+
+/** Publishes the request, lets `mishap` happen, and expects one whole instance all the same. */
+async function provisionThrough(event: TestEvent, mishap: () => Promise<void>): Promise<void> {
+  const id = instanceIdOf(event);
+  const { name } = event.data as { name: string };
+  await fleet().publish(event);
+  await mishap();
+  await fleet().operationIn('succeeded', id);
+  expect(await fleet().rows('select 1 from operations where instance_id = $1', [id])).toHaveLength(1);
+  expect(await fleet().rows('select 1 from instances where name = $1', [name])).toHaveLength(1);
+  const { databases, roles, objects } = await fleet().tracesOf(id);
+  expect(databases).toEqual([`odoo_${id}`]);
+  expect(roles).toEqual([`odoo_${id}`, `odoo_${id}_owner`]);
+  // an init Job stays for a while after its end, for its log, and its Secret with it
+  const lasting = objects.filter((object) => !object.startsWith('Pod/') && !object.includes('-init-'));
+  expect(lasting.sort()).toEqual(objectsOf(id).sort());
+  expect(await until('the page', async () => (await fleet().loginPage(name)) === 200)).toBe(true);
+}
+
+const calm = async (): Promise<void> => undefined;
+
+/** Every count of a server is what it counts. */
+async function expectRightCount(): Promise<void> {
+  const rows = await fleet().rows<{ counted: number; instances: number }>(
+    `select instance_count as counted, (select count(*)::integer from instances i where i.db_server_id = s.id) as instances
+     from db_servers s`,
+  );
+  for (const { counted, instances } of rows) expect(counted).toBe(instances);
+}
+
+describe('Redis', () => {
+  it('stopped in the middle of an operation changes nothing', async () => {
+    await provisionThrough(provisionRequest('redis-midway'), () => fleet().servers.redis.stop());
+  });
+
+  it('down when the functions start changes nothing', async () => {
+    await fleet().functions.stop('provision');
+    await fleet().functions.stop('observe');
+    await provisionThrough(provisionRequest('redis-down'), calm);
+  });
+});
+
+describe('PgBouncer', () => {
+  it('restarted again and again in the middle of operations delays and loses nothing', async () => {
+    const events = ['one', 'two', 'three'].map((name) => provisionRequest(`bouncer-${name}`));
+    const restarts = (async () => {
+      for (let round = 0; round < 4; round += 1) {
+        await delay(300);
+        await fleet().servers.bouncer.restart({ signal: round % 2 === 0 ? 'SIGTERM' : 'SIGKILL' });
+      }
+    })();
+    await Promise.all(events.map((event) => provisionThrough(event, () => restarts)));
+    await expectRightCount();
+  });
+
+  it('whose connections break whenever something is written delays and loses nothing', async () => {
+    const cutting = new AbortController();
+    const cuts = (async () => {
+      while (!cutting.signal.aborted) {
+        proxy?.cutAll();
+        await delay(400);
+      }
+    })();
+    await provisionThrough(provisionRequest('bouncer-cuts'), () => delay(3_000));
+    cutting.abort();
+    await cuts;
+    await expectRightCount();
+  });
+});
+
+describe("COMMIT's answer", () => {
+  it.each([
+    ['never comes, though the commit took place', 'after'],
+    ['never comes, because the commit never arrived', 'before'],
+    ['is cut off while the server works on it', 'while'],
+  ] as const)('%s: one instance all the same', async (_, when) => {
+    const event = provisionRequest(`commit-${when}`);
+    await fleet().functions.stop('provision');
+    const cut = proxy?.cutAt('commit', { when });
+    await provisionThrough(event, async () => {
+      await cut;
+    });
+    await expectRightCount();
+    const requested = await fleet().rows(
+      `select 1 from audit where instance_id = $1 and action = 'provision.requested'`,
+      [instanceIdOf(event)],
+    );
+    expect(requested).toHaveLength(1);
+  });
+});
+
+describe('a broker that loses every event of ours after the row exists', () => {
+  it('delays the work until the tick, which finishes it', async () => {
+    fleet().broker.setFaults({
+      random: 1,
+      dropPercent: 100,
+      dropTypes: [
+        'dev.odoofleet.operation.advance',
+        'dev.knative.apiserver.resource.add',
+        'dev.knative.apiserver.resource.update',
+        'dev.knative.apiserver.resource.delete',
+      ],
+    });
+    try {
+      await Promise.all([
+        provisionThrough(provisionRequest('lossy'), calm),
+        provisionThrough(provisionRequest('lossy-job', { modules: ['crm'] }), calm),
+      ]);
+    } finally {
+      fleet().broker.setFaults(undefined);
+    }
+  });
+
+  it('and one that sends everything twice and out of order makes nothing twice', async () => {
+    fleet().broker.setFaults({ random: 7, duplicatePercent: 100, delayMs: 700 });
+    try {
+      await provisionThrough(provisionRequest('doubled'), calm);
+      await fleet().broker.idle();
+    } finally {
+      fleet().broker.setFaults(undefined);
+    }
+    await expectRightCount();
+  });
+});
+
+describe('the Odoo server', () => {
+  it('restarted in the middle of an operation delays it', async () => {
+    const event = provisionRequest('odoo-restart');
+    await provisionThrough(event, async () => {
+      await until('the operation', () => fleet().operationOf(instanceIdOf(event)), { everyMs: 10 });
+      await fleet().servers.odoo.restart({ signal: 'SIGQUIT' });
+    });
+    await expectRightCount();
+  });
+});
+
+it('leaves no secret anywhere', async () => {
+  expect((await scanForSecrets(fleet())).leaks).toEqual([]);
+});
