@@ -1,0 +1,99 @@
+import type { InstanceContext } from '#shared/domain/instance/context.ts';
+import type {
+  ClusterJobs,
+  Credentials,
+  CredentialsStore,
+  OdooJob,
+  TenantDatabases,
+} from '#shared/domain/instance/ports.ts';
+
+type JobState = Awaited<ReturnType<ClusterJobs['look']>>;
+type DatabaseState = Awaited<ReturnType<TenantDatabases['lookDatabase']>>;
+
+/**
+ * One Odoo server and one cluster in memory, as far as the steps see them. `did` has every call that changes something;
+ * everything else is set by the test.
+ */
+export function fakeInstancePorts() {
+  const did: string[] = [];
+  const world = {
+    did,
+    database: 'absent' as DatabaseState,
+    roles: false,
+    isPersonalised: false,
+    warm: 0,
+    hasTemplate: false,
+    jobs: new Map<string, JobState>(),
+    started: [] as OdooJob[],
+    secret: undefined as Credentials | undefined,
+    /** Called after each look at a Job: what happens between two looks. */
+    afterJobLook: () => {},
+  };
+  const takeDatabase = (how: string): boolean => {
+    did.push(how);
+    world.database = 'initialised';
+    return true;
+  };
+  const databases: TenantDatabases = {
+    takeOver: async (_server, { fence }) => void did.push(`take over ${fence}`),
+    hasRoles: async () => world.roles,
+    async createRoles(_server, _fenced, { password, connectionLimit }) {
+      did.push(`create roles ${password} ${connectionLimit}`);
+      world.roles = true;
+    },
+    lookDatabase: async () => world.database,
+    async createEmpty() {
+      did.push(`create empty over ${world.database}`);
+      world.database = 'empty';
+    },
+    claimWarm: async () => world.warm > 0 && takeDatabase('claim'),
+    cloneTemplate: async () => world.hasTemplate && takeDatabase('clone'),
+    isPersonalised: async () => world.isPersonalised,
+    async personalise(_server, _fenced, { adminPassword, baseUrl }) {
+      did.push(`personalise ${adminPassword} ${baseUrl}`);
+      world.isPersonalised = true;
+    },
+    async remove() {
+      did.push('remove database');
+      world.database = 'absent';
+    },
+  };
+  const jobs: ClusterJobs = {
+    async look(name) {
+      const state = world.jobs.get(name) ?? { state: 'absent' as const };
+      world.afterJobLook();
+      return state;
+    },
+    async start(job) {
+      did.push(`start ${job.name}`);
+      world.started.push(job);
+      world.jobs.set(job.name, { state: 'running' });
+    },
+    async remove(name) {
+      if (world.jobs.delete(name)) did.push(`remove ${name}`);
+    },
+  };
+  const credentials: CredentialsStore = {
+    read: async () => world.secret,
+    async create(_instance, fresh) {
+      if (world.secret === undefined) did.push('create secret');
+      world.secret ??= fresh;
+      return world.secret;
+    },
+    async remove() {
+      did.push('remove secret');
+      world.secret = undefined;
+    },
+  };
+  const initialisation = (context: InstanceContext, job: { name: string; databasePassword: string }): OdooJob => ({
+    name: job.name,
+    owner: context.instance.id,
+    operationId: context.operation.id,
+    image: context.instance.image.reference,
+    command: [],
+    odooConf: `db_password = ${job.databasePassword}`,
+    memoryMib: 1,
+    deadlineSeconds: 1,
+  });
+  return { world, ports: { databases, jobs, credentials, initialisation } };
+}
