@@ -22,6 +22,7 @@ function makeWorld() {
     job: { state: 'absent' } as JobState,
     did,
     jobs,
+    remembered: [] as string[],
   };
   const warm: WarmDatabases = {
     survey: async () =>
@@ -59,13 +60,14 @@ function makeWorld() {
       world.job = { state: 'absent' };
     },
   };
+  const ports = { warm, jobs: clusterJobs, remember: (secret: string) => void world.remembered.push(secret) };
   /** One tick: what was done and what is reported. */
   const tick = async (target = 5) => {
     did.length = 0;
-    const [report] = await keepWarm({ warm, jobs: clusterJobs }, server, [{ image, target }]);
+    const [report] = await keepWarm(ports, server, [{ image, target }]);
     return { did: [...did], template: report?.template, warm: report?.warm, reason: report?.reason };
   };
-  return { world, tick, ports: { warm, jobs: clusterJobs } };
+  return { world, tick, ports };
 }
 
 describe('a template and its clones', () => {
@@ -96,6 +98,7 @@ describe('a template and its clones', () => {
     const password = /db_password = (.*)/.exec(job?.odooConf ?? '')?.[1] ?? '';
     expect(password).toMatch(/^[A-Za-z0-9_-]{24}$/);
     expect(JSON.stringify({ ...job, odooConf: undefined })).not.toContain(password);
+    expect(world.remembered).toEqual([password]);
     expect(name.length).toBeLessThanOrEqual(63);
   });
 
