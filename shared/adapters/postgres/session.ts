@@ -13,6 +13,7 @@ export type Session = {
    * @throws Failure; after a lost connection or a missed answer the connection is closed by `release`.
    */
   run(text: string, values: readonly unknown[], options: { timeoutMs: number }): Promise<Answer>;
+  /** Harmless when done twice. */
   release(): void;
 };
 
@@ -25,6 +26,7 @@ export async function openSession(pool: DriverPool, place: string): Promise<Sess
     throw databaseFailure(caught, place);
   }
   let isBroken = false;
+  let isReleased = false;
   // without a listener a connection that breaks while it is taken would end the process; the statement reports it
   const onError = () => {
     isBroken = true;
@@ -46,6 +48,8 @@ export async function openSession(pool: DriverPool, place: string): Promise<Sess
       }
     },
     release() {
+      if (isReleased) return;
+      isReleased = true;
       client.removeListener('error', onError);
       client.release(isBroken);
     },

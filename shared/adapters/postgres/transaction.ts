@@ -87,6 +87,8 @@ async function runIn<Result>(
     .catch((caught: unknown) => databaseFailure(caught, place.place));
   if (!(commit instanceof Failure)) return { isCommitted: true, result: worked.result };
   if (!isAnswerLost(commit)) return notCommitted(commit);
+  // Before another connection is asked for: with every one of the pool in this place, none would be free.
+  session.release();
   const isCommitted = await findOutcome(place, { transactionId, lost: commit, wasCommitted: options.wasCommitted });
   return isCommitted ? { isCommitted, result: worked.result } : { isCommitted, error: commit, mayRunAgain: true };
 }
