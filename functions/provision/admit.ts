@@ -34,6 +34,8 @@ export function admitProvision(request: Request, instanceId: string, defaults: P
     };
     const facts = await readAdmissionFacts(transaction, wanted);
     const refusal = refuseProvision(wanted, facts);
+    // A wrong setting of ours is no fault of the request: it is delivered again until the setting is mended.
+    if (refusal?.code === 'misconfigured') throw refusal;
     if (refusal !== undefined) {
       return { admitted: false, refusal, announce: refused(request, { operationId, refusal, defaults }) };
     }

@@ -212,6 +212,6 @@ test.each([
   'truncate audit cascade',
 ])('the audit refuses: %s', async (text) => {
   await appendAudit(database, { actor: 'urn:test', action: 'tested' });
-  await expect(database.query(text)).rejects.toMatchObject({ code: 'not-allowed' });
+  await expect(database.query(text)).rejects.toMatchObject({ code: 'misconfigured' });
   expect((await database.query("select 1 from audit where actor <> 'urn:test'")).rowCount).toBe(0);
 });

@@ -22,7 +22,7 @@ describe('an error of the server', () => {
     ['40001', 'conflict'],
     ['40P01', 'conflict'],
     ['42P01', 'internal'],
-    ['42501', 'not-allowed'],
+    ['42501', 'misconfigured'],
     ['53100', 'unavailable'],
     ['53300', 'unavailable'],
     ['55P03', 'conflict'],

@@ -38,7 +38,7 @@ const bySqlState: Readonly<Record<string, Mapping>> = {
   '40P01': { code: 'conflict', text: 'Two transactions waited for each other' },
   '40': { code: 'conflict', text: 'The database rolled the transaction back' },
   '42': { code: 'internal', text: 'The database does not understand a statement: were all migrations applied?' },
-  '42501': { code: 'not-allowed', text: 'The database does not allow this: check the privileges of our user' },
+  '42501': { code: 'misconfigured', text: 'The database does not allow this: check the privileges of our user' },
   '53': unavailable('The database has no resources left (connections, memory or disk)'),
   '55P03': { code: 'conflict', text: 'Somebody else holds a lock on the same rows for too long' },
   '57014': { code: 'timeout', text: 'The statement took longer than its statement_timeout' },
