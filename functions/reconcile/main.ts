@@ -7,6 +7,7 @@ import { asFailure } from '#shared/domain/failure.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
 import { eventFunction } from '#shared/runtime/event-function.ts';
 import { host } from '#shared/runtime/host.ts';
+import { knownSecrets } from '#shared/runtime/known-secrets.ts';
 import { odooAdminPasswords } from '#shared/runtime/odoo-passwords.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
 import { functionAddresses, odooServers, tenantCluster } from '#shared/runtime/rows.ts';
@@ -25,8 +26,8 @@ shutdown.during('close-connections', 'cluster', () => tenants.close());
 
 const warmDatabases = new Gauge({
   name: 'fleet_warm_databases',
-  help: 'Ready clones on an Odoo server, by template. 0 with state building or failed: provisioning needs a Job.',
-  labelNames: ['server', 'template', 'state'],
+  help: 'Ready clones on an Odoo server, by template. At 0, provisioning clones the template or needs a Job.',
+  labelNames: ['server', 'template'],
   registers: [metrics.registry],
 });
 const complained = new Set<string>();
@@ -51,12 +52,13 @@ const handler = eventFunction({
       ports: {
         warm: servers.warm,
         jobs: tenants.jobs,
+        remember: (secret) => knownSecrets.add(secret),
         reach: (server) => servers.reach(server),
         sweep: (server) => servers.sweep(server),
       },
       adoptLegacyServer: adoptLegacy,
       onWarm: (one) => {
-        warmDatabases.set({ server: one.serverId, template: one.digest, state: one.template }, one.warm);
+        warmDatabases.set({ server: one.serverId, template: one.digest }, one.warm);
         const isNews = one.reason !== undefined && !complained.has(one.reason);
         if (isNews) log.error({ server: one.serverId, reason: one.reason }, 'a template cannot be built');
         if (one.reason !== undefined) complained.add(one.reason);

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { DatabaseServer, Image } from '#shared/domain/instance/instance.ts';
-import { odooJobConf } from '#shared/domain/instance/odoo-conf.ts';
+import { odooEnvironment, odooJobConf } from '#shared/domain/instance/odoo-conf.ts';
 import type { ClusterJobs, OdooJob, TemplateKey, WarmDatabases } from '#shared/domain/instance/ports.ts';
 import { templateKeyOf } from '#shared/domain/instance/template.ts';
 import { templateBuildCommand } from '#shared/domain/odoo/template-build.ts';
@@ -20,7 +20,12 @@ export type WarmReport = {
   reason?: string;
 };
 
-export type WarmPorts = { warm: WarmDatabases; jobs: ClusterJobs };
+export type WarmPorts = {
+  warm: WarmDatabases;
+  jobs: ClusterJobs;
+  /** Told of every password that is generated, before it is used: for the log's scrubber. */
+  remember: (secret: string) => void;
+};
 
 /** The Job that builds a template on a server: one name per (template, server), so there is never a second one. */
 export function templateJobName(template: TemplateKey, server: DatabaseServer): string {
@@ -34,6 +39,7 @@ async function startBuild(
 ): Promise<void> {
   const { server, image, template, language } = work;
   const password = randomBytes(18).toString('base64url');
+  ports.remember(password);
   const { database, role } = await ports.warm.beginTemplate(server, template, { password });
   const job: OdooJob = {
     name: templateJobName(template, server),
@@ -42,6 +48,7 @@ async function startBuild(
     image: image.reference,
     command: templateBuildCommand({ database, modules: template.modules, language }),
     odooConf: odooJobConf({ database, role, databaseServer: server, databasePassword: password }),
+    environment: odooEnvironment(server),
     memoryMib: 1024,
     deadlineSeconds: 15 * 60,
   };

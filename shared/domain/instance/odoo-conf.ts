@@ -107,6 +107,15 @@ export function limitsOf(plan: Plan): Record<string, number> {
   };
 }
 
+/**
+ * Environment of every Odoo container that connects to this server. Odoo hands only `sslmode` to libpq, and without a root
+ * certificate libpq refuses every server under `verify-full`: `system` (libpq 16 and later) trusts the image's own
+ * authorities. libpq accepts it with `verify-full` only.
+ */
+export function odooEnvironment(databaseServer: DatabaseServer): Readonly<Record<string, string>> {
+  return databaseServer.sslMode === 'verify-full' ? { PGSSLROOTCERT: 'system' } : {};
+}
+
 const MIB = 1024 * 1024;
 
 type Settings = Record<string, SettingValue>;

@@ -146,6 +146,8 @@ export type OdooJob = {
   command: readonly string[];
   /** odoo.conf for this run, kept in a Secret of the Job's name and removed with it. */
   odooConf: string;
+  /** Plain values; never a secret. */
+  environment: Readonly<Record<string, string>>;
   memoryMib: number;
   deadlineSeconds: number;
 };

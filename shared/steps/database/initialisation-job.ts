@@ -1,6 +1,6 @@
 import { type InstanceContext, serverOf } from '#shared/domain/instance/context.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
-import { odooJobConf } from '#shared/domain/instance/odoo-conf.ts';
+import { odooEnvironment, odooJobConf } from '#shared/domain/instance/odoo-conf.ts';
 import type { OdooJob } from '#shared/domain/instance/ports.ts';
 import { templateBuildCommand } from '#shared/domain/odoo/template-build.ts';
 
@@ -27,6 +27,7 @@ export function initialisationJob(context: InstanceContext, job: { name: string;
       databaseServer: serverOf(context),
       databasePassword: job.databasePassword,
     }),
+    environment: odooEnvironment(serverOf(context)),
     memoryMib,
     deadlineSeconds,
   };

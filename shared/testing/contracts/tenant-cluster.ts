@@ -244,6 +244,7 @@ export function jobOf(instance: Instance): OdooJob {
     image: 'odoo:19',
     command: ['odoo', '--init=base', '--stop-after-init'],
     odooConf: '[options]\ndb_password = job-secret\n',
+    environment: {},
     memoryMib: 512,
     deadlineSeconds: 600,
   };

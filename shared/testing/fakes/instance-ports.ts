@@ -91,7 +91,6 @@ export function fakeInstancePorts() {
     operationId: context.operation.id,
     image: context.instance.image.reference,
     command: [],
-    environment: {},
     odooConf: `db_password = ${job.databasePassword}`,
     environment: {},
     memoryMib: 1,

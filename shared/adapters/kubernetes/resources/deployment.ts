@@ -1,9 +1,9 @@
 import type { V1Affinity, V1Deployment, V1Probe, V1ResourceRequirements } from '@kubernetes/client-node';
 import type { Instance, Plan } from '#shared/domain/instance/instance.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
-import { odooPorts } from '#shared/domain/instance/odoo-conf.ts';
+import { odooEnvironment, odooPorts } from '#shared/domain/instance/odoo-conf.ts';
 import { annotationKeys, type Component, labelKeys, labelsOf, podLabelsOf } from './labels.ts';
-import { odooArguments, odooPodSpec } from './pod.ts';
+import { environmentOf, odooArguments, odooPodSpec } from './pod.ts';
 import type { ClusterSettings } from './settings.ts';
 
 /** Seconds from a pod's start until its login page must have answered once: Odoo loads its modules meanwhile. */
@@ -61,7 +61,10 @@ function deployment(instance: Instance, component: Component, options: Deploymen
               image: instance.image.reference,
               args: [...odooArguments, ...argumentsOf(instance.plan, component)],
               // The pod's own address: in a network where pods share one machine, `0.0.0.0` would take all of theirs.
-              env: [{ name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }],
+              env: [
+                { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+                ...environmentOf(instance.databaseServer === null ? {} : odooEnvironment(instance.databaseServer)),
+              ],
               ...(component === 'web' ? { ports: portsOf(instance.plan), ...probes } : {}),
             },
             resources: resourcesOf(instance.plan),

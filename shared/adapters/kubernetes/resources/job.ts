@@ -1,7 +1,7 @@
 import type { V1Job, V1Secret } from '@kubernetes/client-node';
 import type { OdooJob } from '#shared/domain/instance/ports.ts';
 import { annotationKeys, labelKeys, managedBy } from './labels.ts';
-import { configurationKey, odooPodSpec } from './pod.ts';
+import { configurationKey, environmentOf, odooPodSpec } from './pod.ts';
 import type { ClusterSettings } from './settings.ts';
 
 /** A finished Job and its log stay for a day. */
@@ -41,7 +41,7 @@ export function odooJob(job: OdooJob, settings: ClusterSettings): V1Job {
         spec: {
           ...odooPodSpec({
             settings,
-            container: { image: job.image, command: [...job.command] },
+            container: { image: job.image, command: [...job.command], env: environmentOf(job.environment) },
             resources: {
               requests: { cpu: '250m', memory: `${Math.ceil(job.memoryMib / 2)}Mi` },
               limits: { memory: `${job.memoryMib}Mi` },

@@ -1,4 +1,11 @@
-import type { V1Container, V1PodSpec, V1ResourceRequirements, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
+import type {
+  V1Container,
+  V1EnvVar,
+  V1PodSpec,
+  V1ResourceRequirements,
+  V1Volume,
+  V1VolumeMount,
+} from '@kubernetes/client-node';
 import { odooDataFolder } from '#shared/domain/instance/odoo-conf.ts';
 import type { ClusterSettings } from './settings.ts';
 
@@ -11,6 +18,11 @@ export const configurationFile = `${configurationFolder}/odoo.conf`;
 export const configurationKey = 'odoo.conf';
 
 export const odooArguments = [`--config=${configurationFile}`, `--data-dir=${odooDataFolder}`] as const;
+
+/** Plain variables of a container. */
+export function environmentOf(variables: Readonly<Record<string, string>>): V1EnvVar[] {
+  return Object.entries(variables).map(([name, value]) => ({ name, value }));
+}
 
 /**
  * A pod with one Odoo container: Pod Security's `restricted` profile, a read-only root, no token, no service variables

@@ -86,6 +86,7 @@ const job: OdooJob = {
   image: 'odoo:19',
   command: ['odoo', '--config=/etc/odoo/odoo.conf', '--init=base', '--stop-after-init', '--no-http'],
   odooConf: '[options]\ndb_password = job-secret\n',
+  environment: {},
   memoryMib: 1024,
   deadlineSeconds: 900,
 };
