@@ -18,6 +18,8 @@ export default defineConfig({
           include: files('.test.ts'),
           exclude: ['**/*.int.test.ts', '**/*.e2e.test.ts', '**/*.odoo.test.ts', '**/*.control-plane.test.ts'],
           isolate: false,
+          // Property tests take a second alone and several on a busy machine.
+          testTimeout: 30_000,
         },
       },
       {

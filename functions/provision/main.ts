@@ -8,6 +8,7 @@ import { host } from '#shared/runtime/host.ts';
 import { odooAdminPasswords } from '#shared/runtime/odoo-passwords.ts';
 import { operationHandler } from '#shared/runtime/operation/operation-handler.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
+import { rememberingCredentials } from '#shared/runtime/remembered-credentials.ts';
 import { instanceDefaults, odooServers, operations, tenantCluster } from '#shared/runtime/rows.ts';
 import { tenantClusterOptions } from '#shared/runtime/tenant-cluster-options.ts';
 import { provisionEvents, provisionHandler } from './handler.ts';
@@ -35,7 +36,7 @@ const work = provisionOperation(database, {
     databases: servers.databases,
     cluster: tenants.cluster,
     jobs: tenants.jobs,
-    credentials: tenants.credentials,
+    credentials: rememberingCredentials(tenants.credentials),
     http,
   },
 });

@@ -47,11 +47,12 @@ export function provisionDefinition(ports: ProvisionPorts): OperationDefinition<
       placeInstance(ports),
       createCredentials(ports),
       createRoles(ports),
+      // Before anything of the instance runs, its init Job included.
+      applyPart('network-policy', ports),
       provideDatabase({ ...ports, initialisation: initialisationJob }),
       personaliseDatabase(ports),
       applyPart('configuration', ports),
       applyPart('volume', ports),
-      applyPart('network-policy', ports),
       applyPart('deployment', ports),
       applyPart('service', ports),
       applyPart('ingress', ports),

@@ -25,7 +25,7 @@ export type Platform = {
   shutdown: Shutdown;
   database: Database;
   publish: Publish;
-  /** POSTs events to a sink other than the broker. */
+  /** POSTs events straight to a function. */
   publishTo(sink: string, events: readonly OutgoingEvent[]): ReturnType<Publish>;
   /** Publishes what this request put into the outbox, before its answer. What fails is left for the tick. */
   flush(): Promise<void>;
@@ -35,6 +35,9 @@ export type Platform = {
   /** The parts of an event function that are the same for all. */
   eventFunctionParts: Pick<EventFunctionOptions<[]>, 'name' | 'log' | 'metrics' | 'storeDead'>;
 };
+
+/** A function answers after its steps, and may have to be started first; a broker answers at once. */
+const functionTimeoutMs = 30_000;
 
 /** Opens it. Nothing is connected before the first use. */
 export function openPlatform(name: string, config: Config<typeof platformRows>): Platform {
@@ -56,10 +59,14 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
   });
   metrics.addPool('platform', () => database.stats());
   const sinks = new Map<string, ReturnType<typeof openPublisher>>();
-  const publisherOf = (sink: string) => {
+  const publisherOf = (sink: string, timeoutMs?: number) => {
     const known = sinks.get(sink);
     if (known !== undefined) return known;
-    const publisher = openPublisher({ brokerUrl: sink, traceparent: currentTraceparent });
+    const publisher = openPublisher({
+      brokerUrl: sink,
+      traceparent: currentTraceparent,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    });
     sinks.set(sink, publisher);
     return publisher;
   };
@@ -75,7 +82,7 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
     shutdown,
     database,
     publish,
-    publishTo: (sink, events) => publisherOf(sink).publish(events),
+    publishTo: (sink, events) => publisherOf(sink, functionTimeoutMs).publish(events),
     async flush() {
       try {
         const { failed } = await flushOutbox(database, publish);
