@@ -61,12 +61,15 @@ export async function personalise(access: ServerAccess, fenced: Fenced, personal
   });
 }
 
-async function lookBefore(inside: Client, database: string): Promise<{ hasNormalizedEmail: boolean }> {
+type Facts = { hasNormalizedEmail: boolean; hasLanguages: boolean };
+
+async function lookBefore(inside: Client, database: string): Promise<Facts> {
   const tables = ['ir_module_module', 'ir_config_parameter', 'res_users', 'res_partner'];
-  const { rows } = await inside.query<{ isPlain: boolean; hasNormalizedEmail: boolean }>(
+  const { rows } = await inside.query<Facts & { isPlain: boolean }>(
     `SELECT ${tables.map((table) => isPlainTable(`public.${table}`)).join(' AND ')} AS "isPlain",
        EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('public.res_partner')
-               AND attname = 'email_normalized' AND NOT attisdropped) AS "hasNormalizedEmail"`,
+               AND attname = 'email_normalized' AND NOT attisdropped) AS "hasNormalizedEmail",
+       coalesce(${isPlainTable('public.res_lang')}, false) AS "hasLanguages"`,
   );
   if (rows[0]?.isPlain !== true) {
     throw new Failure('foreign-object', `Database ${database} has not the plain tables of a fresh Odoo; look into it`);
@@ -111,16 +114,16 @@ function parameterStatements(baseUrl: string): string[] {
 /** Odoo's columns are timestamps without time zone, in UTC. */
 const nowUtc = "(now() AT TIME ZONE 'UTC')";
 
-function administratorStatements(
-  personal: Personal,
-  to: { passwordHash: string; hasNormalizedEmail: boolean },
-): string[] {
+function administratorStatements(personal: Personal, to: Facts & { passwordHash: string }): string[] {
   const login = quoteLiteral(personal.instance.adminLogin);
   const normalized = to.hasNormalizedEmail ? `, email_normalized = lower(${login})` : '';
+  const chosen = `SELECT code FROM ONLY public.res_lang WHERE active AND code = ${quoteLiteral(personal.instance.language)}`;
+  // A language that the build did not load stays what it is: Odoo fails on one that is not active.
+  const language = to.hasLanguages ? `, lang = coalesce((${chosen}), lang)` : '';
   return [
     `UPDATE ONLY public.res_users SET login = ${login}, password = ${quoteLiteral(to.passwordHash)},
        active = true, write_date = ${nowUtc} WHERE id = ${adminUserId}`,
-    `UPDATE ONLY public.res_partner SET email = ${login}${normalized}, write_date = ${nowUtc}
+    `UPDATE ONLY public.res_partner SET email = ${login}${normalized}${language}, write_date = ${nowUtc}
      WHERE id = (SELECT partner_id FROM ONLY public.res_users WHERE id = ${adminUserId})`,
   ];
 }
