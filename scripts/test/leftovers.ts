@@ -5,14 +5,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 export type Leftover = { pid: number; command: string };
 
 // What a killed test run started is ended by its guard within about two seconds.
-const graceMs = 10_000;
+const defaultGraceMs = 10_000;
 
 /**
  * Ends the processes that work in `folder` (by command line, working directory or environment) and did not end by
  * themselves, and returns them. Linux only; elsewhere it finds none.
  */
-export async function endLeftovers(folder: string): Promise<Leftover[]> {
-  const deadline = Date.now() + graceMs;
+export async function endLeftovers(folder: string, options: { graceMs?: number } = {}): Promise<Leftover[]> {
+  const deadline = Date.now() + (options.graceMs ?? defaultGraceMs);
   let found = await processesIn(folder);
   while (found.length > 0 && Date.now() < deadline) {
     await pause(100);

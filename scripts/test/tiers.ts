@@ -27,13 +27,13 @@ export const tiers: Readonly<Record<TierName, Tier>> = {
   int: {
     name: 'int',
     about: 'one part against real servers: PostgreSQL, PgBouncer, Redis, programs',
-    limitMinutes: 15,
+    limitMinutes: 20,
     setUp: ensureServers,
   },
   e2e: {
     name: 'e2e',
     about: 'a whole fleet with the stand-in for Odoo, from the event to the login page',
-    limitMinutes: 20,
+    limitMinutes: 35,
     setUp: ensureServers,
   },
   odoo: {
