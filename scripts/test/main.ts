@@ -94,7 +94,7 @@ async function test(name: TierName, options: { say: (line: string) => void; outp
     await Promise.race([tier.setUp(options.say), interrupted]);
   } catch (error) {
     const result = notRun(name, (error as Error).message, { isCi, seconds: seconds() });
-    options.say(`${(error as Error).message}\n${name} ${result.notes[0] ?? ''}`);
+    options.say(`cannot run here: ${(error as Error).message}`);
     return result;
   }
   if (interrupt.signal.aborted) return notRun(name, 'interrupted', { isCi, seconds: seconds() });
