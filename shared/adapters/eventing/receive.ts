@@ -178,11 +178,8 @@ function mediaTypeOf(contentType: string | undefined): string | undefined {
  * (`HTTP.toEvent`) is left out: it decodes nothing, knows few content types, and costs as much again.
  */
 function build(attributes: Attributes): CloudEvent<unknown> {
-  const properties: Record<string, string> = {};
-  for (const name in attributes) {
-    // the time was checked, and what the SDK makes of it (another notation, or the present) is not used
-    if (name !== 'time') properties[name] = attributes[name] ?? '';
-  }
+  // the time was checked, and what the SDK makes of it (another notation, or the present) is not used
+  const { time: _time, ...properties } = attributes;
   try {
     return new CloudEvent<unknown>(properties);
   } catch (error) {
