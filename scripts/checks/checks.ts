@@ -10,7 +10,7 @@ const node = process.execPath;
 const checks: readonly Check[] = [
   { name: 'types', command: 'tsc', args: ['--noEmit', '-p', '.'] },
   { name: 'lint and boundaries', command: 'oxlint', args: ['--type-aware', '--quiet'] },
-  { name: 'format', command: 'biome', args: ['ci', '--reporter=summary', '.'] },
+  { name: 'format', command: 'biome', args: ['ci', '--colors=off', '--reporter=summary', '.'] },
   { name: 'unused code', command: 'knip', args: ['--no-progress'] },
   { name: 'event catalogue', command: node, args: ['scripts/event-catalogue.ts', '--check'] },
   { name: 'diagrams', command: node, args: ['scripts/diagrams.ts', '--check'] },

@@ -82,7 +82,7 @@ describe('a placement', () => {
     expect(
       Object.values(await counts())
         .map(({ counted }) => counted)
-        .sort(),
+        .sort((a, b) => a - b),
     ).toEqual([0, 1]);
   });
 
