@@ -44,6 +44,7 @@ export async function runTier(tier: Tier, options: RunOptions): Promise<TierResu
     };
     if (end === 'late') fail(`did not end within ${tier.limitMinutes} minutes and was stopped`);
     for (const { pid, command } of leftovers) fail(`left process ${pid} running: ${command}`);
+    if (options.signal.aborted) fail('interrupted');
     if (end !== 0 && result.failed === 0) fail('vitest reported an error outside the tests, see above');
     return result;
   } finally {
