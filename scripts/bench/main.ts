@@ -1,10 +1,10 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { openProcessGroup } from '#shared/sandbox/processes.ts';
 import { type BenchName, type BenchOptions, readOptions, usage } from './options.ts';
 import { type BenchReport, isMet, render } from './report.ts';
-import type { Surroundings } from './surroundings.ts';
+import { type Surroundings, takeWorkFolder } from './surroundings.ts';
 
 /** Loaded one by one: what one bench needs must not lie in another one's memory. */
 const benches: Record<BenchName, () => Promise<(surroundings: Surroundings) => Promise<BenchReport>>> = {
@@ -21,26 +21,27 @@ function machine(): string {
 }
 
 async function runBenches(options: BenchOptions, write: (text: string) => void): Promise<BenchReport[]> {
-  const processes = await openProcessGroup();
-  // not under /tmp, which may lie in memory: databases are measured here
-  const folder = await mkdtemp(join('/var/tmp', 'odoo-fleet-bench-'));
-  // the database servers run as users of their own
-  await chmod(folder, 0o711);
-  const onSignal = () => void processes.stopAll().finally(() => process.exit(130));
+  const interrupt = Promise.withResolvers<never>();
+  // also when nothing waits for it at that moment
+  interrupt.promise.catch(() => undefined);
+  const onSignal = () => interrupt.reject(new Error('interrupted'));
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const folder = await takeWorkFolder();
+  const processes = await openProcessGroup();
   const reports: BenchReport[] = [];
   try {
     for (const name of options.names) {
       const run = await benches[name]();
       const say = (message: string) => void process.stderr.write(`  ${name}: ${message}\n`);
-      const report = await run({ ...options, folder: join(folder, name), processes, say });
+      const work = run({ ...options, folder: join(folder, name), processes, say });
+      const report = await Promise.race([work, interrupt.promise]);
       reports.push(report);
       write(render(report));
     }
     return reports;
   } finally {
     await processes.stopAll();
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 
@@ -82,6 +83,7 @@ else {
   } catch (error) {
     const text = error instanceof Error ? (process.env['DEBUG'] ? error.stack : error.message) : String(error);
     process.stderr.write(`${text}\n`);
-    process.exitCode = 1;
+    // what an interrupted bench still runs ends with this process
+    process.exit(text === 'interrupted' ? 130 : 1);
   }
 }

@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { access, chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ProcessGroup } from '#shared/sandbox/processes.ts';
 
 /** What a bench is given. */
@@ -12,6 +13,29 @@ export type Surroundings = {
   processes: ProcessGroup;
   say(message: string): void;
 };
+
+/** Not /tmp, which may lie in memory: databases are measured here. */
+const workRoot = '/var/tmp';
+const workPrefix = 'odoo-fleet-bench-';
+
+/** Makes a folder of this process for data, and removes those of earlier ones that were killed. */
+export async function takeWorkFolder(): Promise<string> {
+  for (const name of await readdir(workRoot)) {
+    const pid = new RegExp(`^${workPrefix}(\\d+)-`).exec(name)?.[1];
+    if (pid !== undefined && !(await isRunning(pid))) await rm(join(workRoot, name), { recursive: true, force: true });
+  }
+  const folder = await mkdtemp(join(workRoot, `${workPrefix}${process.pid}-`));
+  // the database servers run as users of their own
+  await chmod(folder, 0o711);
+  return folder;
+}
+
+function isRunning(pid: string): Promise<boolean> {
+  return access(`/proc/${pid}`).then(
+    () => true,
+    () => false,
+  );
+}
 
 /** Linux counts processor time in ticks of 10 ms (`getconf CLK_TCK`, 100 on every platform Node runs on). */
 const tickMs = 10;

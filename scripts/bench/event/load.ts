@@ -27,7 +27,16 @@ async function wrkLoad(wrk: string, { folder, pin }: { folder: string; pin: read
     about: `wrk, ${connections} connections`,
     async run(port, { seconds }) {
       const [command = wrk, ...args] = pin.length === 0 ? [] : [...pin, wrk];
-      const settings = ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, `http://127.0.0.1:${port}${path}`];
+      const settings = [
+        '-t1',
+        '--timeout',
+        '30s',
+        `-c${connections}`,
+        `-d${seconds}s`,
+        '-s',
+        script,
+        `http://127.0.0.1:${port}${path}`,
+      ];
       const { stdout } = await promisify(execFile)(command, [...args, ...settings]);
       const line = stdout.split('\n').find((one) => one.startsWith('RESULT '));
       if (line === undefined) throw new Error(`wrk printed no result:\n${stdout}`);
