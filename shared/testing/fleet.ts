@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdtemp } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -132,6 +132,20 @@ async function post(url: string, { headers, body }: RawEvent): Promise<EventAnsw
 const operationText = `select id, state, step, round, waiting_for, error_code, error_text from operations
   where instance_id = $1`;
 
+/** The latest lines of the functions' logs that are warnings or worse, or no log lines at all (what Node itself prints). */
+async function warningsOf({ folder }: Fleet): Promise<string> {
+  const logs = join(folder, 'functions');
+  const lines: string[] = [];
+  for (const name of (await readdir(logs)).sort()) {
+    const text = await readFile(join(logs, name), 'utf8');
+    const bad = text
+      .split('\n')
+      .filter((line) => line !== '' && !/"(level|severity)":("?(trace|debug|info|DEBUG|INFO)|[123]0)/.test(line));
+    lines.push(...bad.slice(-8).map((line) => `${name}: ${line.slice(0, 600)}`));
+  }
+  return lines.join('\n');
+}
+
 function unlessUnavailable(error: unknown): undefined {
   if (!(error instanceof Failure) || error.code !== 'unavailable') throw error;
 }
@@ -171,10 +185,12 @@ function helpers(fleet: Fleet, cluster: ClusterClient): Omit<TestFleet, keyof Fl
         if (seen === undefined) return false;
         if (['succeeded', 'failed', 'cancelled'].includes(seen.state) && !wanted.includes(seen.state)) return seen;
         return wanted.includes(seen.state) && seen;
-      }).catch((cause: unknown) => {
-        throw new Error(`It is ${JSON.stringify(seen)}`, { cause });
+      }).catch(async (cause: unknown) => {
+        throw new Error(`It is ${JSON.stringify(seen)}\n${await warningsOf(fleet)}`, { cause });
       });
-      if (!wanted.includes(found.state)) throw new Error(`The operation ended otherwise: ${JSON.stringify(found)}`);
+      if (!wanted.includes(found.state)) {
+        throw new Error(`It ended otherwise: ${JSON.stringify(found)}\n${await warningsOf(fleet)}`);
+      }
       return found;
     },
     tracesOf: (instanceId) => tracesOf(fleet, cluster, instanceId),

@@ -96,11 +96,14 @@ export async function scanForSecrets(fleet: WatchedFleet): Promise<SecretScan> {
   return scan;
 }
 
-/** As it is, in base64 (whose last characters depend on what follows) and in hexadecimal. */
+/** As it is, in hexadecimal, and in base64 of a text it is part of: without the characters that depend on the rest. */
 function formsOf(value: string): string[] {
   const bytes = Buffer.from(value);
-  const base64 = bytes.toString('base64').replace(/=+$/, '');
-  return [value, base64.slice(0, -1), bytes.toString('hex')];
+  const base64 = [0, 1, 2].map((offset) => {
+    const text = Buffer.concat([Buffer.alloc(offset), bytes]);
+    return text.toString('base64').slice(Math.ceil((offset * 4) / 3), Math.floor(text.length / 3) * 4);
+  });
+  return [value, bytes.toString('hex'), ...base64];
 }
 
 async function knownSecrets(fleet: WatchedFleet): Promise<KnownSecret[]> {
