@@ -3,12 +3,13 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openPublisher, type Publisher } from '#shared/adapters/eventing/publish.ts';
 import { type ReceivedEvent, receive } from '#shared/adapters/eventing/receive.ts';
 import { enqueue } from '#shared/adapters/postgres/outbox.ts';
+import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
-import { flushOutbox } from './outbox.ts';
+import { flushOutbox, type Publish } from './outbox.ts';
 
 const database = platformOfThisFile();
 const received: ReceivedEvent['event'][] = [];
@@ -28,6 +29,24 @@ afterAll(async () => {
   await publisher.end();
   sink.close();
 });
+beforeEach(async () => {
+  received.length = 0;
+  await database().query('truncate outbox');
+});
+
+const example = (change: Partial<OutgoingEvent> = {}): OutgoingEvent => ({
+  id: randomUUID(),
+  type: 'some.type',
+  source: 'urn:odoo-fleet',
+  data: {},
+  ...change,
+});
+const waiting = async () =>
+  (
+    await database().query<{ id: string; attempts: number; last_error: string | null }>(
+      'select id, attempts, last_error from outbox where published_at is null order by sequence',
+    )
+  ).rows;
 
 it('an event that was committed with a change is sent as it was, with the time of the change, once', async () => {
   const event = {
@@ -45,4 +64,92 @@ it('an event that was committed with a change is sent as it was, with the time o
   ]);
   expect(received).toEqual([{ ...event, time: rows[0]?.created_at.toISOString() }]);
   expect(await flushOutbox(database(), publisher.publish)).toEqual({ published: 0, failed: 0 });
+});
+
+it('an event whose cause has a name in another script arrives with it', async () => {
+  const event = example({ extensions: { causationid: 'Bestellung für 象 "7" 50%' } });
+  await enqueue(database(), [event]);
+  expect(await flushOutbox(database(), publisher.publish)).toEqual({ published: 1, failed: 0 });
+  expect(received[0]?.extensions).toEqual(event.extensions);
+});
+
+describe('a broker', () => {
+  const refuses: Publish = async (events) => ({
+    published: [],
+    failed: events.map(({ id }) => ({ id, reason: 'answered with status 503' })),
+  });
+
+  it('that takes nothing leaves the events, with the number of tries and the reason', async () => {
+    const events = [example(), example()];
+    await enqueue(database(), events);
+    expect(await flushOutbox(database(), refuses)).toEqual({ published: 0, failed: 2 });
+    await flushOutbox(database(), refuses);
+    expect(await waiting()).toEqual(
+      events.map(({ id }) => ({ id, attempts: 2, last_error: 'answered with status 503' })),
+    );
+    expect(await flushOutbox(database(), publisher.publish)).toEqual({ published: 2, failed: 0 });
+    expect(received.map(({ id }) => id).sort()).toEqual(events.map(({ id }) => id).sort());
+  });
+
+  it('that takes some of them gets the others again, and only those', async () => {
+    const [good, bad] = [example(), example()];
+    await enqueue(database(), [bad, good]);
+    const takesGood: Publish = async (events) => {
+      const { published, failed } = await publisher.publish(events.filter(({ id }) => id === good.id));
+      return { published, failed: [...failed, { id: bad.id, reason: 'answered with status 400' }] };
+    };
+    expect(await flushOutbox(database(), takesGood)).toEqual({ published: 1, failed: 1 });
+    expect((await waiting()).map(({ id }) => id)).toEqual([bad.id]);
+  });
+
+  it('that is not there at all costs no event', async () => {
+    await enqueue(database(), [example()]);
+    const nowhere = openPublisher({ brokerUrl: 'http://127.0.0.1:1/' });
+    expect(await flushOutbox(database(), nowhere.publish)).toEqual({ published: 0, failed: 1 });
+    expect((await waiting())[0]?.last_error).toMatch(/ECONNREFUSED/);
+    await nowhere.end();
+  });
+});
+
+describe('two flushes at once', () => {
+  it('send each event once', async () => {
+    await enqueue(
+      database(),
+      Array.from({ length: 60 }, () => example()),
+    );
+    const results = await Promise.all(Array.from({ length: 5 }, () => flushOutbox(database(), publisher.publish)));
+    const ids = received.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(results.reduce((sum, { published }) => sum + published, 0)).toBe(60);
+    expect(await waiting()).toEqual([]);
+  });
+
+  it('do not wait for each other', async () => {
+    await enqueue(database(), [example()]);
+    const { promise: sent, resolve: mayEnd } = Promise.withResolvers<void>();
+    const { promise: begun, resolve: hasBegun } = Promise.withResolvers<void>();
+    const slow = flushOutbox(database(), async (events) => {
+      hasBegun();
+      await sent;
+      return { published: events.map(({ id }) => id), failed: [] };
+    });
+    await begun;
+    expect(await flushOutbox(database(), publisher.publish)).toEqual({ published: 0, failed: 0 });
+    mayEnd();
+    expect(await slow).toEqual({ published: 1, failed: 0 });
+  });
+});
+
+it('a crash between sending and noting sends the event again under the same id', async () => {
+  const event = example();
+  await enqueue(database(), [event]);
+  const dies: Publish = async (events) => {
+    await publisher.publish(events);
+    throw new Error('killed');
+  };
+  await expect(flushOutbox(database(), dies)).rejects.toThrow('killed');
+  expect(await waiting()).toMatchObject([{ id: event.id, attempts: 0 }]);
+  await flushOutbox(database(), publisher.publish);
+  expect(received.map(({ id }) => id)).toEqual([event.id, event.id]);
+  expect(await waiting()).toEqual([]);
 });

@@ -21,6 +21,7 @@ export function fakeInstancePorts() {
     database: 'absent' as DatabaseState,
     roles: false,
     isPersonalised: false,
+    wasUsed: false,
     warm: 0,
     hasTemplate: false,
     jobs: new Map<string, JobState>(),
@@ -53,6 +54,8 @@ export function fakeInstancePorts() {
       did.push(`personalise ${adminPassword} ${baseUrl}`);
       world.isPersonalised = true;
     },
+    wasUsed: async () => world.wasUsed,
+    wasUsed: async () => world.wasUsed,
     async remove() {
       did.push('remove database');
       world.database = 'absent';
