@@ -14,14 +14,11 @@ const perRound = 5_000;
 /** Times the parts of reading an event, without a server around them. */
 export async function timeParts(rounds: number): Promise<PartTimes> {
   const bytes = Buffer.from(body);
-  const attributes = Object.fromEntries(
-    Object.entries(headers)
-      .filter(([name]) => name.startsWith('ce-') && name !== 'ce-time')
-      .map(([name, value]) => [name.slice(3), value]),
-  );
+  const names = ['specversion', 'id', 'source', 'type', 'subject'];
+  const attributes = Object.fromEntries(names.map((name) => [name, headers[`ce-${name}`]]));
   const times = {
     // what our own receive() leaves to the SDK: the event and its check against the CloudEvents schema
-    sdkBuild: () => new CloudEvent<unknown>({ ...attributes }),
+    sdkBuild: () => new CloudEvent<unknown>({ ...attributes, time: '2000-01-01T00:00:00Z' }),
     // the SDK's own way from a request to an event
     sdkToEvent: () => HTTP.toEvent({ headers: { ...headers }, body }),
     receive: () => receive(headers, bytes),

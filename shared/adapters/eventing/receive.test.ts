@@ -50,6 +50,12 @@ describe('a right event', () => {
     expect(third).toEqual(one);
   });
 
+  it('may have extensions whose names the SDK takes for attributes of other spec versions', () => {
+    const extensions = { schemaurl: '/schema', datacontentencoding: 'base64' };
+    const headers = Object.fromEntries(Object.entries(extensions).map(([name, value]) => [`ce-${name}`, value]));
+    expect(receive({ ...binary, ...headers }, buffer('{}')).event.extensions).toEqual(extensions);
+  });
+
   it('has one hash however its data is written, and another hash for other data', () => {
     const hash = (text: string) => receive(binary, buffer(text)).dataHash.toString('hex');
     expect(hash('{"a":1,"b":[1,2]}')).toBe(hash(' {"b":[1.0,2],\n"a":1e0}'));

@@ -12,6 +12,8 @@ export const maxEventBytes = 1024 * 1024;
 /** Data nested deeper than this is refused. */
 export const maxDataDepth = 32;
 
+const anyTime = '2000-01-01T00:00:00Z';
+
 /** A CloudEvent whose envelope is right. Whether its data is, the catalogue says. */
 export type ReceivedEvent = {
   event: {
@@ -176,12 +178,15 @@ function mediaTypeOf(contentType: string | undefined): string | undefined {
 /**
  * By the SDK, with its own check against the CloudEvents schema (URIs and the like). Its reading of headers and bodies
  * (`HTTP.toEvent`) is left out: it decodes nothing, knows few content types, and costs as much again.
+ *
+ * Extensions were checked by the same rules and do not pass through it: some of their names mean something else to the
+ * SDK (`schemaurl` is a TypeError). Nor does the time, which was checked: without one the SDK formats the present.
  */
 function build(attributes: Attributes): CloudEvent<unknown> {
-  // the time was checked, and what the SDK makes of it (another notation, or the present) is not used
-  const { time: _time, ...properties } = attributes;
+  const { specversion, id, source, type, subject, datacontenttype, dataschema } = attributes;
+  const core = { specversion, id, source, type, subject, datacontenttype, dataschema, time: anyTime };
   try {
-    return new CloudEvent<unknown>(properties);
+    return new CloudEvent<unknown>(core as Partial<CloudEvent<unknown>>);
   } catch (error) {
     if (!(error instanceof ValidationError)) throw error;
     const [first] = error.errors as readonly { instancePath?: string; message?: string }[];
