@@ -55,7 +55,6 @@ export function fakeInstancePorts() {
       world.isPersonalised = true;
     },
     wasUsed: async () => world.wasUsed,
-    wasUsed: async () => world.wasUsed,
     async remove() {
       did.push('remove database');
       world.database = 'absent';
