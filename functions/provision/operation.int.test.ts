@@ -100,7 +100,7 @@ async function told(): Promise<{ type: string; data: Record<string, unknown> }[]
 const statusesTold = async () =>
   (await told())
     .filter(({ type }) => type === 'instance.status.changed')
-    .map(({ data }) => `${data['from']} ${data['to']}`);
+    .map(({ data }) => `${String(data['from'])} ${String(data['to'])}`);
 const audited = async (operationId: string) =>
   (
     await database.query<{ action: string }>('select action from audit where operation_id = $1 order by sequence', [
