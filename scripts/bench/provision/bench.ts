@@ -1,7 +1,7 @@
 import { readInstance } from '#shared/adapters/postgres/instance-records.ts';
 import { untilTrue, whenPageAnswers } from '../conditions.ts';
 import type { BenchReport, Cell } from '../report.ts';
-import { median, medianDifference, percentile } from '../statistics.ts';
+import { median, medianDifference, medianRatio, percentile } from '../statistics.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { bootAlone } from './boot.ts';
 import { type ClaimTimes, type RefillTimes, timeClaims, timeRefills } from './databases.ts';
@@ -38,7 +38,7 @@ export async function benchProvision(surroundings: Surroundings): Promise<BenchR
     const first = provisions[0]?.instanceId ?? '';
     const { instance } = await readInstance(world.fleet.records, first);
     surroundings.say('claiming and personalising databases');
-    const claims = await timeClaims(world, instance, Math.max(20, rounds * 3));
+    const claims = await timeClaims(world, instance, Math.max(2, Math.ceil(rounds / 2)));
     surroundings.say('refilling');
     const refills = await timeRefills(world, rounds);
     return report({ provisions, boots, claims, refills }, { odoo: surroundings.odoo, rounds });
@@ -90,7 +90,7 @@ function report(results: Results, { odoo, rounds }: { odoo: string; rounds: numb
     percentile(samples, 0.95),
     Math.max(...samples),
   ];
-  const refillRatio = median(refills.refill) / median(refills.copy);
+  const refillRatio = medianRatio(refills.refill, refills.copy);
   return {
     name: 'provision',
     about: `with ${odoo === 'real' ? 'the real Odoo 19' : 'the stand-in, which is not Odoo'}, functions cold, ${rounds} rounds.`,
@@ -159,7 +159,13 @@ function report(results: Results, { odoo, rounds }: { odoo: string; rounds: numb
         unit: 'ms',
         is: 'at most',
       },
-      { what: 'refill against cp -r', measured: refillRatio, limit: refillGoal, unit: 'x', is: 'at most' },
+      {
+        what: 'refill against cp -r, median of the rounds',
+        measured: refillRatio,
+        limit: refillGoal,
+        unit: 'x',
+        is: 'at most',
+      },
     ],
     notes: ['Both arms begin with a claimed database that Odoo has never opened, and poll the page every 20 ms.'],
   };

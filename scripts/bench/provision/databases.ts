@@ -4,38 +4,50 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import type { Instance } from '#shared/domain/instance/instance.ts';
-import { deriveInstanceId } from '#shared/domain/instance/names.ts';
+import { deriveInstanceId, namesOf } from '#shared/domain/instance/names.ts';
 import { interleave } from '../rounds.ts';
 import type { World } from './world.ts';
 
 export type ClaimTimes = { claim: number[]; personalise: number[]; both: number[]; rename: number[] };
 
+/** So many are made ready, then claimed one after another, then dropped: making and dropping load the disk. */
+const perBatch = 10;
+
 /** Milliseconds of claiming and personalising warm databases by the adapter, and of the bare ALTER DATABASE … RENAME. */
-export async function timeClaims(world: World, like: Instance, count: number): Promise<ClaimTimes> {
-  const { servers, server, template } = world;
+export async function timeClaims(world: World, like: Instance, batches: number): Promise<ClaimTimes> {
+  const { databases } = world.servers;
   const times: ClaimTimes = { claim: [], personalise: [], both: [], rename: [] };
-  for (let index = 0; index < count; index += 1) {
-    const name = `claim-${index}`;
-    const id = deriveInstanceId('urn:bench:claim', name);
-    const fenced = { instanceId: id, fence: 1 };
-    await world.refill(1);
-    await servers.databases.createRoles(server, fenced, { password: name, connectionLimit: 5 });
-    const beganMs = performance.now();
-    const isClaimed = await servers.databases.claimWarm(server, fenced, template);
-    const claimedMs = performance.now();
-    if (!isClaimed) throw new Error('there was no warm database to claim');
-    const instance: Instance = { ...like, id, name, host: `${name}.localhost`, databaseServer: server };
-    const personal = { instance, adminPassword: name, baseUrl: `http://${instance.host}` };
-    await servers.databases.personalise(server, fenced, personal);
-    const endedMs = performance.now();
-    times.claim.push(claimedMs - beganMs);
-    times.personalise.push(endedMs - claimedMs);
-    times.both.push(endedMs - beganMs);
-    times.rename.push(await timeRename(world, `odoo_${id}`));
+  for (let batch = 0; batch < batches; batch += 1) {
+    const names = Array.from({ length: perBatch }, (_, index) => `claim-${batch}-${index}`);
+    const instances = names.map((name) => ({ ...like, id: deriveInstanceId('urn:bench:claim', name), name }));
+    // two more, so that the fleet's own tick finds nothing to refill meanwhile
+    await world.refill(perBatch + 2);
+    for (const { id } of instances) {
+      await databases.createRoles(world.server, fenced(id), { password: id, connectionLimit: 5 });
+    }
+    await settle(world);
+    for (const instance of instances) await timeClaim(world, instance, times);
     // roles and databases that pile up would slow the later ones down
-    await servers.databases.remove(server, fenced);
+    for (const { id } of instances) await databases.remove(world.server, fenced(id));
   }
   return times;
+}
+
+const fenced = (instanceId: string) => ({ instanceId, fence: 1 });
+
+async function timeClaim(world: World, instance: Instance, times: ClaimTimes): Promise<void> {
+  const { server, servers, template } = world;
+  const beganMs = performance.now();
+  const isClaimed = await servers.databases.claimWarm(server, fenced(instance.id), template);
+  const claimedMs = performance.now();
+  if (!isClaimed) throw new Error('there was no warm database to claim');
+  const personal = { instance, adminPassword: instance.name, baseUrl: `http://${instance.name}.localhost` };
+  await servers.databases.personalise(server, fenced(instance.id), personal);
+  const endedMs = performance.now();
+  times.claim.push(claimedMs - beganMs);
+  times.personalise.push(endedMs - claimedMs);
+  times.both.push(endedMs - beganMs);
+  times.rename.push(await timeRename(world, namesOf(instance.id).database));
 }
 
 /** There and back: two renames, of which the mean is taken. */
