@@ -42,6 +42,13 @@ describe('the same event ten times at once on five processes', () => {
       Array.from({ length: 10 }, () => ({ status: 204, body: '' })),
     );
     expect(answers.filter(({ outcome }) => outcome === 'duplicate')).toHaveLength(9);
+    const handled = await Promise.all(
+      fleet()
+        .functions.running()
+        .filter(({ name }) => name === 'provision')
+        .map(async ({ port }) => (await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()).includes(event.type)),
+    );
+    expect(handled).toEqual([true, true, true, true, true]);
   });
 
   it('makes one instance, one database, one set of objects and one audit entry', async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { removeTree } from '#shared/sandbox/cache-folder.ts';
-import { leftRunning, reportOf, runLocalProgram } from '#shared/testing/local-program.ts';
+import { aliveOf, familyOf, leftRunning, reportOf, runLocalProgram } from '#shared/testing/local-program.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -37,9 +37,13 @@ describe('npm run local -- --once', () => {
     const kept = await staying.reported;
     expect(kept).toMatchObject({ url: first.url, password: first.password, instance: first.instance });
     expect(kept.eventToLoginPageSeconds).toBeNull();
+    const family = await familyOf(staying.pid);
+    // two PostgreSQL servers with their processes, PgBouncer, Redis, functions, Odoo, the guard
+    expect(family.length).toBeGreaterThan(15);
     staying.kill('SIGKILL');
     expect((await staying.ended).signal).toBe('SIGKILL');
-    await expect.poll(() => leftRunning(folder), { timeout: 15_000 }).toEqual([]);
+    await expect.poll(() => aliveOf(family), { timeout: 15_000 }).toEqual([]);
+    expect(await leftRunning(folder)).toEqual([]);
     const after = reportOf((await run('--once', '--json').ended).stdout);
     expect(after).toMatchObject({ url: first.url, password: first.password, checks: first.checks });
   });
@@ -50,8 +54,10 @@ describe('npm run local -- --once', () => {
     const second = await run('--once').ended;
     expect(second.code).toBe(1);
     expect(second.stderr).toMatch(/A fleet runs on .* already \(process \d+\)/);
+    const family = await familyOf(staying.pid);
     staying.kill('SIGINT');
     expect(await staying.ended).toMatchObject({ code: 130, signal: null });
+    expect(await aliveOf(family)).toEqual([]);
     expect(await leftRunning(folder)).toEqual([]);
   });
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { removeTree } from '#shared/sandbox/cache-folder.ts';
-import { leftRunning, reportOf, runLocalProgram } from '#shared/testing/local-program.ts';
+import { aliveOf, familyOf, leftRunning, reportOf, runLocalProgram } from '#shared/testing/local-program.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -34,8 +34,10 @@ describe('npm run local with the real Odoo 19', () => {
     expect(report).toMatchObject({ eventToLoginPageSeconds: null, checks: { rightPassword: true } });
     // so that the empty list below means something
     expect((await leftRunning(folder)).filter((line) => /\/odoo .*--config/.test(line))).not.toEqual([]);
+    const family = await familyOf(staying.pid);
     staying.kill('SIGKILL');
     expect(await staying.ended).toMatchObject({ code: null, signal: 'SIGKILL' });
-    await expect.poll(() => leftRunning(folder), { timeout: 15_000 }).toEqual([]);
+    await expect.poll(() => aliveOf(family), { timeout: 15_000 }).toEqual([]);
+    expect(await leftRunning(folder)).toEqual([]);
   });
 });

@@ -9,6 +9,8 @@ let proxy: TcpProxy | undefined;
 
 const fleet = fleetOfThisFile({
   waitsForWarm: true,
+  // servers crash here, and what was committed must be there afterwards
+  durable: true,
   // a process that dies holds its lease for this long
   functionSettings: { LEASE_MS: '5000' },
   async functionBouncer(bouncer) {
@@ -142,12 +144,12 @@ describe('a broker that loses every event of ours after the row exists', () => {
   });
 });
 
-describe('the Odoo server', () => {
-  it('restarted in the middle of an operation delays it', async () => {
-    const event = provisionRequest('odoo-restart');
+describe('a PostgreSQL server', () => {
+  it.each(['odoo', 'platform'] as const)('(%s) that crashes in the middle of an operation delays it', async (which) => {
+    const event = provisionRequest(`crash-${which}`);
     await provisionThrough(event, async () => {
       await until('the operation', () => fleet().operationOf(instanceIdOf(event)), { everyMs: 10 });
-      await fleet().servers.odoo.restart({ signal: 'SIGQUIT' });
+      await fleet().servers[which].restart({ signal: 'SIGQUIT' });
     });
     await expectRightCount();
   });

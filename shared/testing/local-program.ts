@@ -83,6 +83,37 @@ export async function leftRunning(folder: string): Promise<string[]> {
   return found;
 }
 
+/** A process that can be told from a later one with the same id. */
+export type ProcessIdentity = { pid: number; startedAt: string };
+
+/** All that a process has started and that still hangs on it, by whatever way, itself included. */
+export async function familyOf(pid: number): Promise<ProcessIdentity[]> {
+  const all = await Promise.all((await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(statOf));
+  const family = all.filter((one) => one?.pid === pid);
+  for (const member of family) family.push(...all.filter((one) => one?.parent === member?.pid));
+  return family.flatMap((one) => (one === undefined ? [] : [{ pid: one.pid, startedAt: one.startedAt }]));
+}
+
+/** Those of them that are still there. */
+export async function aliveOf(processes: readonly ProcessIdentity[]): Promise<ProcessIdentity[]> {
+  const now = await Promise.all(processes.map(({ pid }) => statOf(String(pid))));
+  return processes.filter(({ startedAt }, index) => {
+    const found = now[index];
+    return found?.startedAt === startedAt && found.state !== 'Z';
+  });
+}
+
+type Stat = ProcessIdentity & { state: string; parent: number };
+
+async function statOf(pid: string): Promise<Stat | undefined> {
+  // after the command's name, which may hold anything: state, parent, …, and the time of the start as 22nd of all
+  const fields = (await read(pid, 'stat')).split(') ').at(-1)?.split(' ') ?? [];
+  const [state, parent] = fields;
+  const startedAt = fields[19];
+  if (state === undefined || parent === undefined || startedAt === undefined) return undefined;
+  return { pid: Number(pid), state, parent: Number(parent), startedAt };
+}
+
 /** Empty for a process that has just ended or belongs to somebody else. */
 const read = (pid: string, what: string): Promise<string> => readFile(`/proc/${pid}/${what}`, 'latin1').catch(() => '');
 
