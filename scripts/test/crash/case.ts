@@ -70,7 +70,7 @@ export async function runCase(
   const ended = until('the process to die or to finish', async () => wasKilled || (await hasEnded(world, instanceId)), {
     timeoutMs,
     everyMs: 50,
-  });
+  }).catch(() => undefined);
   await Promise.race([died, ended]);
   const isRecorded = wasKilled && (await world.fleet.operationOf(instanceId)) !== undefined;
   // A crash before the row is there can only be come back from by the event.
@@ -111,7 +111,10 @@ async function conclude(
 ): Promise<CaseResult> {
   const { instanceId, recovery, point, startedMs } = given;
   const { fleet } = world;
-  await until(`operation of ${instanceId} to end`, () => hasEnded(world, instanceId), { timeoutMs });
+  // One that does not end shows in its end state, next to what it waits for.
+  await until(`operation of ${instanceId} to end`, () => hasEnded(world, instanceId), { timeoutMs }).catch(
+    () => undefined,
+  );
   const seconds = (performance.now() - startedMs) / 1_000;
   await until(`events of ${instanceId} to be published`, async () => {
     const text = `select 1 from outbox where data ->> 'instance' = $1 and published_at is null`;
@@ -148,4 +151,21 @@ export async function inParallel<Item, Result>(
   };
   await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker));
   return results;
+}
+
+/** The statement with which the runner begins a step. */
+const beginStep = 'platform: UPDATE operations, UPDATE operation_steps, INSERT operation_steps before';
+
+/**
+ * The points of one or more steps: from the beginning of the one in which a point like `from` comes first to the
+ * beginning of the one in which one like `to` does.
+ */
+export function pointsOfSteps(points: readonly PassedPoint[], from: RegExp, to: RegExp): PassedPoint[] {
+  const begun = (like: RegExp) => {
+    const first = points.findIndex(({ name }) => like.test(name));
+    const index = points.findLastIndex(({ name }, at) => at < first && name === beginStep);
+    if (index < 0) throw new Error(`no step of the run has a point like ${like}`);
+    return index;
+  };
+  return points.slice(begun(from), begun(to));
 }

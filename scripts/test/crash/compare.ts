@@ -1,0 +1,63 @@
+import { expect } from 'vitest';
+import { until } from '#shared/testing/fleet.ts';
+import type { PassedPoint } from '#shared/testing/stop-points/counter.ts';
+import { type CaseResult, inParallel, type Recovery, runCaseUntilKilled } from './case.ts';
+import { type EndState, fleetProblems, forget } from './end-state.ts';
+import { printTable } from './table.ts';
+import type { World } from './world.ts';
+
+/** 1 tries every stop point, k every k-th: for a quick run. */
+export const every = Number(process.env['CRASH_EVERY'] ?? 1);
+/** Cases side by side. */
+export const concurrency = Number(process.env['CRASH_CONCURRENCY'] ?? 8);
+
+/** What an instance must have been left as, and which logins must work where it runs. */
+export type Expected = { endState: EndState; logins: CaseResult['logins'] };
+
+/** Crashes at every point, prints the table, and expects each end to be as wanted and nothing left over anywhere. */
+export async function crashEverywhere(
+  world: World,
+  points: readonly PassedPoint[],
+  options: {
+    title: string;
+    recovery: (point: PassedPoint) => Recovery;
+    expected: (result: CaseResult) => Expected;
+    data?: Record<string, unknown>;
+  },
+): Promise<void> {
+  const { data = {} } = options;
+  const wrong: { point: string; instanceId: string; why: string[] }[] = [];
+  const results = await inParallel(points, concurrency, async (point) => {
+    const result = await runCaseUntilKilled(world, point, { recovery: options.recovery(point), data });
+    const { endState, logins, wasKilled, instanceId } = result;
+    const expected = options.expected(result);
+    const why = [
+      ...differences(endState, expected.endState),
+      ...differences({ logins, wasKilled }, { logins: expected.logins, wasKilled: true }),
+    ];
+    if (why.length === 0) await forget(world.fleet, instanceId);
+    else wrong.push({ point: `${point.number} ${point.name} (${point.occurrence})`, instanceId, why });
+    return result;
+  });
+  printTable(options.title, results);
+  expect(wrong).toEqual([]);
+  // What a crash left half-made on the Odoo server is the tick's to sweep.
+  let problems: string[] = [];
+  await until('nothing to be left over', async () => (problems = await fleetProblems(world.fleet)).length === 0, {
+    timeoutMs: 20_000,
+  }).catch(() => undefined);
+  expect(problems).toEqual([]);
+}
+
+/** The fields that differ, with both values. */
+function differences(found: EndState, wanted: EndState): string[] {
+  const names = [...new Set([...Object.keys(found), ...Object.keys(wanted)])];
+  const texts = names.map((name) => ({
+    name,
+    found: JSON.stringify(found[name]) ?? 'nothing',
+    wanted: JSON.stringify(wanted[name]) ?? 'nothing',
+  }));
+  return texts
+    .filter((text) => text.found !== text.wanted)
+    .map((text) => `${text.name} is ${text.found}, not ${text.wanted}`);
+}
