@@ -222,6 +222,9 @@ export async function startTestFleet(
     tickMs: 500,
     warmTarget: 1,
     ...options,
+  }).catch(async (cause: unknown) => {
+    if (options.folder === undefined) await removeTree(folder);
+    throw cause;
   });
   const cluster = await openClusterClient(started.kubeconfigFile);
   const secretsSeen = await watchSecrets(cluster);
