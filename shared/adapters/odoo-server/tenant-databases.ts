@@ -19,7 +19,7 @@ import { quoteIdentifier, quoteLiteral } from './quote.ts';
 import { ensureRole } from './roles.ts';
 import { scramVerifier } from './scram.ts';
 import type { ServerAccess } from './server-access.ts';
-import { createExtensions, lookInside } from './tenant-schema.ts';
+import { createExtensions, hasLogins, lookInside } from './tenant-schema.ts';
 import { batch, inTransaction } from './transaction.ts';
 
 /** The port on one server per call; `reach` gives a server that is prepared. */
@@ -37,6 +37,7 @@ export function tenantDatabases(reach: (server: DatabaseServer) => Promise<Serve
       return access.control('look at the database', (client) => isTenantsOwn(client, instance.id));
     },
     personalise: async (server, fenced, options) => personalise(await reach(server), fenced, options),
+    wasUsed: async (server, instanceId) => wasUsed(await reach(server), instanceId),
     remove: async (server, fenced) => remove(await reach(server), fenced),
   };
 }
@@ -76,6 +77,13 @@ async function lookDatabase(access: ServerAccess, instanceId: string) {
   if (!inside.isInitialised) return 'empty';
   // Odoo commits `base` first and its other modules one by one: that base is there does not say that the rest is.
   return found.mark === initialisingMark ? 'initialising' : 'initialised';
+}
+
+/** Before it is personalised nobody can log in: there is no login. */
+async function wasUsed(access: ServerAccess, instanceId: string): Promise<boolean> {
+  const found = await access.control('look for the database', (client) => findTenantDatabase(client, instanceId));
+  if (found?.mark !== personalisedMark(instanceId)) return false;
+  return await access.unpooled('look for logins', { database: found.name }, hasLogins);
 }
 
 async function createEmpty(access: ServerAccess, fenced: Fenced): Promise<void> {

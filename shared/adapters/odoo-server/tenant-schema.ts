@@ -43,6 +43,16 @@ export async function lookInside(client: ClientBase): Promise<Inside> {
   return { isInitialised: base.rowCount === 1, relations };
 }
 
+/** Has anybody logged in? Odoo notes every login. A table that is no longer plain was changed by somebody: that is use. */
+export async function hasLogins(client: ClientBase): Promise<boolean> {
+  const { rows } = await client.query<{ isThere: boolean; canRead: boolean }>(
+    `SELECT to_regclass('public.res_users_log') IS NOT NULL AS "isThere", ${isPlainTable('public.res_users_log')} AS "canRead"`,
+  );
+  if (rows[0]?.isThere !== true) return false;
+  if (!rows[0].canRead) return true;
+  return (await client.query('SELECT FROM ONLY public.res_users_log LIMIT 1')).rowCount === 1;
+}
+
 /** SQL that tells whether the table exists and can be used by the admin without running anybody's code. */
 export function isPlainTable(table: string): string {
   return `EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('${table}') AND relkind = 'r'

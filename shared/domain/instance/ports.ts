@@ -96,6 +96,9 @@ export type TenantDatabases = {
     options: { instance: Instance; adminPassword: string; baseUrl: string },
   ): Promise<void>;
 
+  /** Has anybody logged in to the instance's Odoo? False while there is no database, or no Odoo in it. */
+  wasUsed(server: DatabaseServer, instanceId: string): Promise<boolean>;
+
   /** Moves the database aside to a `trash_` name and drops it, then drops both roles. Only while nobody uses it. */
   remove(server: DatabaseServer, fenced: Fenced): Promise<void>;
 };
