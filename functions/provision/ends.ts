@@ -23,14 +23,16 @@ import type { InstanceEvent } from '#shared/domain/instance/transitions.ts';
 import { oneLine } from '#shared/domain/one-line.ts';
 import { eventIdOf } from '#shared/domain/operation/identifiers.ts';
 
+/** `write` is told whether a cancel was asked for, under the lock that any further one waits for. */
 async function inOneTransaction(
   database: Database,
   context: InstanceContext,
-  write: (transaction: Queryable) => Promise<OutgoingEvent[]>,
-): Promise<void> {
-  await database.transaction(async (transaction) => {
-    await lockOperation(transaction, context.operation);
-    await enqueue(transaction, await write(transaction));
+  write: (transaction: Queryable, now: { cancelRequested: boolean }) => Promise<OutgoingEvent[]>,
+): Promise<{ cancelRequested: boolean }> {
+  return await database.transaction(async (transaction) => {
+    const now = await lockOperation(transaction, context.operation);
+    await enqueue(transaction, await write(transaction, now));
+    return now;
   });
 }
 
@@ -81,10 +83,15 @@ export async function beginProvision(database: Database, context: InstanceContex
   });
 }
 
-/** The instance runs. */
-export async function succeedProvision(database: Database, context: InstanceContext, source: string): Promise<void> {
+/** The instance runs; unless a cancel has come first, which then has its way. */
+export async function succeedProvision(
+  database: Database,
+  context: InstanceContext,
+  source: string,
+): Promise<'succeeded' | 'cancel-requested'> {
   const { instance, operation, publicUrl } = context;
-  await inOneTransaction(database, context, async (transaction) => {
+  const { cancelRequested } = await inOneTransaction(database, context, async (transaction, now) => {
+    if (now.cancelRequested) return [];
     const seconds = await secondsSinceAccepted(transaction, operation.id);
     await succeedOperation(transaction, leaseOf(context), { url: publicUrl, seconds });
     const told = { instance: instance.id, customer: instance.customerId, operation: operation.id };
@@ -106,18 +113,21 @@ export async function succeedProvision(database: Database, context: InstanceCont
       ),
     ];
   });
+  return cancelRequested ? 'cancel-requested' : 'succeeded';
 }
 
 /** The operation stops here, with all it made, until a person says retry or cancel. */
 export async function failProvision(
   database: Database,
   context: InstanceContext,
-  end: { step: string; failure: Failure; source: string },
+  end: { step: string; failure: Failure; refusesCancel: boolean; source: string },
 ): Promise<void> {
   const { instance, operation } = context;
   const { failure, source } = end;
-  await inOneTransaction(database, context, async (transaction) => {
-    await failOperation(transaction, leaseOf(context), failure);
+  await inOneTransaction(database, context, async (transaction, now) => {
+    await failOperation(transaction, leaseOf(context), end);
+    // It goes on, to be undone: nobody is told of a failure.
+    if (now.cancelRequested && !end.refusesCancel) return await passTurn(transaction, context, source);
     const told = { instance: instance.id, customer: instance.customerId, operation: operation.id };
     const text = oneLine(failure.message, 1_000);
     const moved = await moveOn(transaction, context, { event: 'provision-failed', reason: text, source });

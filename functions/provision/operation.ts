@@ -1,5 +1,6 @@
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { readInstance } from '#shared/adapters/postgres/instance-records.ts';
+import { Failure } from '#shared/domain/failure.ts';
 import { fencedOf, type InstanceContext } from '#shared/domain/instance/context.ts';
 import type {
   ClusterJobs,
@@ -61,6 +62,15 @@ export function provisionDefinition(ports: ProvisionPorts): OperationDefinition<
   };
 }
 
+/** A database that somebody has worked in is not undone: it goes by a termination, with its backup and its waiting time. */
+async function objectToCancel(context: InstanceContext, ports: ProvisionPorts): Promise<Failure | undefined> {
+  const { instance } = context;
+  const server = instance.databaseServer;
+  if (server === null || !(await ports.databases.wasUsed(server, instance.id))) return undefined;
+  const text = `Somebody has logged in to instance ${instance.id}. Retry the operation to finish it, or terminate the instance.`;
+  return new Failure('not-allowed', text);
+}
+
 /** Provisioning as the runner carries it out. */
 export function provisionOperation(
   database: Database,
@@ -80,7 +90,8 @@ export function provisionOperation(
       if (server !== null) await ports.databases.takeOver(server, fencedOf(context));
     },
     succeed: (context) => succeedProvision(database, context, eventSource),
-    fail: (context, step, failure) => failProvision(database, context, { step, failure, source: eventSource }),
+    fail: (context, end) => failProvision(database, context, { ...end, source: eventSource }),
+    objectToCancel: (context) => objectToCancel(context, ports),
     cancel: (context) => cancelProvision(database, context, eventSource),
   };
 }

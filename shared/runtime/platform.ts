@@ -75,6 +75,14 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
     await Promise.all([...sinks.values()].map((publisher) => publisher.end()));
   });
   shutdown.during('close-connections', 'platform database', () => database.end());
+  const flush = async (): Promise<void> => {
+    try {
+      const { failed } = await flushOutbox(database, publish);
+      if (failed > 0) log.warn({ failed }, 'the broker did not take all events; the tick sends them');
+    } catch (error) {
+      log.warn({ err: error }, 'the outbox could not be flushed; the tick does it');
+    }
+  };
   return {
     name,
     log,
@@ -83,16 +91,30 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
     database,
     publish,
     publishTo: (sink, events) => publisherOf(sink, functionTimeoutMs).publish(events),
-    async flush() {
-      try {
-        const { failed } = await flushOutbox(database, publish);
-        if (failed > 0) log.warn({ failed }, 'the broker did not take all events; the tick sends them');
-      } catch (error) {
-        log.warn({ err: error }, 'the outbox could not be flushed; the tick does it');
-      }
-    },
+    flush: oneAtATime(flush),
     eventSource: config.eventSource,
     holder: `${hostname()} ${process.pid} ${randomUUID().slice(0, 8)}`,
     eventFunctionParts: { name, log, metrics, storeDead: (event) => storeDeadEvent(database, event) },
+  };
+}
+
+/**
+ * Runs `work` for whoever asks, one run at a time: a broker that hangs must not hold every connection of the pool. Who
+ * asks while a run is going on gets the next one, which sees what was committed meanwhile.
+ */
+export function oneAtATime(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+  const run = (): Promise<void> => {
+    next = undefined;
+    running = work().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+  return () => {
+    if (running === undefined) return run();
+    next ??= running.then(run, run);
+    return next;
   };
 }

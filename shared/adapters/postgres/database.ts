@@ -14,6 +14,12 @@ export type TransactionOptions = {
   /** `SET LOCAL lock_timeout`. Default 2,000 ms. */
   lockTimeoutMs?: number;
   /**
+   * `SET LOCAL idle_in_transaction_session_timeout`, between two statements. Default 10,000 ms: longer than publishing
+   * what the outbox holds, and less than an operation's lease. A process that stands still (a frozen node, a long pause)
+   * would keep its rows locked for as long as it does, and nobody could take its operation over.
+   */
+  idleTimeoutMs?: number;
+  /**
    * Asked when the answer to COMMIT was lost and the transaction is over: has its work been done? Runs on another
    * connection. Rarely needed: without it the server is asked what became of the transaction's id (`pg_xact_status`),
    * which is wrong only when a standby that lags behind took the server's place in that moment.

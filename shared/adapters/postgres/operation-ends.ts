@@ -34,17 +34,23 @@ export async function succeedOperation(transaction: Queryable, lease: Lease, res
 
 /**
  * Ends an operation for now: it keeps its step and its work, until a person says retry or cancel. A cancel that came
- * while the step failed is carried out next, just as if it had come a moment later.
+ * while the step failed is carried out next, just as if it had come a moment later, unless the failure is why it is
+ * refused.
  */
-export async function failOperation(transaction: Queryable, lease: Lease, failure: Failure): Promise<void> {
+export async function failOperation(
+  transaction: Queryable,
+  lease: Lease,
+  { failure, refusesCancel = false }: { failure: Failure; refusesCancel?: boolean },
+): Promise<void> {
   const message = oneLine(failure.message, 1_000);
   const text = `update operations set
-      state = case when cancel_requested then 'queued' else 'failed' end, error_code = $3, error_text = $4,
-      next_check_at = case when cancel_requested then clock_timestamp() end,
-      finished_at = case when not cancel_requested then clock_timestamp() end,
+      state = case when cancel_requested and not $5 then 'queued' else 'failed' end, error_code = $3, error_text = $4,
+      next_check_at = case when cancel_requested and not $5 then clock_timestamp() end,
+      finished_at = case when not cancel_requested or $5 then clock_timestamp() end,
+      cancel_requested = cancel_requested and not $5,
       lease_holder = null, lease_until = null, waiting_for = null
     where id = $1 and fence = $2 and state = 'running'`;
-  await end(transaction, lease, text, [failure.code, message]);
+  await end(transaction, lease, text, [failure.code, message, refusesCancel]);
   await closeSteps(transaction, lease, { outcome: 'failed', code: failure.code, text: message });
 }
 
@@ -86,7 +92,8 @@ export type DueOperation = WaitingOperation & { overdueMs: number };
 /**
  * Operations whose time has come: a wait is over, a lease ran out, a queued one may have its turn. One that was given
  * out is not given out again within `holdOffMs`, so that two ticks do not send the same advance twice; it stays due, and
- * `overdueMs` counts on, until somebody takes its lease.
+ * `overdueMs` counts on, until somebody takes its lease. Those that were told longest ago come first: ones that nobody
+ * can take must not keep the others from being told.
  */
 export async function takeDueOperations(
   queryable: Queryable,
@@ -99,7 +106,7 @@ export async function takeDueOperations(
          and (o.told_at is null or o.told_at <= clock_timestamp() - $2::integer * interval '1 millisecond')
          and (o.state <> 'queued' or not exists (select 1 from operations a
            where a.instance_id = o.instance_id and a.state in ('running', 'waiting')))
-       order by o.next_check_at limit $1 for update skip locked
+       order by coalesce(o.told_at, o.next_check_at) limit $1 for update skip locked
      )
      update operations as o set told_at = clock_timestamp()
      from due where o.id = due.id

@@ -58,6 +58,9 @@ describe('the operation records in PostgreSQL', () => {
       return rows;
     },
     requestCancel: async (operationId) => void (await requestCancel(database, operationId, { definitionVersion: 1 })),
+    endBackOff: async (operationId) => {
+      await database.query('update operations set not_before = null where id = $1', [operationId]);
+    },
     expireLease: async (operationId) => {
       await database.query(`update operations set lease_until = clock_timestamp() - interval '1 s' where id = $1`, [
         operationId,
@@ -67,7 +70,7 @@ describe('the operation records in PostgreSQL', () => {
       database.transaction(async (transaction) => {
         if (state === 'succeeded') return await succeedOperation(transaction, lease, {});
         if (state === 'cancelled') return await cancelOperation(transaction, lease);
-        return await failOperation(transaction, lease, new Failure('job-failed', 'The Job failed.'));
+        return await failOperation(transaction, lease, { failure: new Failure('job-failed', 'The Job failed.') });
       }),
   }));
 });
@@ -84,7 +87,9 @@ test('a failure whose text holds anything at all can be noted', async () => {
   expect(noted.rows[0]?.error_text).toMatch(/^line NUL  half \ufffd long /);
   expect(noted.rows[0]?.error_text).toHaveLength(1_000);
   await records.take(id, options);
-  await database.transaction((transaction) => failOperation(transaction, { operationId: id, fence: 2 }, nasty));
+  await database.transaction((transaction) =>
+    failOperation(transaction, { operationId: id, fence: 2 }, { failure: nasty }),
+  );
   const failed = await database.query<{ error_code: string; error_text: string }>(
     'select error_code, error_text from operations',
   );

@@ -53,16 +53,19 @@ export function fencedOut(operationId: string): Failure {
 }
 
 // One statement decides: state, lease, version, and that nothing older of the instance is unfinished. A queued
-// operation whose instance has an active one runs into the unique index, which is the same answer.
+// operation whose instance has an active one runs into the unique index, which is the same answer. The fence grows over
+// all operations of an instance: that is what the other stores compare it by.
 const takeText = `
   update operations as mine set
-    state = 'running', fence = fence + 1, lease_holder = $2,
+    state = 'running', lease_holder = $2,
+    fence = 1 + greatest(fence, (select max(other.fence) from operations as other where other.instance_id = mine.instance_id)),
     lease_until = clock_timestamp() + $3::integer * interval '1 millisecond',
     next_check_at = clock_timestamp() + $3::integer * interval '1 millisecond',
-    started_at = coalesce(started_at, clock_timestamp()), woken = false, told_at = null
+    started_at = coalesce(started_at, clock_timestamp()), woken = false, told_at = null, not_before = null
   where id = $1 and kind = $4 and definition_version = $5
     and state in ('queued', 'running', 'waiting')
     and (lease_until is null or lease_until < clock_timestamp())
+    and (not_before is null or not_before <= clock_timestamp() or cancel_requested)
     and (state <> 'queued' or not exists (
       select 1 from operations as older
       where older.instance_id = mine.instance_id and older.id <> mine.id
@@ -82,14 +85,21 @@ async function whyNotTaken(
 ): Promise<Taken | 'given-back-meanwhile'> {
   const woken = await database.query(wakeText, [operationId]);
   if (woken.rowCount > 0) return { taken: false, because: 'held' };
-  const { rows } = await database.query<{ state: string; kind: string; definition_version: number }>(
-    'select state, kind, definition_version from operations where id = $1',
+  const { rows } = await database.query<{
+    state: string;
+    kind: string;
+    definition_version: number;
+    is_held_off: boolean;
+  }>(
+    `select state, kind, definition_version, coalesce(not_before > clock_timestamp(), false) as is_held_off
+     from operations where id = $1`,
     [operationId],
   );
   const row = rows[0];
   if (row === undefined || row.kind !== kind) return { taken: false, because: 'unknown' };
   if (row.definition_version !== definitionVersion) return { taken: false, because: 'other-version' };
   if (row.state === 'queued') return { taken: false, because: 'queued' };
+  if (row.is_held_off) return { taken: false, because: 'backing-off' };
   // The holder gave it back before it could be woken: it has not seen what the caller comes to tell.
   if (row.state === 'running' || row.state === 'waiting') return 'given-back-meanwhile';
   return { taken: false, because: 'finished' };
@@ -172,6 +182,7 @@ const tryLaterText = `
   with mine as (
     update operations set
       state = 'waiting', lease_holder = null, lease_until = null, attempt = $3, waiting_for = 'another try: ' || $4,
+      not_before = clock_timestamp() + $6::integer * interval '1 millisecond',
       next_check_at =
         clock_timestamp() + case when cancel_requested and woken then 0 else $6::integer end * interval '1 millisecond'
     where id = $1 and fence = $2 and state = 'running'
@@ -182,6 +193,12 @@ const tryLaterText = `
     where operation_id = $1 and step = $5 and fence = $2 and finished_at is null and exists (select 1 from mine)
   )
   select id from mine`;
+
+const renewText = `
+  update operations set
+    lease_until = clock_timestamp() + $3::integer * interval '1 millisecond',
+    next_check_at = clock_timestamp() + $3::integer * interval '1 millisecond'
+  where id = $1 and fence = $2 and state = 'running'`;
 
 async function isStillOurs(database: Queryable, lease: Lease): Promise<boolean> {
   const text = `select 1 from operations where id = $1 and fence = $2 and state = 'running'`;
@@ -201,6 +218,9 @@ export function operationRecords(database: Database): OperationRecords {
       const row = rows[0];
       if (row === undefined) throw fencedOut(lease.operationId);
       return { cancelRequested: row.cancel_requested, deadlinePassed: row.deadline_passed };
+    },
+    async renew(lease, { leaseMs }) {
+      await database.query(renewText, [lease.operationId, lease.fence, leaseMs]);
     },
     async wait(lease, { step, for: what, checkAfterMs }) {
       const values = [lease.operationId, lease.fence, oneLine(what, 500), checkAfterMs, step];

@@ -49,7 +49,7 @@ async function fail(operationId: string): Promise<void> {
   const step = { step: 'database', attempt: 5, before: null, leaseMs: 30_000 };
   await operationRecords(database).beginStep(lease, step);
   await database.transaction((transaction) =>
-    failOperation(transaction, lease, new Failure('job-failed', 'The Job failed.')),
+    failOperation(transaction, lease, { failure: new Failure('job-failed', 'The Job failed.') }),
   );
 }
 
@@ -142,7 +142,7 @@ describe('a cancel', () => {
     await expect(take(second)).rejects.toThrow('queued');
     await database.transaction((transaction) => succeedOperation(transaction, lease, {}));
     expect(await nextQueued(database, 'abcdefgh2345')).toMatchObject({ id: second });
-    expect(await take(second)).toMatchObject({ fence: 1 });
+    expect(await take(second)).toMatchObject({ fence: 2 });
   });
 
   test('of a running one leaves it to its holder, and tells him', async () => {

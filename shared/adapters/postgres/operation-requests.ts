@@ -83,7 +83,8 @@ export async function retryOperation(
   const { rowCount } = await transaction.query(
     `update operations as mine set
        state = 'queued', attempt = 1, round = round + 1, error_code = null, error_text = null, finished_at = null,
-       next_check_at = clock_timestamp(), deadline = clock_timestamp() + $2::integer * interval '1 millisecond',
+       next_check_at = clock_timestamp(), not_before = null,
+       deadline = clock_timestamp() + $2::integer * interval '1 millisecond',
        step = case when definition_version = $3 then step end, definition_version = $3
      where id = $1 and state = 'failed' and ${nothingLater}`,
     [operationId, options.deadlineMs, options.definitionVersion],

@@ -7,11 +7,20 @@ import { fencedOut } from './operation-records.ts';
 
 const serverColumns = 's.id, s.host, s.port, s.admin_user, s.secret_key, s.ssl_mode';
 
-/** Locks the operation's row and refuses an old fence; the lock orders two holders of one lease. */
-export async function lockOperation(transaction: Queryable, operation: { id: string; fence: number }): Promise<void> {
-  const text = `select 1 from operations where id = $1 and fence = $2 and state = 'running' for update`;
-  const { rowCount } = await transaction.query(text, [operation.id, operation.fence]);
-  if (rowCount === 0) throw fencedOut(operation.id);
+/**
+ * Locks the operation's row and refuses an old fence; the lock orders two holders of one lease, and an end with a cancel
+ * that comes at the same time.
+ */
+export async function lockOperation(
+  transaction: Queryable,
+  operation: { id: string; fence: number },
+): Promise<{ cancelRequested: boolean }> {
+  const { rows } = await transaction.query<{ cancel_requested: boolean }>(
+    `select cancel_requested from operations where id = $1 and fence = $2 and state = 'running' for update`,
+    [operation.id, operation.fence],
+  );
+  if (rows[0] === undefined) throw fencedOut(operation.id);
+  return { cancelRequested: rows[0].cancel_requested };
 }
 
 async function serverOfInstance(transaction: Queryable, instanceId: string): Promise<DatabaseServerRow | undefined> {

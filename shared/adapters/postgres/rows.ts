@@ -141,6 +141,7 @@ export const tables = {
     started_at: 'timestamptz?',
     finished_at: 'timestamptz?',
     told_at: 'timestamptz?',
+    not_before: 'timestamptz?',
   },
   operation_steps: {
     operation_id: 'uuid',

@@ -206,6 +206,7 @@ CREATE TABLE public.operations (
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
     told_at timestamp with time zone,
+    not_before timestamp with time zone,
     CONSTRAINT operations_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT operations_definition_version_check CHECK ((definition_version > 0)),
     CONSTRAINT operations_failure_has_reason CHECK (((state <> 'failed'::text) OR ((error_code IS NOT NULL) AND (error_text IS NOT NULL) AND (finished_at IS NOT NULL)))),
@@ -378,7 +379,9 @@ CREATE INDEX operations_instance ON public.operations USING btree (instance_id, 
 
 CREATE UNIQUE INDEX operations_one_active ON public.operations USING btree (instance_id) WHERE (state = ANY (ARRAY['running'::text, 'waiting'::text]));
 
-CREATE INDEX outbox_waiting ON public.outbox USING btree (sequence) WHERE (published_at IS NULL);
+CREATE INDEX outbox_published ON public.outbox USING btree (published_at) WHERE (published_at IS NOT NULL);
+
+CREATE INDEX outbox_waiting ON public.outbox USING btree (attempts, sequence) WHERE (published_at IS NULL);
 
 CREATE INDEX subscriptions_instance ON public.subscriptions USING btree (instance_id);
 

@@ -103,10 +103,12 @@ function notCommitted(error: unknown): { isCommitted: false; error: unknown; may
  */
 async function begin(session: Session, options: TransactionOptions & { timeoutMs: number }): Promise<string> {
   const { isolation = 'read committed', lockTimeoutMs = 2_000, statementTimeoutMs = 5_000, timeoutMs } = options;
+  const { idleTimeoutMs = 10_000 } = options;
   const { rows } = await session.run(
     `begin isolation level ${isolation}; ` +
       `set local lock_timeout = ${Math.trunc(lockTimeoutMs)}; ` +
       `set local statement_timeout = ${Math.trunc(statementTimeoutMs)}; ` +
+      `set local idle_in_transaction_session_timeout = ${Math.trunc(idleTimeoutMs)}; ` +
       'select pg_current_xact_id()::text as id',
     [],
     { timeoutMs },

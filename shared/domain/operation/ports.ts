@@ -4,10 +4,13 @@ import type { Operation } from './operation.ts';
 /** Who holds the lease of an operation, and under which fence it writes. */
 export type Lease = { operationId: string; fence: number };
 
-/** Answer to taking the lease. `held`: somebody else works on it and was told to look once more before it waits. */
+/**
+ * Answer to taking the lease. `held`: somebody else works on it and was told to look once more before it waits.
+ * `backing-off`: a try has failed, and the time of the next one has not come.
+ */
 export type Taken =
   | { taken: true; operation: Operation }
-  | { taken: false; because: 'held' | 'finished' | 'queued' | 'unknown' | 'other-version' };
+  | { taken: false; because: 'held' | 'finished' | 'queued' | 'unknown' | 'other-version' | 'backing-off' };
 
 /**
  * The records of operations, as the runner needs them. Every write names the lease; one that was taken over throws
@@ -23,6 +26,8 @@ export type OperationRecords = {
     lease: Lease,
     options: { step: string; attempt: number; before: string | null; leaseMs: number },
   ): Promise<{ cancelRequested: boolean; deadlinePassed: boolean }>;
+  /** Makes the lease last longer while a step takes its time. Does nothing for one that was taken over. */
+  renew(lease: Lease, options: { leaseMs: number }): Promise<void>;
   /**
    * Gives the lease back until an event or `checkAfterMs`; the step's tries count from 1 again. `woken`: an event came
    * meanwhile, the lease is kept.

@@ -43,9 +43,10 @@ function makeWorld(options: { leaseMs?: number; budgetMs?: number } = {}) {
   });
   const end =
     (state: 'succeeded' | 'failed' | 'cancelled') =>
-    async ({ operation }: StepContext, _step?: string, failure?: Failure) => {
+    async ({ operation }: StepContext, { failure }: { failure?: Failure } = {}) => {
       records.end({ operationId: operation.id, fence: operation.fence }, state, failure?.code);
       said.push(failure === undefined ? state : `${state}: ${failure.message}`);
+      return 'succeeded' as const;
     };
   const work: RunnableOperation<StepContext> = {
     definition: {
@@ -57,8 +58,9 @@ function makeWorld(options: { leaseMs?: number; budgetMs?: number } = {}) {
     load: async (operation) => ({ operation }),
     takeOver: async ({ operation }) => void said.push(`take over ${operation.fence}`),
     succeed: end('succeeded'),
-    fail: end('failed'),
-    cancel: end('cancelled'),
+    fail: async (context, failed) => void (await end('failed')(context, failed)),
+    cancel: async (context) => void (await end('cancelled')(context)),
+    objectToCancel: async () => undefined,
   };
   const advanceOptions: AdvanceOptions = {
     records,
@@ -67,6 +69,7 @@ function makeWorld(options: { leaseMs?: number; budgetMs?: number } = {}) {
     budgetMs: options.budgetMs ?? 25_000,
     clock: () => nowMs,
     random: () => 0,
+    pause: async (milliseconds) => void (nowMs += milliseconds),
     onTrouble: ({ step: at, failure, next }) => troubles.push(`${at}: ${failure.code}: ${next}`),
   };
   const add = (given: Partial<Operation> = {}) => records.add(given).id;
@@ -217,13 +220,18 @@ describe('failures', () => {
     const world = makeWorld();
     const id = world.add();
     world.acts.set('two', failing('unavailable'));
+    let passedMs = 0;
     for (const [attempt, afterMs] of [
       [2, 500],
       [3, 1_000],
       [4, 2_000],
     ] as const) {
       expect(await world.go(id)).toBe('waiting');
-      expect(world.records.row(id)).toMatchObject({ step: 'two', attempt, nextCheckAtMs: 1_000_000 + afterMs });
+      const nextCheckAtMs = 1_000_000 + passedMs + afterMs;
+      expect(world.records.row(id)).toMatchObject({ step: 'two', attempt, nextCheckAtMs });
+      expect(await world.go(id)).toBe('backing-off');
+      world.pass(afterMs);
+      passedMs += afterMs;
     }
     expect(world.troubles).toEqual(Array(3).fill('two: unavailable: try-again'));
     world.acts.delete('two');
@@ -262,8 +270,10 @@ describe('failures', () => {
     world.looks.set('one', async () => {
       throw new TypeError("Cannot read properties of undefined (reading 'id')");
     });
-    for (let attempt = 1; attempt < maximumUnexplainedAttempts; attempt += 1)
+    for (let attempt = 1; attempt < maximumUnexplainedAttempts; attempt += 1) {
       expect(await world.go(id)).toBe('waiting');
+      world.pass(60_000);
+    }
     expect(await world.go(id)).toBe('failed');
     expect(world.records.row(id).errorCode).toBe('internal');
   });
@@ -287,15 +297,62 @@ describe('failures', () => {
     ]);
   });
 
-  test('records that cannot be read are told to the caller, and the lease runs out', async () => {
+  test('what cannot be loaded is tried again a little later', async () => {
     const world = makeWorld();
     const id = world.add();
     world.work.load = failing('unavailable');
-    await expect(world.go(id)).rejects.toMatchObject({ code: 'unavailable' });
-    expect(await world.go(id)).toBe('held');
-    world.pass(30_001);
+    expect(await world.go(id)).toBe('waiting');
+    expect(world.troubles).toEqual(['load: unavailable: try-again']);
+    expect(await world.go(id)).toBe('backing-off');
+    world.pass(5_000);
     world.work.load = async (operation) => ({ operation });
     expect(await world.go(id)).toBe('succeeded');
+  });
+});
+
+describe('a step that takes its time', () => {
+  test('keeps its lease while it runs', async () => {
+    const world = makeWorld({ leaseMs: 30 });
+    const id = world.add();
+    world.acts.set('two', async () => {
+      const renewed = world.records.row(id).leaseUntilMs ?? 0;
+      world.pass(20);
+      await expect.poll(() => world.records.row(id).leaseUntilMs).toBeGreaterThan(renewed);
+      return undefined;
+    });
+    expect(await world.go(id)).toBe('succeeded');
+  });
+
+  test('that is about to be done is waited for in the same request', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    let looks = 0;
+    world.looks.set('three', async () => {
+      looks += 1;
+      return looks < 3 ? waiting('the page', { checkAfterMs: 1_000 }) : { found: 'done' };
+    });
+    expect(await world.go(id)).toBe('succeeded');
+    world.looks.set('three', async () => waiting('the page', { checkAfterMs: 1_000 }));
+    expect(await world.go(world.add({ instanceId: 'bbbbbbbbbbbb' }))).toBe('waiting');
+  });
+});
+
+describe('an end', () => {
+  test('finds a cancel that came during the last step, and leaves it its way', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    world.work.succeed = async () => 'cancel-requested';
+    expect(await world.go(id)).toBe('cancelled');
+    expect(world.said.at(-1)).toBe('cancelled');
+  });
+
+  test('of what somebody has used is no undoing', async () => {
+    const world = makeWorld();
+    const id = world.add({ step: 'two', cancelRequested: true });
+    world.work.objectToCancel = async () => new Failure('not-allowed', 'Somebody has logged in.');
+    expect(await world.go(id)).toBe('failed');
+    expect(world.said.filter((word) => word.startsWith('undo'))).toEqual([]);
+    expect(world.records.row(id).errorCode).toBe('not-allowed');
   });
 });
 

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
 import { type Decision, decide, retryDelayMs, type StepResult } from '#shared/domain/operation/decide.ts';
 import type { Operation } from '#shared/domain/operation/operation.ts';
@@ -16,6 +17,7 @@ export type AdvanceOutcome =
   | 'queued'
   | 'unknown'
   | 'other-version'
+  | 'backing-off'
   | 'fenced';
 
 /** What the runner needs from an operation's function: its steps and how its ends are written. */
@@ -26,21 +28,27 @@ export type RunnableOperation<Context extends StepContext> = {
   /** Before the first step of a fresh lease: raises the fence in the stores that have one of their own. */
   takeOver(context: Context): Promise<void>;
   /** Each of the three ends is one transaction: operation, instance, audit and outgoing events. */
-  succeed(context: Context): Promise<void>;
-  fail(context: Context, step: string, failure: Failure): Promise<void>;
+  succeed(context: Context): Promise<'succeeded' | 'cancel-requested'>;
+  /** `refusesCancel`: the failure is why a cancel that was asked for is not carried out. */
+  fail(context: Context, end: { step: string; failure: Failure; refusesCancel: boolean }): Promise<void>;
   cancel(context: Context): Promise<void>;
+  /** Why what was made must not be undone, if there is a reason. Asked before anything is. */
+  objectToCancel(context: Context): Promise<Failure | undefined>;
 };
 
 export type AdvanceOptions = {
   records: OperationRecords;
   /** Names this process in the lease. */
   holder: string;
-  /** How long a taken or renewed lease lasts. Longer than any step. */
+  /** How long a taken or renewed lease lasts. It is renewed while a step runs, up to `longestStepMs`. */
   leaseMs: number;
   /** A step begins, or is looked at again, only before this much time has gone; then the tick or an event goes on. */
   budgetMs: number;
+  /** A step that takes longer loses its lease: somebody else may go on then, and this one's writes are refused. */
+  longestStepMs?: number;
   clock?: () => number;
   random?: () => number;
+  pause?: (milliseconds: number) => Promise<unknown>;
   onStep?: (step: { operationId: string; name: string; phase: 'look' | 'act'; milliseconds: number }) => void;
   /** A step threw; `next` says what becomes of it. */
   onTrouble?: (trouble: { operationId: string; step: string; failure: Failure; next: Decision['next'] }) => void;
@@ -53,6 +61,8 @@ type Run<Context extends StepContext> = {
   context: Context;
   lease: Lease;
   hasTime: () => boolean;
+  /** Waited within this request so far. */
+  pausedMs: number;
   /** The stores know this lease's fence. */
   hasTakenOver: boolean;
 };
@@ -83,8 +93,9 @@ export async function advance<Context extends StepContext>(
   const startedMs = clock();
   const hasTime = () => clock() - startedMs <= options.budgetMs;
   try {
-    const context = await work.load(taken.operation);
-    return await runSteps({ work, options, context, lease, hasTime, hasTakenOver: false });
+    const context = await loadContext(work, taken.operation, { options, lease });
+    if (context === undefined) return 'waiting';
+    return await runSteps({ work, options, context, lease, hasTime, pausedMs: 0, hasTakenOver: false });
   } catch (error) {
     const failure = asFailure(error);
     if (failure.code === 'fenced') return 'fenced';
@@ -92,6 +103,27 @@ export async function advance<Context extends StepContext>(
     throw failure;
   }
 }
+
+/** What cannot be loaded now is tried again a little later: undefined. */
+async function loadContext<Context extends StepContext>(
+  work: RunnableOperation<Context>,
+  operation: Operation,
+  { options, lease }: { options: AdvanceOptions; lease: Lease },
+): Promise<Context | undefined> {
+  try {
+    return await work.load(operation);
+  } catch (error) {
+    const failure = asFailure(error);
+    if (failure.code === 'fenced') throw failure;
+    const step = operation.step ?? 'load';
+    options.onTrouble?.({ operationId: operation.id, step, failure, next: 'try-again' });
+    await options.records.tryLater(lease, { step, attempt: operation.attempt, failure, afterMs: reloadAfterMs });
+    return undefined;
+  }
+}
+
+/** The records are the platform's own: they are back soon, or somebody is at work on them. */
+const reloadAfterMs = 5_000;
 
 async function runSteps<Context extends StepContext>(run: Run<Context>): Promise<AdvanceOutcome> {
   const { steps } = run.work.definition;
@@ -111,8 +143,9 @@ async function runSteps<Context extends StepContext>(run: Run<Context>): Promise
     if (outcome !== 'done') return outcome;
     before = step.name;
   }
-  await run.work.succeed(run.context);
-  return 'succeeded';
+  if ((await run.work.succeed(run.context)) === 'succeeded') return 'succeeded';
+  const last = before ?? operation.step ?? '';
+  return await cancel(run, { step: last, attempt: 1, before: null });
 }
 
 async function runStep<Context extends StepContext>(
@@ -128,7 +161,8 @@ async function runStep<Context extends StepContext>(
       const { waitingFor } = run.context.operation;
       const why = waitingFor === null ? '' : ` It last waited for ${waitingFor}.`;
       const text = `Step ${step.name} was not done before the operation's deadline.${why} Retry it, or cancel it.`;
-      await run.work.fail(run.context, step.name, new Failure('deadline-exceeded', text));
+      const failure = new Failure('deadline-exceeded', text);
+      await run.work.fail(run.context, { step: step.name, failure, refusesCancel: false });
       return 'failed';
     }
     const decision = await lookAndAct(run, step, turn);
@@ -172,11 +206,13 @@ async function attemptStep<Context extends StepContext>(
   options: { phase: 'look' | 'act'; work: () => ReturnType<Step<Context>['look']> },
 ): Promise<StepResult> {
   const startedMs = performance.now();
+  const stopRenewing = renewMeanwhile(run);
   try {
     return { look: await options.work() };
   } catch (thrown) {
     return { thrown };
   } finally {
+    await stopRenewing();
     run.options.onStep?.({
       operationId: run.lease.operationId,
       name: step.name,
@@ -185,6 +221,26 @@ async function attemptStep<Context extends StepContext>(
     });
   }
 }
+
+/** Keeps the lease while a slow step runs. A renewal that fails changes nothing: the lease then ends in its time. */
+function renewMeanwhile<Context extends StepContext>(run: Run<Context>): () => Promise<void> {
+  const { records, leaseMs, longestStepMs = 60_000 } = run.options;
+  const startedMs = performance.now();
+  let renewal: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    if (performance.now() - startedMs > longestStepMs) clearInterval(timer);
+    else renewal = records.renew(run.lease, { leaseMs }).catch(() => undefined);
+  }, leaseMs / 3);
+  return async () => {
+    clearInterval(timer);
+    await renewal;
+  };
+}
+
+/** A wait this short is not worth another request: the tick comes every few seconds only. */
+const shortWaitMs = 2_000;
+/** All short waits of one request together. */
+const longestPauseMs = 4_000;
 
 async function carryOut<Context extends StepContext>(
   run: Run<Context>,
@@ -200,6 +256,12 @@ async function carryOut<Context extends StepContext>(
       return 'fenced';
     case 'wait': {
       const { for: what, checkAfterMs } = decision;
+      const isShort = checkAfterMs <= shortWaitMs && run.pausedMs + checkAfterMs <= longestPauseMs;
+      if (isShort && run.hasTime()) {
+        run.pausedMs += checkAfterMs;
+        await (run.options.pause ?? pause)(checkAfterMs);
+        return 'look-again';
+      }
       if ((await records.wait(run.lease, { step, for: what, checkAfterMs })) === 'waiting') return 'waiting';
       if (run.hasTime()) return 'look-again';
       await records.giveBack(run.lease, { step, outcome: 'waiting' });
@@ -211,7 +273,7 @@ async function carryOut<Context extends StepContext>(
       return 'waiting';
     }
     case 'fail':
-      await run.work.fail(run.context, step, decision.failure);
+      await run.work.fail(run.context, { step, failure: decision.failure, refusesCancel: false });
       return 'failed';
     case 'act':
       throw new Failure('internal', `Step ${step} was told to act after it had acted.`);
@@ -231,7 +293,7 @@ function tellTrouble<Context extends StepContext>(
 }
 
 /**
- * Undoes, last step first, what this operation made. An undo that fails is tried again for as long as it takes: only
+ * Undoes, last step first, what this operation made, unless there is a reason not to. An undo that fails is tried again for as long as it takes: only
  * what is gone lets the operation end.
  */
 async function cancel<Context extends StepContext>(run: Run<Context>, turn: Turn): Promise<AdvanceOutcome> {
@@ -241,7 +303,14 @@ async function cancel<Context extends StepContext>(run: Run<Context>, turn: Turn
   try {
     // Without a step noted nothing has ever acted: what is there under these names is somebody else's.
     const made = operation.step === null && !run.hasTakenOver ? [] : run.work.definition.steps;
-    if (made.length > 0) await takeOver(run);
+    if (made.length > 0) {
+      await takeOver(run);
+      const objection = await run.work.objectToCancel(run.context);
+      if (objection !== undefined) {
+        await run.work.fail(run.context, { step: turn.step, failure: objection, refusesCancel: true });
+        return 'failed';
+      }
+    }
     for (const step of made.toReversed()) {
       if (step.undo === undefined) continue;
       undoing = step.name;

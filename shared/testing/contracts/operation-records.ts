@@ -23,6 +23,8 @@ export type OperationRecordsWorld = {
   steps(operationId: string): Promise<{ step: string; attempt: number; fence: number; outcome: string | null }[]>;
   requestCancel(operationId: string): Promise<void>;
   expireLease(operationId: string): Promise<void>;
+  /** The time of the next try has come. */
+  endBackOff(operationId: string): Promise<void>;
   end(lease: Lease, state: 'succeeded' | 'failed' | 'cancelled'): Promise<void>;
 };
 
@@ -149,6 +151,9 @@ export function operationRecordsContract(open: () => OperationRecordsWorld): voi
       const { dueInMs, ...seen } = await world.look(id);
       expect(seen).toMatchObject({ state: 'waiting', step: 'one', attempt: 2, waitingFor: 'another try: unavailable' });
       expect(dueInMs).toBeGreaterThan(2_000);
+      // Whoever asks meanwhile does not use up a try.
+      expect(await take(id)).toEqual({ taken: false, because: 'backing-off' });
+      await world.endBackOff(id);
       const taken = await take(id);
       expect(taken).toMatchObject({ operation: { step: 'one', attempt: 2 } });
       await begin(leaseOf(taken), 'one', { attempt: 2 });
@@ -158,6 +163,34 @@ export function operationRecordsContract(open: () => OperationRecordsWorld): voi
         { step: 'one', attempt: 2, fence: 2, outcome: 'done' },
         { step: 'two', attempt: 1, fence: 2, outcome: null },
       ]);
+    });
+
+    test('a cancel does not wait for the time of the next try', async () => {
+      const id = await world.queue();
+      const lease = leaseOf(await take(id));
+      await begin(lease, 'one');
+      await records.tryLater(lease, { step: 'one', attempt: 2, failure: unavailable, afterMs: 60_000 });
+      await world.requestCancel(id);
+      expect(await take(id)).toMatchObject({ taken: true, operation: { cancelRequested: true } });
+    });
+
+    test('a lease that is renewed lasts on, and an old one is not', async () => {
+      const id = await world.queue();
+      const old = leaseOf(await take(id));
+      await world.expireLease(id);
+      const lease = leaseOf(await take(id));
+      await records.renew(lease, { leaseMs: 120_000 });
+      expect((await world.look(id)).dueInMs).toBeGreaterThan(100_000);
+      await records.renew(old, { leaseMs: 600_000 });
+      expect((await world.look(id)).dueInMs).toBeLessThan(130_000);
+    });
+
+    test('the fence grows over all operations of an instance', async () => {
+      const first = leaseOf(await take(await world.queue()));
+      await begin(first, 'one');
+      await world.end(first, 'succeeded');
+      expect(leaseOf(await take(await world.queue())).fence).toBe(first.fence + 1);
+      expect(leaseOf(await take(await world.queue({ instanceId: 'bbbbbbbbbbbb' }))).fence).toBe(1);
     });
 
     test('a look that can wait forgets the tries before it', async () => {

@@ -17,6 +17,7 @@ describe('the operation records in memory', () => {
       steps: async () => structuredClone(records.steps),
       requestCancel: async (operationId) => records.requestCancel(operationId),
       expireLease: async (operationId) => records.expireLease(operationId),
+      endBackOff: async (operationId) => records.endBackOff(operationId),
       end: async (lease, state) => records.end(lease, state),
     };
   });

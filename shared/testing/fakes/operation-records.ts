@@ -9,6 +9,7 @@ type Row = Operation & {
   leaseUntilMs: number | null;
   woken: boolean;
   nextCheckAtMs: number | null;
+  notBeforeMs: number | null;
   errorCode: string | null;
 };
 
@@ -24,6 +25,7 @@ export type FakeOperationRecords = OperationRecords & {
   steps: FakeStep[];
   requestCancel(operationId: string): void;
   expireLease(operationId: string): void;
+  endBackOff(operationId: string): void;
   /** Ends the operation as the ends of an operation's function do: refused under an old fence. */
   end(lease: Lease, state: 'succeeded' | 'failed' | 'cancelled', errorCode?: string): void;
 };
@@ -68,9 +70,12 @@ export function fakeOperationRecords(clock: () => number = Date.now): FakeOperat
     if (mine.definitionVersion !== options.definitionVersion) return { taken: false, because: 'other-version' };
     if (mine.state !== 'queued' && !active.includes(mine.state)) return { taken: false, because: 'finished' };
     if (!mayHaveItsTurn(mine)) return { taken: false, because: 'queued' };
+    const isHeldOff = mine.notBeforeMs !== null && mine.notBeforeMs > clock();
+    if (isHeldOff && !mine.cancelRequested) return { taken: false, because: 'backing-off' };
+    const fence = 1 + Math.max(...rows.filter((one) => one.instanceId === mine.instanceId).map((one) => one.fence));
     const until = clock() + options.leaseMs;
     const change = { leaseHolder: options.holder, leaseUntilMs: until, nextCheckAtMs: until, woken: false };
-    Object.assign(mine, { ...change, state: 'running', fence: mine.fence + 1 });
+    Object.assign(mine, { ...change, state: 'running', notBeforeMs: null, fence });
     return { taken: true, operation: { ...mine, deadlinePassed: mine.deadline.getTime() < clock() } };
   }
 
@@ -99,6 +104,7 @@ export function fakeOperationRecords(clock: () => number = Date.now): FakeOperat
         leaseUntilMs: null,
         woken: false,
         nextCheckAtMs: clock(),
+        notBeforeMs: null,
         errorCode: null,
         ...given,
       };
@@ -109,6 +115,9 @@ export function fakeOperationRecords(clock: () => number = Date.now): FakeOperat
       const mine = row(operationId);
       const state = mine.state === 'failed' ? 'queued' : mine.state;
       Object.assign(mine, { cancelRequested: true, woken: true, nextCheckAtMs: clock(), state });
+    },
+    endBackOff(operationId) {
+      row(operationId).notBeforeMs = null;
     },
     expireLease(operationId) {
       row(operationId).leaseUntilMs = clock() - 1;
@@ -131,6 +140,11 @@ export function fakeOperationRecords(clock: () => number = Date.now): FakeOperat
       Object.assign(mine, { step, attempt, woken: false, waitingFor, leaseUntilMs: until, nextCheckAtMs: until });
       return { cancelRequested: mine.cancelRequested, deadlinePassed: mine.deadline.getTime() < clock() };
     },
+    async renew(lease, { leaseMs }) {
+      const mine = rows.find(({ id }) => id === lease.operationId);
+      if (mine?.fence !== lease.fence || mine.state !== 'running') return;
+      Object.assign(mine, { leaseUntilMs: clock() + leaseMs, nextCheckAtMs: clock() + leaseMs });
+    },
     async wait(lease, { step, for: waitingFor, checkAfterMs }) {
       const mine = held(lease);
       if (mine.woken) return 'woken';
@@ -145,7 +159,12 @@ export function fakeOperationRecords(clock: () => number = Date.now): FakeOperat
     async tryLater(lease, { step, attempt, failure, afterMs }) {
       const mine = held(lease);
       const nextCheckAtMs = clock() + (mine.cancelRequested && mine.woken ? 0 : afterMs);
-      giveBack(mine, { attempt, waitingFor: `another try: ${failure.code}`, nextCheckAtMs });
+      giveBack(mine, {
+        attempt,
+        notBeforeMs: clock() + afterMs,
+        waitingFor: `another try: ${failure.code}`,
+        nextCheckAtMs,
+      });
       closeStep(lease, step, 'failed');
     },
   };

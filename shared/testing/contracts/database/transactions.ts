@@ -39,16 +39,36 @@ export function transactionTests({ open, database, surroundings }: World): void 
 
   test('limits hold inside and leave nothing behind', async () => {
     const settings =
-      "select current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement, current_setting('transaction_isolation') as isolation";
+      "select current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement, current_setting('idle_in_transaction_session_timeout') as idle, current_setting('transaction_isolation') as isolation";
     const one = open({ maxConnections: 1 });
     const before = (await one.query(settings)).rows;
-    const options = { lockTimeoutMs: 1_234, statementTimeoutMs: 4_321, isolation: 'repeatable read' } as const;
+    const limits = { lockTimeoutMs: 1_234, statementTimeoutMs: 4_321, idleTimeoutMs: 5_678 };
+    const options = { ...limits, isolation: 'repeatable read' } as const;
     const inside = await one.transaction(async (transaction) => (await transaction.query(settings)).rows, options);
-    expect(inside).toEqual([{ lock: '1234ms', statement: '4321ms', isolation: 'repeatable read' }]);
+    expect(inside).toEqual([{ lock: '1234ms', statement: '4321ms', idle: '5678ms', isolation: 'repeatable read' }]);
     expect(await one.transaction(async (transaction) => (await transaction.query(settings)).rows)).toEqual([
-      { lock: '2s', statement: '5s', isolation: 'read committed' },
+      { lock: '2s', statement: '5s', idle: '10s', isolation: 'read committed' },
     ]);
     expect((await one.query(settings)).rows).toEqual(before);
+  });
+
+  test('a transaction that stands still is ended, and what it did is undone', async () => {
+    const resumed = Promise.withResolvers<void>();
+    const standing = failureOf(
+      database().transaction(
+        async (transaction) => {
+          await add(transaction, 'a');
+          await resumed.promise;
+          await add(transaction, 'b');
+        },
+        { idleTimeoutMs: 100 },
+      ),
+    );
+    // It holds the key until the server has ended it: this one would wait, and be refused after its lock_timeout.
+    await database().transaction((transaction) => add(transaction, 'a'));
+    resumed.resolve();
+    expect((await standing).facts['constraint']).toBe('ledger_pkey');
+    expect((await database().query('select 1 from ledger')).rowCount).toBe(1);
   });
 
   test('statements that are not awaited one by one run one after the other', async () => {
