@@ -53,17 +53,20 @@ export function transactionTests({ open, database, surroundings }: World): void 
   });
 
   test('a transaction that stands still is ended, and what it did is undone', async () => {
+    const added = Promise.withResolvers<void>();
     const resumed = Promise.withResolvers<void>();
     const standing = failureOf(
       database().transaction(
         async (transaction) => {
           await add(transaction, 'a');
+          added.resolve();
           await resumed.promise;
           await add(transaction, 'b');
         },
         { idleTimeoutMs: 100 },
       ),
     );
+    await added.promise;
     // It holds the key until the server has ended it: this one would wait, and be refused after its lock_timeout.
     await database().transaction((transaction) => add(transaction, 'a'));
     resumed.resolve();
