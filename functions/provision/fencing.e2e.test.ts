@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { requestFor, runUndisturbed } from '#scripts/test/crash/case.ts';
+import { type EndState, endStateOf, fleetProblems, loginsOf } from '#scripts/test/crash/end-state.ts';
+import { type StoppedHolder, startStopping, stopBefore } from '#scripts/test/crash/holders.ts';
+import { newInstanceId, startWorld, type World } from '#scripts/test/crash/world.ts';
+import { tenantNamespace } from '#shared/sandbox/fleet/start.ts';
+import { until, untilWarm } from '#shared/testing/fleet.ts';
+import type { PassedPoint } from '#shared/testing/stop-points/counter.ts';
+
+let world: World;
+let undisturbed: EndState;
+beforeAll(async () => {
+  world = await startWorld({ warmTarget: 4 });
+  await untilWarm(world.fleet);
+  undisturbed = (await runUndisturbed(world)).endState;
+});
+afterAll(() => world?.end());
+
+/** Another process takes over and finishes while the first one stands still; then the first one goes on. */
+async function overtake(holder: StoppedHolder) {
+  await world.fleet.operationIn('succeeded', holder.instanceId);
+  const left = await endStateOf(world.fleet, holder.instanceId);
+  const { points, answer } = await holder.goOn();
+  return { left, points, answer };
+}
+
+/** The overtaken one changed nothing, stood back, and the instance works. */
+async function expectUnharmed(
+  instanceId: string,
+  { left, answer }: Awaited<ReturnType<typeof overtake>>,
+  outcome: unknown = 'fenced',
+) {
+  expect(answer).toMatchObject({ status: 204, outcome });
+  await until('the events to be published', async () => {
+    const text = `select 1 from outbox where data ->> 'instance' = $1 and published_at is null`;
+    return (await world.fleet.rows(text, [instanceId])).length === 0;
+  });
+  const now = await endStateOf(world.fleet, instanceId);
+  expect({ ...now, outbox: undisturbed['outbox'] }).toEqual({ ...left, outbox: undisturbed['outbox'] });
+  expect(now).toEqual(undisturbed);
+  expect(await loginsOf(world.fleet, instanceId)).toEqual({ right: true, standard: false });
+  expect(await fleetProblems(world.fleet)).toEqual([]);
+}
+
+const detailsOf = (points: readonly PassedPoint[], name: string) =>
+  points.filter((point) => point.name === `${name} answered`).map(({ detail }) => detail);
+
+const beginStep = 'platform: UPDATE operations, UPDATE operation_steps, INSERT operation_steps';
+
+test('the platform refuses the next step of a holder that was overtaken', async () => {
+  const holder = await stopBefore(world, beginStep, 3);
+  const went = await overtake(holder);
+  // The statement reached the server and matched no row.
+  expect(detailsOf(went.points, beginStep)).toEqual(['rows 0']);
+  await expectUnharmed(holder.instanceId, went);
+});
+
+test('the platform refuses a transaction of a holder that was overtaken', async () => {
+  // The third transaction places the instance on a server.
+  const holder = await stopBefore(world, 'platform: BEGIN + SELECT', 3);
+  const went = await overtake(holder);
+  expect(detailsOf(went.points, 'platform: SELECT operations')).toEqual(['rows 0']);
+  expect(went.points.filter(({ name }) => name.includes('UPDATE db_servers'))).toEqual([]);
+  await expectUnharmed(holder.instanceId, went);
+});
+
+test('the platform ends a transaction whose holder stands still in it', async () => {
+  const holder = await stopBefore(world, 'platform: UPDATE db_servers, UPDATE instances');
+  const went = await overtake(holder);
+  expect(detailsOf(went.points, 'platform: UPDATE db_servers, UPDATE instances')).toEqual([
+    expect.stringMatching(/^error /),
+  ]);
+  await expectUnharmed(holder.instanceId, went);
+});
+
+test('the Odoo server refuses a holder below the fence', async () => {
+  // The second transaction under the fence claims a database.
+  const holder = await stopBefore(world, 'fleet_control: BEGIN + INSERT fence', 2);
+  const went = await overtake(holder);
+  expect(detailsOf(went.points, 'fleet_control: BEGIN + INSERT fence')).toEqual([expect.stringMatching(/^rows .* 0$/)]);
+  await expectUnharmed(holder.instanceId, went);
+});
+
+test('the Odoo server has ended the session of a holder that stood still under the fence', async () => {
+  const holder = await stopBefore(world, 'fleet_control: SAVEPOINT + ALTER DATABASE');
+  const went = await overtake(holder);
+  expect(detailsOf(went.points, 'fleet_control: SAVEPOINT + ALTER DATABASE')).toEqual([
+    expect.stringMatching(/^error /),
+  ]);
+  await expectUnharmed(holder.instanceId, went);
+});
+
+test("the Odoo server has ended the session inside a tenant's database, right before its commit", async () => {
+  const holder = await stopBefore(world, 'odoo_*: COMMIT');
+  const went = await overtake(holder);
+  expect(detailsOf(went.points, 'odoo_*: COMMIT')).toEqual([expect.stringMatching(/^error /)]);
+  await expectUnharmed(holder.instanceId, went);
+});
+
+test('the Kubernetes API refuses to create what the newer holder created', async () => {
+  const holder = await stopBefore(world, 'POST deployments');
+  const went = await overtake(holder);
+  expect(detailsOf(went.points, 'POST deployments')).toEqual(['status 409']);
+  await expectUnharmed(holder.instanceId, went);
+});
+
+test('the Kubernetes API refuses to change what has changed since it was looked at', async () => {
+  const instanceId = newInstanceId();
+  const first = await startStopping(world, instanceId, { name: 'POST deployments answered', occurrence: 1 });
+  const passage = world.gateway.passageOf(instanceId);
+  passage.port = first.victim.port;
+  await world.fleet.publish(requestFor(instanceId));
+  await first.stands();
+  // The first process is lost with the Deployment made, and the next one finds it other than it is wanted.
+  await first.victim.process.stop({ signal: 'SIGKILL' });
+  const second = await startStopping(world, instanceId, { name: 'PATCH deployments before', occurrence: 1 });
+  passage.port = second.victim.port;
+  const path = `/apis/apps/v1/namespaces/${tenantNamespace}/deployments/odoo-${instanceId}`;
+  const body = { metadata: { annotations: { 'odoofleet.dev/desired': 'another' } } };
+  const contentType = 'application/merge-patch+json';
+  expect((await world.fleet.cluster.request('PATCH', path, { body, contentType })).status).toBe(200);
+  const holder = await second.stands();
+  const went = await overtake(holder);
+  expect(detailsOf(went.points, 'PATCH deployments')).toEqual(['status 409']);
+  // It was woken by the tick, or by the event that the first process did not answer.
+  await expectUnharmed(instanceId, went, expect.stringMatching(/^(fenced|duplicate)$/));
+});
