@@ -248,6 +248,22 @@ describe.each(['system', 'embedded'] as const)('tenants on the %s PostgreSQL', (
     expect(await servers.databases.lookDatabase(on.server, instance.id)).toBe('absent');
   }, 15_000);
 
+  test('use is seen once somebody has logged in, or has tampered with the notes of it', async () => {
+    expect(await servers.databases.wasUsed(on.server, someInstance().id)).toBe(false);
+    const { instance, database, role } = await provision(on, servers, template);
+    const inside = asTenant(role, database);
+    expect(await servers.databases.wasUsed(on.server, instance.id)).toBe(false);
+    await on.query('CREATE TABLE res_users_log (id serial PRIMARY KEY, create_uid integer)', inside);
+    expect(await servers.databases.wasUsed(on.server, instance.id)).toBe(false);
+    await on.query('INSERT INTO res_users_log (create_uid) VALUES (2)', inside);
+    expect(await servers.databases.wasUsed(on.server, instance.id)).toBe(true);
+    await on.query(
+      'ALTER TABLE res_users_log RENAME TO kept; CREATE VIEW res_users_log AS SELECT * FROM kept WHERE false',
+      inside,
+    );
+    expect(await servers.databases.wasUsed(on.server, instance.id)).toBe(true);
+  });
+
   test("somebody else's database of that name is not touched", async () => {
     const instance = someInstance();
     const fenced = fencedBy(instance, 1);
