@@ -44,4 +44,4 @@ export function isStopped(pid: number): boolean {
 }
 
 /** The preload as a file, for messages. */
-export const preloadFile = fileURLToPath(preload);
+const preloadFile = fileURLToPath(preload);

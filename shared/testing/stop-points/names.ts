@@ -1,5 +1,5 @@
 /** How far an outbound call has come at a stop point. */
-export type Phase = 'before' | 'sent' | 'answered';
+type Phase = 'before' | 'sent' | 'answered';
 
 /** At most this many statements of a batch are named. */
 const namedStatements = 4;
