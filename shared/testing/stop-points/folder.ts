@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { PassedPoint, Stop } from './counter.ts';
 
 /** The environment variable that names the folder of a process under test. */
@@ -42,6 +41,3 @@ export function isStopped(pid: number): boolean {
   const text = readFileSync(`/proc/${pid}/status`, 'utf8');
   return /^State:\s+T/m.test(text);
 }
-
-/** The preload as a file, for messages. */
-const preloadFile = fileURLToPath(preload);

@@ -1,6 +1,3 @@
-/** How far an outbound call has come at a stop point. */
-type Phase = 'before' | 'sent' | 'answered';
-
 /** At most this many statements of a batch are named. */
 const namedStatements = 4;
 
