@@ -17,7 +17,6 @@ describe('failure codes', () => {
       'conflict',
       'internal',
       'no-capacity',
-      'no-template',
       'outcome-unknown',
       'timeout',
       'unavailable',

@@ -22,7 +22,6 @@ export const failureCodes = {
   misconfigured: 'permanent',
   'constraint-violated': 'permanent',
   'no-capacity': 'transient',
-  'no-template': 'transient',
   conflict: 'transient',
   unavailable: 'transient',
   timeout: 'transient',

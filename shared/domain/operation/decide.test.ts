@@ -57,7 +57,7 @@ describe('what a step threw', () => {
     expect(after(thrown(code), { attempt: last }).next).toBe('fail');
   });
 
-  test.each(['no-capacity', 'no-template'] as const)('%s is waited for as long as the operation may take', (code) => {
+  test.each(['no-capacity'] as const)('%s is waited for as long as the operation may take', (code) => {
     expect(after(thrown(code), { attempt: 100_000 })).toMatchObject({ next: 'try-again', afterMs: 60_000 });
   });
 });

@@ -50,7 +50,7 @@ export function decide(result: StepResult, situation: { attempt: number; mayAct:
 }
 
 function attemptsFor(failure: Failure): number {
-  // Room on a server and a template come when an operator or the tick makes them: only the deadline ends the wait.
-  if (failure.code === 'no-capacity' || failure.code === 'no-template') return Number.POSITIVE_INFINITY;
+  // Room on a server comes when an operator makes it: only the deadline ends the wait.
+  if (failure.code === 'no-capacity') return Number.POSITIVE_INFINITY;
   return failure.code === 'internal' ? maximumUnexplainedAttempts : maximumAttempts;
 }
