@@ -125,3 +125,21 @@ test('the Kubernetes API refuses to change what has changed since it was looked 
   // It was woken by the tick, or by the event that the first process did not answer.
   await expectUnharmed(instanceId, went, expect.stringMatching(/^(fenced|duplicate)$/));
 });
+
+test.each(['secrets', 'persistentvolumeclaims', 'deployments', 'ingresses'])(
+  'a holder that creates %s after others have undone everything takes it back',
+  async (resource) => {
+    const holder = await stopBefore(world, `POST ${resource}`);
+    const { fleet } = world;
+    await fleet.command('cancel', holder.instanceId);
+    await fleet.operationIn('cancelled', holder.instanceId);
+    const undone = await endStateOf(fleet, holder.instanceId);
+    expect(undone).toMatchObject({ databases: [], roles: [], objects: [] });
+    const { points, answer } = await holder.goOn();
+    // The API server keeps nothing of what is gone, so it cannot refuse this one.
+    expect(detailsOf(points, `POST ${resource}`)).toEqual(['status 201']);
+    expect(answer).toMatchObject({ status: 204, outcome: 'fenced' });
+    expect(await endStateOf(fleet, holder.instanceId)).toEqual(undone);
+    expect(await fleetProblems(fleet)).toEqual([]);
+  },
+);

@@ -219,6 +219,13 @@ export function operationRecords(database: Database): OperationRecords {
       if (row === undefined) throw fencedOut(lease.operationId);
       return { cancelRequested: row.cancel_requested, deadlinePassed: row.deadline_passed };
     },
+    async cancellation(operationId) {
+      const text = 'select state, cancel_requested from operations where id = $1';
+      const { rows } = await database.query<{ state: string; cancel_requested: boolean }>(text, [operationId]);
+      const { state, cancel_requested: isRequested } = rows[0] ?? { state: 'unknown', cancel_requested: false };
+      if (state === 'cancelled') return 'carried-out';
+      return isRequested && ['queued', 'running', 'waiting'].includes(state) ? 'requested' : 'none';
+    },
     async renew(lease, { leaseMs }) {
       await database.query(renewText, [lease.operationId, lease.fence, leaseMs]);
     },

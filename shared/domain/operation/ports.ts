@@ -26,6 +26,8 @@ export type OperationRecords = {
     lease: Lease,
     options: { step: string; attempt: number; before: string | null; leaseMs: number },
   ): Promise<{ cancelRequested: boolean; deadlinePassed: boolean }>;
+  /** Is the operation being undone, or was it? For a process that was overtaken: it needs no lease. */
+  cancellation(operationId: string): Promise<'none' | 'requested' | 'carried-out'>;
   /** Makes the lease last longer while a step takes its time. Does nothing for one that was taken over. */
   renew(lease: Lease, options: { leaseMs: number }): Promise<void>;
   /**

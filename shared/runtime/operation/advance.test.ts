@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Failure, type FailureCode } from '#shared/domain/failure.ts';
 import { maximumAttempts, maximumUnexplainedAttempts } from '#shared/domain/operation/decide.ts';
 import type { Operation } from '#shared/domain/operation/operation.ts';
+import type { Lease } from '#shared/domain/operation/ports.ts';
 import { done, type Look, missing, type Step, type StepContext, waiting } from '#shared/domain/operation/step.ts';
 import { fakeOperationRecords } from '#shared/testing/fakes/operation-records.ts';
 import { type AdvanceOptions, advance, type RunnableOperation } from './advance.ts';
@@ -521,6 +522,38 @@ describe('cancelling', () => {
     const world = makeWorld();
     const id = world.add({ state: 'waiting', step: 'two', cancelRequested: true, deadline: new Date(0) });
     expect(await world.go(id)).toBe('cancelled');
+  });
+});
+
+describe('a process that was overtaken in an act', () => {
+  /** Another one takes the lease over while step two acts, and ends the operation. */
+  const overtakenBy = (end: (world: ReturnType<typeof makeWorld>, lease: Lease) => void) => {
+    const world = makeWorld();
+    const id = world.add();
+    world.acts.set('two', async () => {
+      world.records.expireLease(id);
+      const how = { kind: 'provision', definitionVersion: 1, holder: 'another', leaseMs: 30_000 };
+      const taken = await world.records.take(id, how);
+      if (!taken.taken) throw new Error(taken.because);
+      end(world, { operationId: id, fence: taken.operation.fence });
+      return undefined;
+    });
+    return { world, went: world.go(id) };
+  };
+
+  test('leaves what it made to the newer holder', async () => {
+    const { world, went } = overtakenBy(({ records }, lease) => records.end(lease, 'succeeded'));
+    expect(await went).toBe('fenced');
+    expect(world.said.filter((line) => line.startsWith('undo'))).toEqual([]);
+  });
+
+  test('takes it back when the operation was cancelled meanwhile', async () => {
+    const { world, went } = overtakenBy(({ records }, lease) => {
+      records.requestCancel(lease.operationId);
+      records.end(lease, 'cancelled');
+    });
+    expect(await went).toBe('fenced');
+    expect(world.said.filter((line) => line.startsWith('undo'))).toEqual(['undo two']);
   });
 });
 

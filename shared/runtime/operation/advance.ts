@@ -4,6 +4,7 @@ import { type Decision, decide, retryDelayMs, type StepResult } from '#shared/do
 import type { Operation } from '#shared/domain/operation/operation.ts';
 import type { Lease, OperationRecords } from '#shared/domain/operation/ports.ts';
 import type { OperationDefinition, Step, StepContext } from '#shared/domain/operation/step.ts';
+import { takeBack } from './take-back.ts';
 
 /** What an advance came to; also the value of the `x-outcome` header. */
 export type AdvanceOutcome =
@@ -65,6 +66,8 @@ type Run<Context extends StepContext> = {
   pausedMs: number;
   /** The stores know this lease's fence. */
   hasTakenOver: boolean;
+  /** The step whose act was begun last. */
+  lastActed: Step<Context> | undefined;
 };
 
 /** A step's turn: its name, its tries, and the step that ended before it in this run. */
@@ -95,7 +98,8 @@ export async function advance<Context extends StepContext>(
   try {
     const context = await loadContext(work, taken.operation, { options, lease });
     if (context === undefined) return 'waiting';
-    return await runSteps({ work, options, context, lease, hasTime, pausedMs: 0, hasTakenOver: false });
+    const begun = { pausedMs: 0, hasTakenOver: false, lastActed: undefined };
+    return await runUntilOvertaken({ work, options, context, lease, hasTime, ...begun });
   } catch (error) {
     const failure = asFailure(error);
     if (failure.code === 'fenced') return 'fenced';
@@ -120,6 +124,21 @@ async function loadContext<Context extends StepContext>(
     await options.records.tryLater(lease, { step, attempt: operation.attempt, failure, afterMs: reloadAfterMs });
     return undefined;
   }
+}
+
+async function runUntilOvertaken<Context extends StepContext>(run: Run<Context>): Promise<AdvanceOutcome> {
+  const outcome = await runSteps(run).catch((error: unknown) => {
+    if (asFailure(error).code !== 'fenced') throw error;
+    return 'fenced' as const;
+  });
+  const { lastActed: step, context, options } = run;
+  if (outcome === 'fenced' && step?.undo !== undefined) {
+    await takeBack(run.lease.operationId, async () => step.undo?.(context), {
+      ...options,
+      onTrouble: (failure) => tellTrouble(run, step.name, { failure, next: 'stand-back' }),
+    });
+  }
+  return outcome;
 }
 
 /** The records are the platform's own: they are back soon, or somebody is at work on them. */
@@ -193,6 +212,7 @@ async function lookAndAct<Context extends StepContext>(
   });
   const decision = decide(result, { attempt, mayAct: true, random });
   if (decision.next !== 'act') return decision;
+  run.lastActed = step;
   const acted = await attemptStep(run, step, {
     phase: 'act',
     work: async () => (await step.act(run.context)) ?? { found: 'done' },

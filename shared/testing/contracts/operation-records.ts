@@ -311,6 +311,16 @@ export function operationRecordsContract(open: () => OperationRecordsWorld): voi
     });
   });
 
+  test('anybody may ask whether an operation is being undone, or was', async () => {
+    const id = await world.queue();
+    expect(await records.cancellation(id)).toBe('none');
+    const lease = leaseOf(await take(id));
+    await world.requestCancel(id);
+    expect(await records.cancellation(id)).toBe('requested');
+    await world.end(lease, 'cancelled');
+    expect(await records.cancellation(id)).toBe('carried-out');
+  });
+
   describe('the fence', () => {
     const writes: [string, (lease: Lease) => Promise<unknown>][] = [
       ['beginning a step', (lease) => begin(lease, 'two')],

@@ -140,6 +140,11 @@ export function fakeOperationRecords(clock: () => number = Date.now): FakeOperat
       Object.assign(mine, { step, attempt, woken: false, waitingFor, leaseUntilMs: until, nextCheckAtMs: until });
       return { cancelRequested: mine.cancelRequested, deadlinePassed: mine.deadline.getTime() < clock() };
     },
+    async cancellation(operationId) {
+      const { state, cancelRequested } = row(operationId);
+      if (state === 'cancelled') return 'carried-out';
+      return cancelRequested && ['queued', ...active].includes(state) ? 'requested' : 'none';
+    },
     async renew(lease, { leaseMs }) {
       const mine = rows.find(({ id }) => id === lease.operationId);
       if (mine?.fence !== lease.fence || mine.state !== 'running') return;
