@@ -59,7 +59,7 @@ function makeWorld(change: Partial<ReconcileDependencies> = {}) {
         survey: async () => [],
         beginTemplate: async () => ({ database: 'building', role: 'build' }),
         finishTemplate: async () => {},
-        abandonTemplate: async () => {},
+        retireTemplate: async () => {},
         refill: async () => 0,
       },
       jobs: { look: async () => ({ state: 'absent' }), start: async () => {}, remove: async () => {} },

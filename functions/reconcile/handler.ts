@@ -91,9 +91,7 @@ async function upkeep(dependencies: ReconcileDependencies): Promise<readonly War
   try {
     await dependencies.adoptLegacyServer();
     const images = await listActiveImages(database);
-    const wishes = images
-      .filter(({ warmTarget }) => warmTarget > 0)
-      .map(({ image, warmTarget }) => ({ image, target: warmTarget }));
+    const wishes = images.map(({ image, warmTarget }) => ({ image, target: warmTarget }));
     const servers = await listActiveDatabaseServers(database);
     // One bad server must not keep the others cold.
     const results = await Promise.all(

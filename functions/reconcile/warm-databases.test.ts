@@ -40,7 +40,7 @@ function makeWorld() {
       if (world.template !== 'building') throw new Failure('job-failed', 'There is nothing to finish.');
       world.template = 'ready';
     },
-    abandonTemplate: async () => void did.push('abandon'),
+    retireTemplate: async (_server, digest) => void did.push(`retire ${digest}`),
     async refill(_server, _template, { target, atMost }) {
       const made = Math.min(target - world.warm, atMost);
       did.push(`refill ${made}`);
@@ -147,4 +147,13 @@ describe('a template and its clones', () => {
 
 test('each server has a Job of its own for a template', () => {
   expect(templateJobName(template, exampleServer({ id: 'two' }))).not.toBe(name);
+});
+
+test('what belongs to no active image goes, and a wish for no clones keeps what is there', async () => {
+  const { world, ports } = makeWorld();
+  world.template = 'ready';
+  expect(await keepWarm(ports, server, [{ image, target: 0 }])).toEqual([]);
+  expect(world.did).toEqual([]);
+  await keepWarm(ports, server, [{ image: { ...image, addonsDigest: 'another' }, target: 0 }]);
+  expect(world.did).toEqual(['remove', `retire ${template.digest}`]);
 });

@@ -28,7 +28,7 @@ export type WarmPorts = {
 };
 
 /** The Job that builds a template on a server: one name per (template, server), so there is never a second one. */
-export function templateJobName(template: TemplateKey, server: DatabaseServer): string {
+export function templateJobName(template: Pick<TemplateKey, 'digest'>, server: DatabaseServer): string {
   const which = createHash('sha256').update(server.id).digest('hex').slice(0, 8);
   return `odoo-template-${template.digest}-${which}`;
 }
@@ -83,17 +83,30 @@ async function build(
   }
 }
 
-/** Keeps the templates and ready clones of one server as wished; each call does a bounded piece of it. */
+/** The template of an image without further modules, in its first language. */
+function plainTemplateOf(image: Image): { template: TemplateKey; language: string } {
+  const language = image.languages[0] ?? 'en_US';
+  return { template: templateKeyOf(image, [], language), language };
+}
+
+/**
+ * Keeps the templates and ready clones of one server as wished; each call does a bounded piece of it. A wish for none
+ * keeps what is there; what belongs to no wish at all, such as to an image that was replaced, goes.
+ */
 export async function keepWarm(
   ports: WarmPorts,
   server: DatabaseServer,
   wishes: readonly WarmWish[],
 ): Promise<WarmReport[]> {
   const found = await ports.warm.survey(server);
+  const wished = new Set(wishes.map(({ image }) => plainTemplateOf(image).template.digest));
+  for (const { digest } of found.filter((one) => !wished.has(one.digest))) {
+    await ports.jobs.remove(templateJobName({ digest }, server));
+    await ports.warm.retireTemplate(server, digest);
+  }
   const reports: WarmReport[] = [];
-  for (const { image, target } of wishes) {
-    const language = image.languages[0] ?? 'en_US';
-    const template = templateKeyOf(image, [], language);
+  for (const { image, target } of wishes.filter((wish) => wish.target > 0)) {
+    const { template, language } = plainTemplateOf(image);
     const seen = found.find(({ digest }) => digest === template.digest);
     let state: { template: WarmReport['template']; reason?: string } = { template: seen?.template ?? 'absent' };
     if (state.template !== 'ready') {

@@ -123,19 +123,31 @@ describe.each(['system', 'embedded'] as const)('warm databases on the %s Postgre
     expect(await on.query("SELECT datname FROM pg_database WHERE datname LIKE 'trash%'")).toEqual([]);
   });
 
-  test('an abandoned build leaves nothing, may be abandoned again, and can begin anew', async () => {
+  test('a retired build leaves nothing, may be retired again, and can begin anew', async () => {
     const template = someTemplate();
     const options = { password: 'password-of-the-build' };
     const build = await servers.warm.beginTemplate(on.server, template, options);
     await on.query('CREATE TABLE garbage ()', { database: build.database, user: build.role, ...options });
-    await servers.warm.abandonTemplate(on.server, template);
-    await servers.warm.abandonTemplate(on.server, template);
+    await servers.warm.retireTemplate(on.server, template.digest);
+    await servers.warm.retireTemplate(on.server, template.digest);
     const left = `SELECT datname AS name FROM pg_database WHERE datname ~ '${template.digest}' UNION ALL
       SELECT rolname FROM pg_roles WHERE rolname ~ '${template.digest}'`;
     expect(await on.query(left)).toEqual([]);
     await buildTemplate(on, servers, template);
-    await servers.warm.abandonTemplate(on.server, template);
     expect(await surveyOf(template.digest)).toMatchObject({ template: 'ready' });
+  });
+
+  test('a template that nobody wishes for goes with its clones, while another one stays', async () => {
+    const [old, kept] = [someTemplate(), someTemplate()];
+    for (const template of [old, kept]) {
+      await buildTemplate(on, servers, template);
+      await servers.warm.refill(on.server, template, { target: 2, atMost: 2 });
+    }
+    await servers.warm.retireTemplate(on.server, old.digest);
+    await servers.warm.retireTemplate(on.server, old.digest);
+    expect(await surveyOf(old.digest)).toBeUndefined();
+    expect(await on.query(`SELECT datname FROM pg_database WHERE datname LIKE '%${old.digest}%'`)).toEqual([]);
+    expect(await surveyOf(kept.digest)).toMatchObject({ template: 'ready', warm: 2 });
   });
 
   test('four refills at once make no clone too many and clear away what a killed one left', async () => {

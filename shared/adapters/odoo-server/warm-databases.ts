@@ -26,7 +26,7 @@ export function warmDatabases(reach: (server: DatabaseServer) => Promise<ServerA
     survey: async (server) => survey(await reach(server)),
     beginTemplate: async (server, template, options) => beginTemplate(await reach(server), template, options),
     finishTemplate: async (server, template) => finishTemplate(await reach(server), template),
-    abandonTemplate: async (server, template) => abandonTemplate(await reach(server), template),
+    retireTemplate: async (server, digest) => retireTemplate(await reach(server), digest),
     refill: async (server, template, options) => refill(await reach(server), template, options),
   };
 }
@@ -97,12 +97,13 @@ async function holdsSomething(access: ServerAccess, client: PoolClient, building
   return inside.relations > 0;
 }
 
-async function moveAside(client: PoolClient, building: string): Promise<void> {
-  const trash = trashName(building, randomSuffix());
+async function moveAside(client: PoolClient, name: string): Promise<string> {
+  const trash = trashName(name, randomSuffix());
   await batch(client, [
-    `ALTER DATABASE ${quoteIdentifier(building)} RENAME TO ${quoteIdentifier(trash)}`,
-    `ALTER DATABASE ${quoteIdentifier(trash)} WITH ALLOW_CONNECTIONS false`,
+    `ALTER DATABASE ${quoteIdentifier(name)} RENAME TO ${quoteIdentifier(trash)}`,
+    `ALTER DATABASE ${quoteIdentifier(trash)} WITH ALLOW_CONNECTIONS false IS_TEMPLATE false`,
   ]);
+  return trash;
 }
 
 async function dropMovedAside(access: ServerAccess, digest: string): Promise<void> {
@@ -127,13 +128,19 @@ async function finishTemplate(access: ServerAccess, template: TemplateKey): Prom
   });
 }
 
-async function abandonTemplate(access: ServerAccess, template: TemplateKey): Promise<void> {
-  const { building, buildRole } = templateNames(template.digest);
-  await withTemplateLock(access, template.digest, { doing: 'abandon the template' }, async (client) => {
-    if ((await findDatabase(client, building)) !== undefined) await moveAside(client, building);
+/** Everything of a digest goes: the build, the template, the clones, the role. A session in one of them holds it up. */
+async function retireTemplate(access: ServerAccess, digest: string): Promise<void> {
+  const { building, buildRole, template, warmPrefix, fillingPrefix } = templateNames(digest);
+  const moved = await withTemplateLock(access, digest, { doing: 'retire the template' }, async (client) => {
+    const clones = [...(await listDatabases(client, warmPrefix)), ...(await listDatabases(client, fillingPrefix))];
+    const unwanted: string[] = [];
+    for (const name of [building, template, ...clones]) {
+      if ((await findDatabase(client, name)) !== undefined) unwanted.push(await moveAside(client, name));
+    }
+    return unwanted;
   });
-  await dropMovedAside(access, template.digest);
-  await withTemplateLock(access, template.digest, { doing: 'drop the build role' }, async (client) => {
+  await dropDatabases(access, moved, { applicationName: applicationName(digest) });
+  await withTemplateLock(access, digest, { doing: 'drop the build role' }, async (client) => {
     // a build that began again in between has the role in use
     if ((await findDatabase(client, building)) !== undefined) return;
     await client.query(`DROP ROLE IF EXISTS ${quoteIdentifier(buildRole)}`);

@@ -125,8 +125,8 @@ export type WarmDatabases = {
    * its final name. @throws Failure `job-failed` when `base` is not installed in it.
    */
   finishTemplate(server: DatabaseServer, template: TemplateKey): Promise<void>;
-  /** Drops a build that failed, so that the next one starts from nothing. */
-  abandonTemplate(server: DatabaseServer, template: TemplateKey): Promise<void>;
+  /** Drops the template of a digest, its clones and its build. Repeatable. */
+  retireTemplate(server: DatabaseServer, digest: string): Promise<void>;
   /** Makes clones until `target` are ready, at most `atMost` in this call; returns how many it made. */
   refill(server: DatabaseServer, template: TemplateKey, options: { target: number; atMost: number }): Promise<number>;
 };
