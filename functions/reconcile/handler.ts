@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { listActiveDatabaseServers, recordReached } from '#shared/adapters/postgres/database-servers.ts';
 import { listActiveImages } from '#shared/adapters/postgres/images.ts';
 import { releaseLease, takeLease } from '#shared/adapters/postgres/leases.ts';
+import { forgetPublished } from '#shared/adapters/postgres/outbox.ts';
 import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
 import { flushOutbox } from '#shared/runtime/outbox.ts';
 import { type Wake, wakeDueOperations } from './due-operations.ts';
@@ -72,7 +73,10 @@ export async function tick(dependencies: ReconcileDependencies): Promise<TickRep
   return report;
 }
 
-/** Batch after batch while the broker takes them. */
+/** For people who look into what was sent; nothing reads them again. */
+const outboxKeptDays = 7;
+
+/** Batch after batch while the broker takes them; old ones that were sent are forgotten. */
 async function sweepOutbox({ database, publish }: ReconcileDependencies): Promise<number> {
   let sent = 0;
   for (let batch = 0; batch < outboxBatches; batch += 1) {
@@ -80,6 +84,7 @@ async function sweepOutbox({ database, publish }: ReconcileDependencies): Promis
     sent += published;
     if (published === 0 || failed > 0) break;
   }
+  await forgetPublished(database, { olderThanDays: outboxKeptDays, limit: 1_000 });
   return sent;
 }
 

@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import type { Database } from './database.ts';
-import { enqueue, markFailed, markPublished, takeUnpublished } from './outbox.ts';
+import { enqueue, forgetPublished, markFailed, markPublished, takeUnpublished } from './outbox.ts';
 
 const platform = platformOfThisFile();
 let database: Database;
@@ -89,4 +89,20 @@ test('two takers in transactions get different events', async () => {
     const theirs = await database.transaction((second) => takeUnpublished(second, { limit: 10 }));
     expect(idsOf([...mine, ...theirs]).sort()).toEqual(idsOf(events).sort());
   });
+});
+
+test('what was published long ago is forgotten, a bounded number at a time, and nothing else', async () => {
+  const [recent, waiting, ...old] = [event(), event(), event(), event(), event()];
+  await enqueue(
+    database,
+    [recent, waiting, ...old].filter((one) => one !== undefined),
+  );
+  await markPublished(database, idsOf([recent, ...old].filter((one) => one !== undefined)));
+  await database.query(`update outbox set published_at = published_at - interval '8 days' where id = any($1::uuid[])`, [
+    idsOf(old),
+  ]);
+  expect(await forgetPublished(database, { olderThanDays: 7, limit: 2 })).toBe(2);
+  expect(await forgetPublished(database, { olderThanDays: 7, limit: 2 })).toBe(1);
+  const { rows } = await database.query<{ id: string }>('select id from outbox order by sequence');
+  expect(idsOf(rows)).toEqual([recent?.id, waiting?.id]);
 });

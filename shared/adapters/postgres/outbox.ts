@@ -88,3 +88,17 @@ export async function markFailed(
     [failures.map(({ id }) => id), failures.map(({ error }) => error.slice(0, 1_000))],
   );
 }
+
+/** Deletes events that were published longer ago than that, at most `limit` of them. Returns how many. */
+export async function forgetPublished(
+  queryable: Queryable,
+  { olderThanDays, limit }: { olderThanDays: number; limit: number },
+): Promise<number> {
+  const { rowCount } = await queryable.query(
+    `delete from outbox where sequence in (
+       select sequence from outbox where published_at < clock_timestamp() - $1::integer * interval '1 day'
+       order by published_at limit $2 for update skip locked)`,
+    [olderThanDays, limit],
+  );
+  return rowCount;
+}
