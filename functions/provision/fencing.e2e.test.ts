@@ -59,7 +59,7 @@ test('the platform refuses a transaction of a holder that was overtaken', async 
   // The third transaction places the instance on a server.
   const holder = await stopBefore(world, 'platform: BEGIN + SELECT', 3);
   const went = await overtake(holder);
-  expect(detailsOf(went.points, 'platform: SELECT operations')).toEqual(['rows 0']);
+  expect(detailsOf(went.points, 'platform: SELECT operations')[0]).toBe('rows 0');
   expect(went.points.filter(({ name }) => name.includes('UPDATE db_servers'))).toEqual([]);
   await expectUnharmed(holder.instanceId, went);
 });
@@ -136,8 +136,10 @@ test.each(['secrets', 'persistentvolumeclaims', 'deployments', 'ingresses'])(
     const undone = await endStateOf(fleet, holder.instanceId);
     expect(undone).toMatchObject({ databases: [], roles: [], objects: [] });
     const { points, answer } = await holder.goOn();
-    // The API server keeps nothing of what is gone, so it cannot refuse this one.
-    expect(detailsOf(points, `POST ${resource}`)).toEqual(['status 201']);
+    // The API server keeps nothing of what is gone, so it cannot refuse this one. A try whose time ran out while the
+    // process stood still is sent all the same; the next one then finds its object.
+    expect(detailsOf(points, `POST ${resource}`).at(-1)).toMatch(/^status (201|409)$/);
+    expect(detailsOf(points, `DELETE ${resource}`)).toContain('status 200');
     expect(answer).toMatchObject({ status: 204, outcome: 'fenced' });
     expect(await endStateOf(fleet, holder.instanceId)).toEqual(undone);
     expect(await fleetProblems(fleet)).toEqual([]);
