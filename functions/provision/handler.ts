@@ -3,12 +3,12 @@ import type { TypedEvent } from '#shared/adapters/eventing/parse.ts';
 import type { InstanceContext } from '#shared/domain/instance/context.ts';
 import { deriveInstanceId } from '#shared/domain/instance/names.ts';
 import { acceptOperation } from '#shared/runtime/operation/accept.ts';
-import type { RunnableOperation } from '#shared/runtime/operation/advance.ts';
 import {
   type OperationCommandEvent,
   type OperationHandler,
   operationCommands,
 } from '#shared/runtime/operation/operation-handler.ts';
+import type { RunnableOperation } from '#shared/runtime/operation/run.ts';
 import type { Platform } from '#shared/runtime/platform.ts';
 import { admitProvision, type ProvisionDefaults } from './admit.ts';
 

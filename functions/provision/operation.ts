@@ -11,7 +11,7 @@ import type {
   TenantHttp,
 } from '#shared/domain/instance/ports.ts';
 import type { OperationDefinition } from '#shared/domain/operation/step.ts';
-import type { RunnableOperation } from '#shared/runtime/operation/advance.ts';
+import type { RunnableOperation } from '#shared/runtime/operation/run.ts';
 import { createCredentials } from '#shared/steps/credentials/create-credentials.ts';
 import { createRoles } from '#shared/steps/database/create-roles.ts';
 import { initialisationJob } from '#shared/steps/database/initialisation-job.ts';

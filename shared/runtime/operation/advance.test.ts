@@ -5,7 +5,8 @@ import type { Operation } from '#shared/domain/operation/operation.ts';
 import type { Lease } from '#shared/domain/operation/ports.ts';
 import { done, type Look, missing, type Step, type StepContext, waiting } from '#shared/domain/operation/step.ts';
 import { fakeOperationRecords } from '#shared/testing/fakes/operation-records.ts';
-import { type AdvanceOptions, advance, type RunnableOperation } from './advance.ts';
+import { advance } from './advance.ts';
+import type { AdvanceOptions, RunnableOperation } from './run.ts';
 
 type Act = () => Promise<Look | undefined>;
 

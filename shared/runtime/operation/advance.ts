@@ -1,77 +1,21 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
-import { type Decision, decide, retryDelayMs, type StepResult } from '#shared/domain/operation/decide.ts';
+import { type Decision, decide, type StepResult } from '#shared/domain/operation/decide.ts';
 import type { Operation } from '#shared/domain/operation/operation.ts';
-import type { Lease, OperationRecords } from '#shared/domain/operation/ports.ts';
-import type { OperationDefinition, Step, StepContext } from '#shared/domain/operation/step.ts';
+import type { Lease } from '#shared/domain/operation/ports.ts';
+import type { Step, StepContext } from '#shared/domain/operation/step.ts';
+import { cancel } from './cancel.ts';
+import { renewMeanwhile } from './renew.ts';
+import {
+  type AdvanceOptions,
+  type AdvanceOutcome,
+  type Run,
+  type RunnableOperation,
+  type Turn,
+  takeOver,
+  tellTrouble,
+} from './run.ts';
 import { takeBack } from './take-back.ts';
-
-/** What an advance came to; also the value of the `x-outcome` header. */
-export type AdvanceOutcome =
-  | 'succeeded'
-  | 'failed'
-  | 'cancelled'
-  | 'waiting'
-  | 'continues'
-  | 'held'
-  | 'finished'
-  | 'queued'
-  | 'unknown'
-  | 'other-version'
-  | 'backing-off'
-  | 'fenced';
-
-/** What the runner needs from an operation's function: its steps and how its ends are written. */
-export type RunnableOperation<Context extends StepContext> = {
-  definition: OperationDefinition<Context>;
-  /** Reads what the steps work on. */
-  load(operation: Operation): Promise<Context>;
-  /** Before the first step of a fresh lease: raises the fence in the stores that have one of their own. */
-  takeOver(context: Context): Promise<void>;
-  /** Each of the three ends is one transaction: operation, instance, audit and outgoing events. */
-  succeed(context: Context): Promise<'succeeded' | 'cancel-requested'>;
-  /** `refusesCancel`: the failure is why a cancel that was asked for is not carried out. */
-  fail(context: Context, end: { step: string; failure: Failure; refusesCancel: boolean }): Promise<void>;
-  cancel(context: Context): Promise<void>;
-  /** Why what was made must not be undone, if there is a reason. Asked before anything is. */
-  objectToCancel(context: Context): Promise<Failure | undefined>;
-};
-
-export type AdvanceOptions = {
-  records: OperationRecords;
-  /** Names this process in the lease. */
-  holder: string;
-  /** How long a taken or renewed lease lasts. It is renewed while a step runs, up to `longestStepMs`. */
-  leaseMs: number;
-  /** A step begins, or is looked at again, only before this much time has gone; then the tick or an event goes on. */
-  budgetMs: number;
-  /** A step that takes longer loses its lease: somebody else may go on then, and this one's writes are refused. */
-  longestStepMs?: number;
-  clock?: () => number;
-  random?: () => number;
-  pause?: (milliseconds: number) => Promise<unknown>;
-  onStep?: (step: { operationId: string; name: string; phase: 'look' | 'act'; milliseconds: number }) => void;
-  /** A step threw; `next` says what becomes of it. */
-  onTrouble?: (trouble: { operationId: string; step: string; failure: Failure; next: Decision['next'] }) => void;
-};
-
-/** The state of one call of `advance`. */
-type Run<Context extends StepContext> = {
-  work: RunnableOperation<Context>;
-  options: AdvanceOptions;
-  context: Context;
-  lease: Lease;
-  hasTime: () => boolean;
-  /** Waited within this request so far. */
-  pausedMs: number;
-  /** The stores know this lease's fence. */
-  hasTakenOver: boolean;
-  /** The step whose act was begun last. */
-  lastActed: Step<Context> | undefined;
-};
-
-/** A step's turn: its name, its tries, and the step that ended before it in this run. */
-type Turn = { step: string; attempt: number; before: string | null };
 
 /**
  * Carries an operation as far as it will go now: takes its lease (or leaves it to its holder), then runs step after
@@ -190,13 +134,6 @@ async function runStep<Context extends StepContext>(
   }
 }
 
-/** Raises the fence in the stores that have one of their own: once per lease, before anything looks or acts there. */
-async function takeOver<Context extends StepContext>(run: Run<Context>): Promise<void> {
-  if (run.hasTakenOver) return;
-  await run.work.takeOver(run.context);
-  run.hasTakenOver = true;
-}
-
 async function lookAndAct<Context extends StepContext>(
   run: Run<Context>,
   step: Step<Context>,
@@ -240,21 +177,6 @@ async function attemptStep<Context extends StepContext>(
       milliseconds: performance.now() - startedMs,
     });
   }
-}
-
-/** Keeps the lease while a slow step runs. A renewal that fails changes nothing: the lease then ends in its time. */
-function renewMeanwhile<Context extends StepContext>(run: Run<Context>): () => Promise<void> {
-  const { records, leaseMs, longestStepMs = 60_000 } = run.options;
-  const startedMs = performance.now();
-  let renewal: Promise<void> = Promise.resolve();
-  const timer = setInterval(() => {
-    if (performance.now() - startedMs > longestStepMs) clearInterval(timer);
-    else renewal = records.renew(run.lease, { leaseMs }).catch(() => undefined);
-  }, leaseMs / 3);
-  return async () => {
-    clearInterval(timer);
-    await renewal;
-  };
 }
 
 /** A wait this short is not worth another request: the tick comes every few seconds only. */
@@ -302,49 +224,4 @@ async function carryOut<Context extends StepContext>(
       return unreachable;
     }
   }
-}
-
-function tellTrouble<Context extends StepContext>(
-  run: Run<Context>,
-  step: string,
-  { failure, next }: { failure: Failure; next: Decision['next'] },
-): void {
-  run.options.onTrouble?.({ operationId: run.lease.operationId, step, failure, next });
-}
-
-/**
- * Undoes, last step first, what this operation made, unless there is a reason not to. An undo that fails is tried again for as long as it takes: only
- * what is gone lets the operation end.
- */
-async function cancel<Context extends StepContext>(run: Run<Context>, turn: Turn): Promise<AdvanceOutcome> {
-  const { records, leaseMs } = run.options;
-  const { operation } = run.context;
-  let undoing = turn.step;
-  try {
-    // Without a step noted nothing has ever acted: what is there under these names is somebody else's.
-    const made = operation.step === null && !run.hasTakenOver ? [] : run.work.definition.steps;
-    if (made.length > 0) {
-      await takeOver(run);
-      const objection = await run.work.objectToCancel(run.context);
-      if (objection !== undefined) {
-        await run.work.fail(run.context, { step: turn.step, failure: objection, refusesCancel: true });
-        return 'failed';
-      }
-    }
-    for (const step of made.toReversed()) {
-      if (step.undo === undefined) continue;
-      undoing = step.name;
-      await records.beginStep(run.lease, { step: undoing, attempt: turn.attempt, before: null, leaseMs });
-      await step.undo(run.context);
-    }
-  } catch (error) {
-    const failure = asFailure(error);
-    if (failure.code === 'fenced') return 'fenced';
-    tellTrouble(run, undoing, { failure, next: 'try-again' });
-    const afterMs = retryDelayMs(turn.attempt, (run.options.random ?? Math.random)());
-    await records.tryLater(run.lease, { step: undoing, attempt: turn.attempt + 1, failure, afterMs });
-    return 'waiting';
-  }
-  await run.work.cancel(run.context);
-  return 'cancelled';
 }

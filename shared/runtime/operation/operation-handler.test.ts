@@ -7,8 +7,8 @@ import { Failure } from '#shared/domain/failure.ts';
 import type { StepContext } from '#shared/domain/operation/step.ts';
 import { makeMetrics } from '../metrics.ts';
 import type { Platform } from '../platform.ts';
-import type { RunnableOperation } from './advance.ts';
 import { type OperationCommandEvent, operationHandler } from './operation-handler.ts';
+import type { RunnableOperation } from './run.ts';
 
 /** A handler whose database is away. */
 function makeHandler() {

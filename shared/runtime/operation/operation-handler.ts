@@ -7,8 +7,9 @@ import { operationRecords } from '#shared/adapters/postgres/operation-records.ts
 import { asFailure, Failure } from '#shared/domain/failure.ts';
 import type { StepContext } from '#shared/domain/operation/step.ts';
 import type { Platform } from '../platform.ts';
-import { type AdvanceOptions, advance, type RunnableOperation } from './advance.ts';
+import { advance } from './advance.ts';
 import { commandOperation } from './command.ts';
+import type { AdvanceOptions, RunnableOperation } from './run.ts';
 
 /** The commands every operation's function understands besides its own request. */
 export const operationCommands = [operationAdvance, operationRetry, operationCancel] as const;
