@@ -1,10 +1,12 @@
 /** A program that makes the calls it is asked for by HTTP: `/http` POSTs to TARGET, `/sql` runs a statement. */
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Client } from 'pg';
 import { request } from 'undici';
 
-const server = createServer(async (incoming, outgoing) => {
+const server = createServer((incoming, outgoing) => void answer(incoming, outgoing));
+
+async function answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   if (incoming.url === '/http') {
     const { body } = await request(process.env['TARGET'] ?? '', { method: 'POST', body: 'whole' });
     await body.text();
@@ -15,5 +17,6 @@ const server = createServer(async (incoming, outgoing) => {
     await client.end();
   }
   outgoing.end();
-});
+}
+
 server.listen(0, '127.0.0.1', () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`));

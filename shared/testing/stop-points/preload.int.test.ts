@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,13 +21,15 @@ const url = `postgres://${superuser}:${superuserPassword}@${host}:${port}/${data
 let folder: string;
 let client: Client;
 let received: string[] = [];
-const target = createServer(async (incoming, outgoing) => {
+const target = createServer((incoming, outgoing) => void take(incoming, outgoing));
+
+async function take(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   const chunks: Buffer[] = [];
   // a caller that is killed half-way breaks its connection
   for await (const chunk of incoming.on('error', () => undefined)) chunks.push(chunk as Buffer);
   received.push(Buffer.concat(chunks).toString());
   outgoing.end('thanks');
-});
+}
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'stop-points-'));
