@@ -58,7 +58,7 @@ export async function runCase(
   world: World,
   point: PassedPoint,
   options: { recovery: Recovery; data?: Record<string, unknown> },
-): Promise<CaseResult & { wasKilled: boolean }> {
+): Promise<CaseResult> {
   const startedMs = performance.now();
   const { instanceId, victim } = await begin(world, { point, ...options });
   const passage = world.gateway.passageOf(instanceId);
