@@ -9,8 +9,6 @@ import { afterAll, beforeAll, expect, vi } from 'vitest';
 import { ping } from '#events/knative/ping.ts';
 import { resourceUpdate } from '#events/knative/resource-update.ts';
 import { operationAdvance } from '#events/operation/advance.ts';
-import type { Database } from '#shared/adapters/postgres/database.ts';
-import { openDatabase } from '#shared/adapters/postgres/pool.ts';
 import { openProcessGroup, type ProcessGroup } from '#shared/sandbox/processes.ts';
 import { freePort } from '#shared/sandbox/servers/free-port.ts';
 import {
@@ -21,37 +19,26 @@ import {
   type RunningHost,
 } from '#shared/testing/contracts/host.ts';
 import { databaseOfThisFile } from '#shared/testing/databases.ts';
+import { platformOfThisFile } from '#shared/testing/platform.ts';
 
 const root = join(import.meta.dirname, '..');
 const hosts = ['serve', 'functions-framework'] as const;
 type Host = (typeof hosts)[number];
 
 const made = databaseOfThisFile();
+const records = platformOfThisFile(made);
 let group: ProcessGroup;
 let folder: string;
 let broker: Server;
-let records: Database;
 
 beforeAll(async () => {
   group = await openProcessGroup();
   folder = await mkdtemp(join(tmpdir(), 'hosts-'));
-  const { database, user, password, pooled } = made();
-  records = openDatabase({
-    driver: 'pg',
-    ...pooled,
-    database,
-    user,
-    password,
-    applicationName: 'test',
-    sslMode: 'disable',
-    onError: () => undefined,
-  });
   broker = createServer((_request, response) => response.writeHead(202).end());
   await new Promise<void>((resolve) => broker.listen(0, '127.0.0.1', resolve));
 });
 afterAll(async () => {
   await group.stopAll();
-  await records.end();
   broker.closeAllConnections();
   await new Promise((resolve) => broker.close(resolve));
   await rm(folder, { recursive: true });
@@ -93,7 +80,7 @@ for (const [name, event] of Object.entries(accepted)) {
       start: () => start(name, kind),
       ...event,
       deadReasons: async () => {
-        const { rows } = await records.query<{ reason: string }>(
+        const { rows } = await records().query<{ reason: string }>(
           'select reason from dead_events where received_by = $1 order by sequence',
           [name],
         );

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll } from 'vitest';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { openDatabase } from '#shared/adapters/postgres/pool.ts';
-import { databaseOfThisFile } from './databases.ts';
+import { databaseOfThisFile, type FreshDatabase } from './databases.ts';
 
-/** A platform database of this file's own, opened through PgBouncer as functions do it. Call it at the top. */
-export function platformOfThisFile(): () => Database {
-  const made = databaseOfThisFile();
+/**
+ * A platform database of this file's own, opened through PgBouncer as functions do it. Call it at the top. `made` is the
+ * database itself, for files that hand its address to somebody else.
+ */
+export function platformOfThisFile(made: () => FreshDatabase = databaseOfThisFile()): () => Database {
   let opened: Database | undefined;
   beforeAll(() => {
     const { database, user, password, pooled } = made();
