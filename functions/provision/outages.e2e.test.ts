@@ -66,6 +66,7 @@ describe('PgBouncer', () => {
     const events = ['one', 'two', 'three'].map((name) => provisionRequest(`bouncer-${name}`));
     const restarts = (async () => {
       for (let round = 0; round < 4; round += 1) {
+        // the time table of the fault, not a wait for an effect: the restarts fall on whatever the operations do then
         await delay(300);
         await fleet().servers.bouncer.restart({ signal: round % 2 === 0 ? 'SIGTERM' : 'SIGKILL' });
       }
@@ -79,6 +80,7 @@ describe('PgBouncer', () => {
     const cuts = (async () => {
       while (!cutting.signal.aborted) {
         proxy?.cutAll();
+        // as above: cut after cut, until the operation is through
         await delay(400);
       }
     })();
