@@ -25,6 +25,8 @@ export function exampleInstance(change: Partial<Instance> = {}): Instance {
     host: 'acme.odoo.example',
     clusterId: 'default',
     desiredState: 'running',
+    suspensions: [],
+    restartedBy: null,
     status: 'starting',
     generation: 1,
     observedGeneration: 0,

@@ -52,6 +52,10 @@ export type DatabaseServer = {
   sslMode: string;
 };
 
+/** Why a provider keeps an instance from running. A customer's own wish is `stop`. */
+export const suspensionReasons = ['billing', 'abuse'] as const;
+export type SuspensionReason = (typeof suspensionReasons)[number];
+
 /** One customer's Odoo, as the platform's records hold it. */
 export type Instance = {
   id: string;
@@ -61,6 +65,10 @@ export type Instance = {
   host: string;
   clusterId: string;
   desiredState: 'running' | 'stopped' | 'terminated';
+  /** Reasons of the suspensions that are open. */
+  suspensions: readonly SuspensionReason[];
+  /** The operation whose restart its pods must have seen; null before the first. */
+  restartedBy: string | null;
   status: InstanceStatus;
   generation: number;
   observedGeneration: number;
@@ -76,3 +84,8 @@ export type Instance = {
   adminLogin: string;
   language: string;
 };
+
+/** An instance runs only if that is desired and no suspension is open. Replicas follow this and nothing else. */
+export function isWantedRunning(instance: Pick<Instance, 'desiredState' | 'suspensions'>): boolean {
+  return instance.desiredState === 'running' && instance.suspensions.length === 0;
+}

@@ -99,6 +99,43 @@ export type TenantDatabases = {
   /** Has anybody logged in to the instance's Odoo? False while there is no database, or no Odoo in it. */
   wasUsed(server: DatabaseServer, instanceId: string): Promise<boolean>;
 
+  /**
+   * Does the tenant's role take this password, and may it connect to its database? One short connection as the tenant.
+   * False when the server refuses it; other failures are thrown.
+   */
+  mayLogIn(server: DatabaseServer, instanceId: string, options: { password: string }): Promise<boolean>;
+  /**
+   * Scheduled actions that are at work: rows of `ir_cron` somebody holds a lock on. Asked as the tenant, never as the
+   * admin: what a tenant made of his tables must not run with the admin's rights. 0 while there is no database.
+   */
+  busyCrons(server: DatabaseServer, instanceId: string, options: { password: string }): Promise<number>;
+  /** Sessions in the instance's database, our own left out. */
+  countSessions(server: DatabaseServer, instanceId: string): Promise<number>;
+  /** Ends every session in the instance's database but our own, and waits until they are gone (at most 5 s). */
+  cutSessions(server: DatabaseServer, fenced: Fenced): Promise<void>;
+  /** Is `web.base.url` of the instance's Odoo this one? Asked as the tenant. */
+  hasBaseUrl(server: DatabaseServer, instanceId: string, options: { password: string; baseUrl: string }): Promise<boolean>;
+  /** Writes `web.base.url` as the tenant, from a connection that carries the fence. */
+  setBaseUrl(server: DatabaseServer, fenced: Fenced, options: { password: string; baseUrl: string }): Promise<void>;
+
+  /**
+   * Where the instance's database is: `live` under its own name, `aside` as a tombstone that nobody can connect to,
+   * `both` (a mistake nobody may mend by himself) or `absent`.
+   */
+  whereabouts(server: DatabaseServer, instanceId: string): Promise<'live' | 'aside' | 'both' | 'absent'>;
+  /**
+   * Takes the database out of use: the tenant's role may not log in any more, sessions are cut, the database is renamed
+   * to `tombstone_<id>` and closed to connections. Repeatable; nothing of the data is touched.
+   * @throws Failure `conflict` while somebody stays connected.
+   */
+  setAside(server: DatabaseServer, fenced: Fenced): Promise<void>;
+  /** The way back from `setAside`. Repeatable. @throws Failure `not-found` when there is no tombstone and no database. */
+  bringBack(server: DatabaseServer, fenced: Fenced): Promise<void>;
+  /** Owner, grants to the tenant, nothing for PUBLIC: puts right what `isPersonalised` would miss. Changes no data. */
+  repairOwnership(server: DatabaseServer, fenced: Fenced): Promise<void>;
+  /** Drops the tombstone, by way of a `trash_` name, and both roles. Never a database that is in use under its own name. */
+  purge(server: DatabaseServer, fenced: Fenced): Promise<void>;
+
   /** Moves the database aside to a `trash_` name and drops it, then drops both roles. Only while nobody uses it. */
   remove(server: DatabaseServer, fenced: Fenced): Promise<void>;
 };
@@ -162,6 +199,16 @@ export type TenantCluster = {
   /** Create or server-side apply with the resourceVersion that `look` saw. */
   apply(instance: Instance, part: ClusterPart, wanted: WantedRuntime): Promise<void>;
   remove(instance: Instance, part: ClusterPart, fenced: Fenced): Promise<void>;
+  /**
+   * Deployments as they should be while the instance stops: `without-cron` takes the cron Deployment down and leaves the
+   * web pods, where the plan has both. True when it is so already.
+   */
+  lookScale(instance: Instance, wanted: WantedRuntime, scale: 'without-cron'): Promise<'done' | 'missing'>;
+  applyScale(instance: Instance, wanted: WantedRuntime, scale: 'without-cron'): Promise<void>;
+  /** Is there nothing of this part? Then `remove` has done its work. */
+  isGone(instance: Instance, part: ClusterPart): Promise<boolean>;
+  /** Pods of the instance's Deployments that are still there, ending ones included; Jobs' pods are not counted. */
+  countPods(instance: Instance): Promise<number>;
   /** The instance's Deployments: observed generation current and replicas available? `reason` says what is not. */
   availability(instance: Instance): Promise<{ available: boolean; reason: string }>;
 };
@@ -176,6 +223,15 @@ export type WantedRuntime = {
   fence: number;
   databaseServer: DatabaseServer;
   credentials: Credentials;
+};
+
+/**
+ * Says whether an instance's data may be given up: a proven final backup is there. Until there are backups the answer is
+ * always no, and a purge has to be asked for without one.
+ */
+export type FinalBackups = {
+  /** `proven`, or why not, in words for the refusal. */
+  look(instanceId: string): Promise<{ isProven: true } | { isProven: false; reason: string }>;
 };
 
 /** A tenant's own HTTP side, reached through its Service. */
