@@ -74,10 +74,9 @@ describe.each(ours.map((definition) => [definition.type, definition] as const))(
   });
 
   it('refuses the data without a required field and names it', () => {
-    const optional = new Set(['instance', 'image', 'modules', 'language', 'settings', 'idempotencykey']);
     const required = paths.filter((path) => typeof path.at(-1) === 'string' && !path.includes('settings'));
     for (const path of required) {
-      if (one.type.endsWith('provision.requested') && optional.has(String(path[0]))) continue;
+      if (path.some((_, end) => isOptional(one, path.slice(0, end + 1)))) continue;
       refusesAt(one, path, undefined);
     }
   });
@@ -154,6 +153,16 @@ function pathsIn(value: unknown, path: Path = []): Path[] {
 
 function at(value: unknown, path: Path): unknown {
   return path.reduce((inner, key) => (inner as Data)[String(key)], value);
+}
+
+/** Whether the schema says that the field at the path may be left out. */
+function isOptional(definition: AnyEventDefinition, path: Path): boolean {
+  let schema: { type?: string; entries?: Data; item?: unknown; wrapped?: unknown } = definition.schema;
+  for (const key of path) {
+    if (schema.wrapped !== undefined) schema = schema.wrapped as typeof schema;
+    schema = (schema.entries?.[String(key)] ?? schema.item ?? {}) as typeof schema;
+  }
+  return schema.type === 'optional';
 }
 
 function isObject(value: unknown): value is Data {

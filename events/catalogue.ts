@@ -3,7 +3,16 @@ import { provisionAccepted } from './instance/provision-accepted.ts';
 import { provisionFailed } from './instance/provision-failed.ts';
 import { provisionRequested } from './instance/provision-requested.ts';
 import { provisioned } from './instance/provisioned.ts';
+import { purgeAccepted, purgeFailed, purgeRequested, purgeSucceeded } from './instance/purge.ts';
+import { repairAccepted, repairFailed, repairRequested, repairSucceeded } from './instance/repair.ts';
+import { restartAccepted, restartFailed, restartRequested, restartSucceeded } from './instance/restart.ts';
+import { resumeAccepted, resumeFailed, resumeRequested, resumeSucceeded } from './instance/resume.ts';
+import { startAccepted, startFailed, startRequested, startSucceeded } from './instance/start.ts';
 import { statusChanged } from './instance/status-changed.ts';
+import { stopAccepted, stopFailed, stopRequested, stopSucceeded } from './instance/stop.ts';
+import { suspendAccepted, suspendFailed, suspendRequested, suspendSucceeded } from './instance/suspend.ts';
+import { terminateAccepted, terminateFailed, terminateRequested, terminateSucceeded } from './instance/terminate.ts';
+import { undoAccepted, undoFailed, undoRequested, undoSucceeded } from './instance/undo.ts';
 import { ping } from './knative/ping.ts';
 import { resourceAdd } from './knative/resource-add.ts';
 import { resourceDelete } from './knative/resource-delete.ts';
@@ -19,6 +28,42 @@ export const catalogue = [
   provisionAccepted,
   provisioned,
   provisionFailed,
+  startRequested,
+  startAccepted,
+  startSucceeded,
+  startFailed,
+  stopRequested,
+  stopAccepted,
+  stopSucceeded,
+  stopFailed,
+  restartRequested,
+  restartAccepted,
+  restartSucceeded,
+  restartFailed,
+  suspendRequested,
+  suspendAccepted,
+  suspendSucceeded,
+  suspendFailed,
+  resumeRequested,
+  resumeAccepted,
+  resumeSucceeded,
+  resumeFailed,
+  terminateRequested,
+  terminateAccepted,
+  terminateSucceeded,
+  terminateFailed,
+  undoRequested,
+  undoAccepted,
+  undoSucceeded,
+  undoFailed,
+  purgeRequested,
+  purgeAccepted,
+  purgeSucceeded,
+  purgeFailed,
+  repairRequested,
+  repairAccepted,
+  repairSucceeded,
+  repairFailed,
   statusChanged,
   operationAdvance,
   operationRetry,

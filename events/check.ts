@@ -39,7 +39,8 @@ function complaintOf(issue: v.BaseIssue<unknown>): string {
   if (last?.origin === 'key') {
     return issue.received === 'undefined' ? 'is missing' : 'is not an allowed name';
   }
-  return `must be ${wanted(issue.expected)}, not ${kindOf(issue.input)}`;
+  const isOtherWord = issue.type === 'picklist' && typeof issue.input === 'string';
+  return `must be ${wanted(issue.expected)}${isOtherWord ? '' : `, not ${kindOf(issue.input)}`}`;
 }
 
 const articles: Record<string, string> = { Object: 'an object', Array: 'a list', string: 'text', number: 'a number' };
