@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { Failure } from '#shared/domain/failure.ts';
 
 /**
@@ -42,4 +43,9 @@ export function canonicalJson(value: unknown): string {
     members += `${members === '' ? '' : ','}${JSON.stringify(key)}:${member}`;
   }
   return `{${members}}`;
+}
+
+/** sha256 of the canonical JSON of an event's data: what the inbox compares and signatures cover. No data: of nothing. */
+export function hashOfData(data: unknown): Buffer {
+  return hash('sha256', data === undefined ? '' : canonicalJson(data), 'buffer');
 }

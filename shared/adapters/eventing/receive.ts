@@ -1,10 +1,9 @@
 import { isUtf8 } from 'node:buffer';
-import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { CloudEvent, ValidationError } from 'cloudevents';
 import { Failure } from '#shared/domain/failure.ts';
 import { type Attributes, checkAttributes, extensionsOf, noAttributes, refusedAttribute, shown } from './attributes.ts';
-import { canonicalJson, checkJson } from './canonical-json.ts';
+import { checkJson, hashOfData } from './canonical-json.ts';
 import { attributesFromHeaders, refuseRepeatedHeaders } from './headers.ts';
 
 /** The largest body that is read as an event. Brokers take at most about as much. */
@@ -55,6 +54,7 @@ export function receive(
   checkAttributes(attributes);
   const event = build(attributes);
   checkJson(data, { maxDepth: maxDataDepth });
+  let dataHash: Buffer | undefined;
   return {
     event: {
       id: event.id,
@@ -67,7 +67,8 @@ export function receive(
     },
     // on demand: ticks and the large objects of the cluster's source are never compared
     get dataHash() {
-      return hash('sha256', data === undefined ? '' : canonicalJson(data), 'buffer');
+      dataHash ??= hashOfData(data);
+      return dataHash;
     },
   };
 }
