@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
+import { makeKeyPair } from '#shared/adapters/eventing/signature-keys.ts';
 import type { DatabaseServer, Image, Plan } from '#shared/domain/instance/instance.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { appendAudit } from './audit.ts';
@@ -13,7 +14,14 @@ import {
 } from './database-servers.ts';
 import { findImage, listActiveImages, upsertImage } from './images.ts';
 import { findPlan, upsertPlan } from './plans.ts';
-import { listSourceRules, upsertSourceRule } from './sources.ts';
+import {
+  findSource,
+  insertSourceKey,
+  listSources,
+  removeSourceKey,
+  removeSourceRule,
+  upsertSourceRule,
+} from './sources.ts';
 
 // The records a fleet is seeded with: what is written is read back in the domain's words, and may be written again.
 const platform = platformOfThisFile();
@@ -111,14 +119,39 @@ test('a server that holds more cannot be made smaller', async () => {
 });
 
 test('what a source may send', async () => {
-  expect(await listSourceRules(database, 'urn:billing')).toEqual([]);
+  expect(await findSource(database, 'urn:billing')).toEqual({ rules: [], keys: [] });
   const rules = [
-    { eventType: 'a', customerId: null, keyId: null, publicKey: null },
-    { eventType: 'b', customerId: null, keyId: 'key 1', publicKey: 'PEM' },
+    { eventType: '*', customerId: null, mustSign: true },
+    { eventType: 'b', customerId: null, mustSign: false },
   ];
+  for (const rule of rules) await upsertSourceRule(database, 'urn:billing', { ...rule, mustSign: !rule.mustSign });
   for (const rule of rules) await upsertSourceRule(database, 'urn:billing', rule);
-  for (const rule of rules) await upsertSourceRule(database, 'urn:billing', rule);
-  expect(await listSourceRules(database, 'urn:billing')).toEqual(rules);
+  expect(await findSource(database, 'urn:billing')).toEqual({ rules, keys: [] });
+  expect(await removeSourceRule(database, 'urn:billing', 'b')).toBe(true);
+  expect(await removeSourceRule(database, 'urn:billing', 'b')).toBe(false);
+  await expect(
+    upsertSourceRule(database, 'urn:billing', { eventType: 'c', customerId: 'nobody', mustSign: true }),
+  ).rejects.toMatchObject({ code: 'constraint-violated', facts: { constraint: 'sources_customer_id_fkey' } });
+});
+
+test('a source has several keys at a time; an id is given once', async () => {
+  const [first, second] = [makeKeyPair(), makeKeyPair()];
+  for (const key of [first, second, first]) expect(await insertSourceKey(database, 'urn:keys', key)).toBe(true);
+  expect(await insertSourceKey(database, 'urn:keys', { ...first, publicKey: second.publicKey })).toBe(false);
+  const { rules, keys } = await findSource(database, 'urn:keys');
+  expect(rules).toEqual([]);
+  expect(new Map(keys.map((key) => [key.keyId, key.publicKey]))).toEqual(
+    new Map([first, second].map((key) => [key.keyId, key.publicKey])),
+  );
+  expect(await removeSourceKey(database, 'urn:keys', first.keyId)).toBe(true);
+  expect((await listSources(database)).get('urn:keys')?.keys.map((key) => key.keyId)).toEqual([second.keyId]);
+});
+
+test('a private key is not kept', async () => {
+  const { keyId, privateKey } = makeKeyPair();
+  await expect(insertSourceKey(database, 'urn:keys', { keyId, publicKey: privateKey })).rejects.toMatchObject({
+    code: 'constraint-violated',
+  });
 });
 
 test('a customer has a quota, and his instances that are not terminated count', async () => {

@@ -109,8 +109,13 @@ export const tables = {
     source: 'text',
     event_type: 'text',
     customer_id: 'text?',
-    key_id: 'text?',
-    public_key: 'text?',
+    must_sign: 'boolean',
+    created_at: 'timestamptz',
+  },
+  source_keys: {
+    source: 'text',
+    key_id: 'text',
+    public_key: 'text',
     created_at: 'timestamptz',
   },
   operations: {

@@ -148,15 +148,26 @@ CREATE TABLE public.instances (
     purged_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    restarted_by uuid,
+    terminated_at timestamp with time zone,
+    purge_after timestamp with time zone,
+    desired_before text,
+    observation text,
+    observation_reason text,
+    observation_at timestamp with time zone,
+    CONSTRAINT instances_desired_before_check CHECK ((desired_before = ANY (ARRAY['running'::text, 'stopped'::text]))),
     CONSTRAINT instances_desired_state_check CHECK ((desired_state = ANY (ARRAY['running'::text, 'stopped'::text, 'terminated'::text]))),
     CONSTRAINT instances_generation_check CHECK ((generation > 0)),
     CONSTRAINT instances_host_check CHECK ((host ~ '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$'::text)),
     CONSTRAINT instances_host_not_reserved CHECK (((host IS NULL) OR (split_part(host, '.'::text, 1) <> ALL (ARRAY['admin'::text, 'api'::text, 'app'::text, 'auth'::text, 'backup'::text, 'billing'::text, 'blog'::text, 'broker'::text, 'cdn'::text, 'console'::text, 'dashboard'::text, 'db'::text, 'dev'::text, 'dns'::text, 'docs'::text, 'events'::text, 'fleet'::text, 'ftp'::text, 'git'::text, 'grafana'::text, 'help'::text, 'imap'::text, 'internal'::text, 'localhost'::text, 'login'::text, 'mail'::text, 'metrics'::text, 'mx'::text, 'ns'::text, 'ns1'::text, 'ns2'::text, 'pop'::text, 'portal'::text, 'postgres'::text, 'prometheus'::text, 'proxy'::text, 'public'::text, 'rabbitmq'::text, 'redis'::text, 'registry'::text, 'root'::text, 's3'::text, 'shop'::text, 'smtp'::text, 'sso'::text, 'staging'::text, 'static'::text, 'status'::text, 'support'::text, 'system'::text, 'template0'::text, 'template1'::text, 'test'::text, 'vpn'::text, 'webmail'::text, 'www'::text])))),
     CONSTRAINT instances_id_check CHECK ((id ~ '^[a-z2-7]{12}$'::text)),
     CONSTRAINT instances_name_check CHECK ((name ~ '^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$'::text)),
+    CONSTRAINT instances_observation CHECK (((observation IS NULL) = (observation_at IS NULL))),
+    CONSTRAINT instances_observation_check CHECK ((observation = ANY (ARRAY['unavailable'::text, 'gone'::text]))),
     CONSTRAINT instances_observed_generation CHECK ((observed_generation <= generation)),
     CONSTRAINT instances_settings_check CHECK ((jsonb_typeof(settings) = 'object'::text)),
-    CONSTRAINT instances_status_check CHECK ((status = ANY (ARRAY['creating'::text, 'starting'::text, 'running'::text, 'stopping'::text, 'stopped'::text, 'restarting'::text, 'updating'::text, 'maintenance'::text, 'suspended'::text, 'missing'::text, 'error'::text, 'terminating'::text, 'terminated'::text])))
+    CONSTRAINT instances_status_check CHECK ((status = ANY (ARRAY['creating'::text, 'starting'::text, 'running'::text, 'stopping'::text, 'stopped'::text, 'restarting'::text, 'updating'::text, 'maintenance'::text, 'suspended'::text, 'missing'::text, 'error'::text, 'terminating'::text, 'terminated'::text]))),
+    CONSTRAINT instances_tombstone CHECK ((((terminated_at IS NULL) = (purge_after IS NULL)) AND ((terminated_at IS NULL) = (desired_before IS NULL))))
 );
 
 CREATE TABLE public.leases (
@@ -207,11 +218,12 @@ CREATE TABLE public.operations (
     finished_at timestamp with time zone,
     told_at timestamp with time zone,
     not_before timestamp with time zone,
+    overtaken_by uuid,
     CONSTRAINT operations_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT operations_definition_version_check CHECK ((definition_version > 0)),
     CONSTRAINT operations_failure_has_reason CHECK (((state <> 'failed'::text) OR ((error_code IS NOT NULL) AND (error_text IS NOT NULL) AND (finished_at IS NOT NULL)))),
     CONSTRAINT operations_fence_check CHECK ((fence >= 0)),
-    CONSTRAINT operations_kind_check CHECK ((kind = 'provision'::text)),
+    CONSTRAINT operations_kind_check CHECK ((kind = ANY (ARRAY['provision'::text, 'start'::text, 'stop'::text, 'restart'::text, 'suspend'::text, 'resume'::text, 'terminate'::text, 'undo'::text, 'purge'::text, 'repair'::text]))),
     CONSTRAINT operations_lease_has_holder CHECK (((lease_holder IS NULL) = (lease_until IS NULL))),
     CONSTRAINT operations_round_check CHECK ((round > 0)),
     CONSTRAINT operations_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
@@ -250,6 +262,7 @@ CREATE TABLE public.plans (
     database_connections integer DEFAULT 16 NOT NULL,
     replicas integer DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    undo_days integer DEFAULT 30 NOT NULL,
     CONSTRAINT plans_cpu_millis_check CHECK ((cpu_millis > 0)),
     CONSTRAINT plans_cron_threads_check CHECK ((cron_threads >= 0)),
     CONSTRAINT plans_database_connections_check CHECK ((database_connections > 0)),
@@ -257,16 +270,34 @@ CREATE TABLE public.plans (
     CONSTRAINT plans_id_check CHECK ((id ~ '^[a-z][a-z0-9-]{0,38}$'::text)),
     CONSTRAINT plans_memory_mib_check CHECK ((memory_mib > 0)),
     CONSTRAINT plans_replicas_check CHECK ((replicas > 0)),
+    CONSTRAINT plans_undo_days_check CHECK ((undo_days >= 0)),
     CONSTRAINT plans_workers_check CHECK ((workers >= 0))
+);
+
+CREATE TABLE public.source_keys (
+    source text NOT NULL,
+    key_id text NOT NULL,
+    public_key text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT source_keys_key_id_check CHECK ((key_id ~ '^[A-Za-z0-9._~-]{1,64}$'::text)),
+    CONSTRAINT source_keys_public_key_check CHECK (((length(public_key) <= 4096) AND (public_key !~ 'PRIVATE KEY'::text)))
 );
 
 CREATE TABLE public.sources (
     source text NOT NULL,
     event_type text NOT NULL,
     customer_id text,
-    key_id text,
-    public_key text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    must_sign boolean DEFAULT false NOT NULL,
+    CONSTRAINT sources_event_type CHECK (((length(event_type) >= 1) AND (length(event_type) <= 256)))
+);
+
+CREATE TABLE public.streams (
+    source text NOT NULL,
+    stream text NOT NULL,
+    sequence bigint NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT streams_sequence_check CHECK ((sequence >= 0))
 );
 
 CREATE TABLE public.subscriptions (
@@ -352,8 +383,14 @@ ALTER TABLE ONLY public.outbox
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.source_keys
+    ADD CONSTRAINT source_keys_pkey PRIMARY KEY (source, key_id);
+
 ALTER TABLE ONLY public.sources
     ADD CONSTRAINT sources_pkey PRIMARY KEY (source, event_type);
+
+ALTER TABLE ONLY public.streams
+    ADD CONSTRAINT streams_pkey PRIMARY KEY (source, stream);
 
 ALTER TABLE ONLY public.subscriptions
     ADD CONSTRAINT subscriptions_pkey PRIMARY KEY (source, id);
@@ -370,6 +407,10 @@ CREATE INDEX inbox_received ON public.inbox USING btree (received_at);
 CREATE INDEX instances_customer ON public.instances USING btree (customer_id);
 
 CREATE INDEX instances_db_server ON public.instances USING btree (db_server_id);
+
+CREATE INDEX instances_observation_waiting ON public.instances USING btree (observation_at) WHERE (observation IS NOT NULL);
+
+CREATE INDEX instances_purge_after ON public.instances USING btree (purge_after) WHERE ((purged_at IS NULL) AND (purge_after IS NOT NULL));
 
 CREATE INDEX instances_status ON public.instances USING btree (status);
 
@@ -414,6 +455,9 @@ ALTER TABLE ONLY public.operation_steps
 
 ALTER TABLE ONLY public.operations
     ADD CONSTRAINT operations_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
+
+ALTER TABLE ONLY public.operations
+    ADD CONSTRAINT operations_overtaken_by_fkey FOREIGN KEY (overtaken_by) REFERENCES public.operations(id) DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY public.sources
     ADD CONSTRAINT sources_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
