@@ -30,6 +30,7 @@ const controllers = [
   'deployment-controller',
   'replicaset-controller',
   'job-controller',
+  'persistentvolumeclaim-protection-controller',
 ];
 
 /**

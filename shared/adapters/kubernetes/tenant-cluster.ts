@@ -1,34 +1,27 @@
-import { createHash } from 'node:crypto';
+import type { V1Deployment, V1Pod } from '@kubernetes/client-node';
 import type { Instance } from '#shared/domain/instance/instance.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
-import { odooConf } from '#shared/domain/instance/odoo-conf.ts';
 import type { ClusterPart, TenantCluster, WantedRuntime } from '#shared/domain/instance/ports.ts';
 import { applyObject, findOurs, lookObject, removeObject, type Target, type Wanted, type Writer } from './apply.ts';
 import { availabilityOf } from './availability.ts';
 import type { KubernetesApi } from './client.ts';
-import { type Kind, kinds } from './kinds.ts';
-import { masterPasswordHash } from './master-password.ts';
-import { configurationSecret } from './resources/configuration-secret.ts';
-import { deployments } from './resources/deployment.ts';
-import { ingress } from './resources/ingress.ts';
-import { labelsOf } from './resources/labels.ts';
-import { networkPolicy } from './resources/network-policy.ts';
-import { service } from './resources/service.ts';
+import { kinds, type Stored } from './kinds.ts';
+import { listObjects } from './list.ts';
+import { labelKeys } from './resources/labels.ts';
 import type { ClusterSettings } from './resources/settings.ts';
-import { volumeClaim } from './resources/volume-claim.ts';
+import { placesOf, targetsOf } from './wanted-objects.ts';
+
+type Deployment = Omit<V1Deployment, 'metadata'> & Stored;
+type Pod = Omit<V1Pod, 'metadata'> & Stored;
 
 /** The objects of instances on the Kubernetes API. */
 export function tenantCluster(api: KubernetesApi, settings: ClusterSettings): TenantCluster {
-  /** Every place a part may take; those a plan does not want must be empty. */
-  const placesOf = (instanceId: string, part: ClusterPart): Target<Wanted>[] =>
-    namesOfPart(instanceId, part).map((name) => ({
-      kind: kindOfPart[part],
-      wanted: { metadata: { name, namespace: settings.namespace, labels: labelsOf(instanceId) } },
-    }));
+  const { namespace } = settings;
 
+  /** Places of a part that the plan does not want: they must be empty. */
   const unwantedOf = (instance: Instance, part: ClusterPart, targets: readonly Target<Wanted>[]) => {
     const names = new Set(targets.map(({ wanted }) => wanted.metadata?.name));
-    return placesOf(instance.id, part).filter(({ wanted }) => !names.has(wanted.metadata?.name));
+    return placesOf(instance.id, part, namespace).filter(({ wanted }) => !names.has(wanted.metadata?.name));
   };
 
   return {
@@ -39,76 +32,56 @@ export function tenantCluster(api: KubernetesApi, settings: ClusterSettings): Te
       return 'done';
     },
     async apply(instance, part, wanted) {
-      const writer: Writer = { fence: wanted.fence, operationId: wanted.operationId };
+      const writer = writerOf(wanted);
       const targets = targetsOf(instance, part, { settings, wanted });
       for (const target of unwantedOf(instance, part, targets)) await removeObject(api, target, writer);
       for (const target of targets) await applyObject(api, target, writer);
     },
     async remove(instance, part, { fence }) {
-      for (const target of placesOf(instance.id, part)) await removeObject(api, target, { fence });
+      for (const target of placesOf(instance.id, part, namespace)) await removeObject(api, target, { fence });
     },
-    availability: (instance) => availabilityOf(api, instance, settings.namespace),
+    async lookScale(instance, wanted) {
+      const cron = cronTarget(instance, { settings, wanted });
+      const found = cron && ((await findOurs(api, cron)) as Deployment | undefined);
+      return found === undefined || found.spec?.replicas === 0 ? 'done' : 'missing';
+    },
+    async applyScale(instance, wanted) {
+      const cron = cronTarget(instance, { settings, wanted });
+      if (cron !== undefined && (await findOurs(api, cron))) await applyObject(api, cron, writerOf(wanted));
+    },
+    async isGone(instance, part) {
+      for (const target of placesOf(instance.id, part, namespace)) if (await findOurs(api, target)) return false;
+      return true;
+    },
+    async countPods({ id }) {
+      const labelSelector = `${labelKeys.owner}=${id},${labelKeys.component}!=job`;
+      let count = 0;
+      for await (const pod of listObjects<Pod>(api, kinds.pod, { namespace, labelSelector })) {
+        if (!hasEnded(pod)) count += 1;
+      }
+      return count;
+    },
+    availability: (instance) => availabilityOf(api, instance, namespace),
   };
 }
 
-const kindOfPart = {
-  configuration: kinds.secret,
-  volume: kinds.volumeClaim,
-  'network-policy': kinds.networkPolicy,
-  deployment: kinds.deployment,
-  service: kinds.service,
-  ingress: kinds.ingress,
-} as const satisfies Record<ClusterPart, Kind>;
-
-function namesOfPart(instanceId: string, part: ClusterPart): string[] {
-  const names = namesOf(instanceId);
-  if (part === 'configuration') return [names.configurationSecret];
-  return part === 'deployment' ? [names.object, names.cronDeployment] : [names.object];
+function writerOf({ fence, operationId }: WantedRuntime): Writer {
+  return { fence, operationId };
 }
 
-function targetsOf(
+/** The cron Deployment with no pods, where the plan has one. */
+function cronTarget(
   instance: Instance,
-  part: ClusterPart,
-  { settings, wanted }: { settings: ClusterSettings; wanted: WantedRuntime },
-): Target<Wanted>[] {
-  const kind = kindOfPart[part];
-  return objectsOf(instance, part, { settings, wanted }).map((object) => ({ kind, wanted: object }));
+  options: { settings: ClusterSettings; wanted: WantedRuntime },
+): Target<Wanted & { spec?: object }> | undefined {
+  const name = namesOf(instance.id).cronDeployment;
+  const target = targetsOf(instance, 'deployment', options).find(({ wanted }) => wanted.metadata?.name === name);
+  if (target === undefined) return undefined;
+  const wanted: Wanted & { spec?: object } = target.wanted;
+  return { ...target, wanted: { ...wanted, spec: { ...wanted.spec, replicas: 0 } } };
 }
 
-function objectsOf(
-  instance: Instance,
-  part: ClusterPart,
-  { settings, wanted }: { settings: ClusterSettings; wanted: WantedRuntime },
-): Wanted[] {
-  switch (part) {
-    case 'configuration':
-      return [configurationSecret(instance.id, settings.namespace, confOf(instance, { settings, wanted }))];
-    case 'volume':
-      return [volumeClaim(instance, settings)];
-    case 'network-policy':
-      return [networkPolicy(instance, { settings, databaseServer: wanted.databaseServer })];
-    case 'deployment': {
-      const conf = confOf(instance, { settings, wanted });
-      const configurationHash = createHash('sha256').update(conf).digest('hex').slice(0, 32);
-      return deployments(instance, { settings, configurationHash });
-    }
-    case 'service':
-      return [service(instance, settings.namespace)];
-    case 'ingress':
-      return [ingress(instance, settings)];
-  }
-}
-
-function confOf(
-  instance: Instance,
-  { settings, wanted }: { settings: ClusterSettings; wanted: WantedRuntime },
-): string {
-  return odooConf({
-    instance,
-    databaseServer: wanted.databaseServer,
-    databasePassword: wanted.credentials.databasePassword,
-    masterPasswordHash: masterPasswordHash(wanted.credentials.masterPassword, instance.id),
-    ...(settings.addonsPath ? { addonsPath: settings.addonsPath } : {}),
-    ...(settings.mailRelay ? { mailRelay: settings.mailRelay } : {}),
-  });
+/** An evicted pod stays as a record, with nothing running in it, until the cluster sweeps. */
+function hasEnded({ status }: Pod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
 }

@@ -22,6 +22,8 @@ export function exampleInstance(): Instance {
     host: `${id}.example.com`,
     clusterId: 'main',
     desiredState: 'running',
+    suspensions: [],
+    restartedBy: null,
     status: 'creating',
     generation: 1,
     observedGeneration: 0,

@@ -109,6 +109,72 @@ export function tenantClusterContract(name: string, open: () => Promise<Cluster>
       expect(new Set(await looks(instance, wanted))).toEqual(new Set(['missing']));
     });
 
+    it('are gone only when nothing of them is left', async () => {
+      const instance = { ...exampleInstance(), plan: { ...exampleInstance().plan, replicas: 2 } };
+      const wanted = exampleRuntime();
+      const fenced = { instanceId: instance.id, fence: wanted.fence };
+      for (const part of clusterParts) {
+        expect(await adapter.cluster.isGone(instance, part)).toBe(true);
+        await adapter.cluster.apply(instance, part, wanted);
+        expect(await adapter.cluster.isGone(instance, part)).toBe(false);
+        await adapter.cluster.remove(instance, part, fenced);
+        await expect.poll(() => adapter.cluster.isGone(instance, part), { timeout: 10_000 }).toBe(true);
+      }
+    });
+
+    it('have no pods while the instance is suspended, and the host shows the suspension page', async () => {
+      const instance = exampleInstance();
+      const wanted = exampleRuntime();
+      await applyAll(instance, wanted);
+      const suspended: Instance = { ...instance, suspensions: ['billing'] };
+      expect(await adapter.cluster.look(suspended, 'ingress', wanted)).toBe('missing');
+      await applyAll(suspended, wanted);
+      expect((await read(kinds.deployment, `odoo-${instance.id}`))?.spec?.['replicas']).toBe(0);
+      const spec = JSON.stringify((await read(kinds.ingress, `odoo-${instance.id}`))?.spec);
+      expect(spec).toContain('{"name":"suspension-page","port":{"name":"billing"}}');
+      expect(spec).not.toContain('8069');
+      await applyAll(instance, wanted);
+      expect(JSON.stringify((await read(kinds.ingress, `odoo-${instance.id}`))?.spec)).not.toContain('billing');
+    });
+
+    it('take cron down alone while the instance stops, where the plan has it apart', async () => {
+      const small = exampleInstance();
+      const wanted = exampleRuntime();
+      const large = { ...exampleInstance(), plan: { ...small.plan, replicas: 2 } };
+      for (const instance of [small, large]) await adapter.cluster.apply(instance, 'deployment', wanted);
+      expect(await adapter.cluster.lookScale(small, wanted, 'without-cron')).toBe('done');
+      // The row says stopped before the operation begins.
+      const stopping: Instance = { ...large, desiredState: 'stopped' };
+      expect(await adapter.cluster.lookScale(stopping, wanted, 'without-cron')).toBe('missing');
+      await adapter.cluster.applyScale(stopping, wanted, 'without-cron');
+      expect(await adapter.cluster.lookScale(stopping, wanted, 'without-cron')).toBe('done');
+      const replicas = async (name: string) => (await read(kinds.deployment, name))?.spec?.['replicas'];
+      expect(await replicas(`odoo-${large.id}`)).toBe(2);
+      expect(await replicas(`odoo-${large.id}-cron`)).toBe(0);
+      const older = { ...wanted, fence: wanted.fence - 1 };
+      await adapter.cluster.apply(large, 'deployment', wanted);
+      await expect(adapter.cluster.applyScale(stopping, older, 'without-cron')).rejects.toMatchObject({
+        code: 'fenced',
+      });
+    });
+
+    it('have their pods counted, Jobs’ and others’ pods left out', async () => {
+      const instance = exampleInstance();
+      expect(await adapter.cluster.countPods(instance)).toBe(0);
+      const pod = (owner: string, component: string) => ({
+        metadata: {
+          generateName: 'pod-',
+          labels: { 'odoofleet.dev/instance': owner, 'app.kubernetes.io/component': component },
+        },
+        spec: restrictedPod,
+      });
+      await create(kinds.pod, pod(instance.id, 'web'));
+      await create(kinds.pod, pod(instance.id, 'cron'));
+      await create(kinds.pod, pod(instance.id, 'job'));
+      await create(kinds.pod, pod('another22222', 'web'));
+      expect(await adapter.cluster.countPods(instance)).toBe(2);
+    });
+
     it('are left alone when somebody else has the name', async () => {
       const instance = exampleInstance();
       const name = `odoo-${instance.id}`;
@@ -125,6 +191,7 @@ export function tenantClusterContract(name: string, open: () => Promise<Cluster>
       await expect(
         adapter.cluster.remove(instance, 'service', { instanceId: instance.id, fence: 9 }),
       ).rejects.toMatchObject(refused);
+      await expect(adapter.cluster.isGone(instance, 'service')).rejects.toMatchObject(refused);
       expect((await read(kinds.service, name))?.metadata?.labels).toEqual({ app: 'mine' });
     });
 
@@ -234,6 +301,18 @@ export function tenantClusterContract(name: string, open: () => Promise<Cluster>
     });
   });
 }
+
+/** A pod that a namespace with Pod Security's restricted profile lets in. */
+const restrictedPod = {
+  securityContext: { runAsNonRoot: true, runAsUser: 101, seccompProfile: { type: 'RuntimeDefault' } },
+  containers: [
+    {
+      name: 'odoo',
+      image: 'odoo:19',
+      securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+    },
+  ],
+};
 
 /** A Job of an instance. */
 export function jobOf(instance: Instance): OdooJob {

@@ -1,8 +1,8 @@
 import type { V1Affinity, V1Deployment, V1Probe, V1ResourceRequirements } from '@kubernetes/client-node';
-import type { Instance, Plan } from '#shared/domain/instance/instance.ts';
+import { type Instance, isWantedRunning, type Plan } from '#shared/domain/instance/instance.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import { odooEnvironment, odooPorts } from '#shared/domain/instance/odoo-conf.ts';
-import { annotationKeys, type Component, labelKeys, labelsOf, podLabelsOf } from './labels.ts';
+import { annotationKeys, type Component, labelKeys, podLabelsOf } from './labels.ts';
 import { environmentOf, odooArguments, odooPodSpec } from './pod.ts';
 import type { ClusterSettings } from './settings.ts';
 
@@ -18,7 +18,7 @@ export function deployments(
   options: { settings: ClusterSettings; configurationHash: string },
 ): V1Deployment[] {
   const { plan } = instance;
-  const isRunning = instance.desiredState === 'running';
+  const isRunning = isWantedRunning(instance);
   const web = { ...options, name: namesOf(instance.id).object, replicas: isRunning ? plan.replicas : 0 };
   if (!hasCronDeployment(plan)) return [deployment(instance, 'web', web)];
   const cron = { ...options, name: namesOf(instance.id).cronDeployment, replicas: isRunning ? 1 : 0 };
@@ -49,11 +49,12 @@ function deployment(instance: Instance, component: Component, options: Deploymen
       // The volume is ReadWriteOnce, and two versions of Odoo must not work on one database.
       strategy: { type: 'Recreate' },
       revisionHistoryLimit: 2,
+      // Kubernetes never lets it change.
       selector: {
         matchLabels: { [labelKeys.instance]: names.object, [labelKeys.component]: component },
       },
       template: {
-        metadata: { labels, annotations: { [annotationKeys.configuration]: options.configurationHash } },
+        metadata: { labels, annotations: podAnnotations(instance, options.configurationHash) },
         spec: {
           ...odooPodSpec({
             settings: options.settings,
@@ -75,6 +76,14 @@ function deployment(instance: Instance, component: Component, options: Deploymen
         },
       },
     },
+  };
+}
+
+/** Each of them means new pods when it changes. */
+function podAnnotations({ restartedBy }: Instance, configurationHash: string): Record<string, string> {
+  return {
+    [annotationKeys.configuration]: configurationHash,
+    ...(restartedBy === null ? {} : { [annotationKeys.restarted]: restartedBy }),
   };
 }
 
@@ -103,7 +112,14 @@ function sameNode(instanceId: string): V1Affinity {
   return {
     podAffinity: {
       requiredDuringSchedulingIgnoredDuringExecution: [
-        { topologyKey: 'kubernetes.io/hostname', labelSelector: { matchLabels: labelsOf(instanceId) } },
+        {
+          topologyKey: 'kubernetes.io/hostname',
+          labelSelector: {
+            matchLabels: { [labelKeys.owner]: instanceId },
+            // A Job of the instance has no part in the volume and may be on any node.
+            matchExpressions: [{ key: labelKeys.component, operator: 'NotIn', values: ['job'] }],
+          },
+        },
       ],
     },
   };

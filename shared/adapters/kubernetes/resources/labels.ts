@@ -10,6 +10,8 @@ export const labelKeys = {
   component: 'app.kubernetes.io/component',
   /** An instance's id, or `template-<digest>`. */
   owner: 'odoofleet.dev/instance',
+  /** Of an instance's own objects: the part of the fleet that reconcile lists at once. Never in a selector of ours. */
+  shard: 'odoofleet.dev/shard',
 } as const;
 
 export const annotationKeys = {
@@ -21,10 +23,17 @@ export const annotationKeys = {
   desired: 'odoofleet.dev/desired',
   /** On pods: hash of odoo.conf, so that a changed file means new pods. */
   configuration: 'odoofleet.dev/configuration',
+  /** On pods: the operation whose restart they must have seen. */
+  restarted: 'odoofleet.dev/restarted',
 } as const;
 
 /** What a pod is for. The Service selects `web` only. */
 export type Component = 'web' | 'cron' | 'job';
+
+/** The shard an instance's objects are listed with: the first character of its id, one of 32. */
+export function shardOf(instanceId: string): string {
+  return instanceId.slice(0, 1);
+}
 
 /** Labels of every object of an instance. */
 export function labelsOf(instanceId: string): Record<string, string> {
@@ -33,10 +42,11 @@ export function labelsOf(instanceId: string): Record<string, string> {
     [labelKeys.managedBy]: managedBy,
     [labelKeys.instance]: namesOf(instanceId).object,
     [labelKeys.owner]: instanceId,
+    [labelKeys.shard]: shardOf(instanceId),
   };
 }
 
-/** Labels of an instance's pods of one kind; also the selector, which Kubernetes never lets change. */
+/** Labels of an instance's pods of one kind. */
 export function podLabelsOf(instanceId: string, component: Component): Record<string, string> {
   return { ...labelsOf(instanceId), [labelKeys.component]: component };
 }

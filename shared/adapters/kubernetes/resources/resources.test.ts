@@ -56,6 +56,8 @@ const instance: Instance = {
   host: 'shop.example.com',
   clusterId: 'main',
   desiredState: 'running',
+  suspensions: [],
+  restartedBy: null,
   status: 'creating',
   generation: 1,
   observedGeneration: 0,
@@ -125,13 +127,39 @@ describe('objects of an instance', () => {
   });
 
   it('have no pods while the instance is not wanted to run', () => {
-    const stopped = specsOf({ ...withPlan({ replicas: 2 }), desiredState: 'stopped' });
-    expect(stopped.map(({ spec }) => spec?.replicas)).toEqual([0, 0]);
+    const replicasOf = (changes: Partial<Instance>) =>
+      specsOf({ ...withPlan({ replicas: 2 }), ...changes }).map(({ spec }) => spec?.replicas);
+    expect(replicasOf({})).toEqual([2, 1]);
+    expect(replicasOf({ desiredState: 'stopped' })).toEqual([0, 0]);
+    expect(replicasOf({ suspensions: ['billing'] })).toEqual([0, 0]);
+  });
+
+  it('send the whole host to the suspension page while a suspension is open, and abuse is told first', () => {
+    const backends = (suspensions: Instance['suspensions']) =>
+      ingress({ ...withPlan({ workers: 2 }), suspensions }, settings).spec?.rules?.[0]?.http?.paths.map(
+        ({ backend }) => `${backend.service?.name}:${backend.service?.port?.name ?? backend.service?.port?.number}`,
+      );
+    expect(backends([])).toEqual(['odoo-abcdefgh2345:8072', 'odoo-abcdefgh2345:8069']);
+    expect(backends(['billing'])).toEqual(['suspension-page:billing', 'suspension-page:billing']);
+    expect(backends(['billing', 'abuse'])).toEqual(['suspension-page:abuse', 'suspension-page:abuse']);
+  });
+
+  it('carry their shard, which no selector names', () => {
+    const [web] = specsOf(withPlan({ replicas: 2 }));
+    expect(web?.metadata?.labels?.['odoofleet.dev/shard']).toBe('a');
+    expect(JSON.stringify([web?.spec?.selector, web?.spec?.template.spec?.affinity])).not.toContain('shard');
   });
 
   it('get new pods when odoo.conf changes', () => {
     const template = (hash: string) => JSON.stringify(specsOf(instance, hash)[0]?.spec?.template);
     expect(template('a')).not.toBe(template('b'));
+  });
+
+  it('get new pods by each restart', () => {
+    const annotations = (restartedBy: string | null) =>
+      specsOf({ ...instance, restartedBy })[0]?.spec?.template.metadata?.annotations;
+    expect(annotations(null)).toEqual({ 'odoofleet.dev/configuration': 'hash' });
+    expect(annotations('operation-1')).toMatchObject({ 'odoofleet.dev/restarted': 'operation-1' });
   });
 
   it('are let into by nobody when no client namespace is known', () => {
