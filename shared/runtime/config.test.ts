@@ -124,11 +124,12 @@ it('explains every row in the help text', () => {
 });
 
 it('has shared rows that fit together and need only a few values', () => {
-  const { serving, platformDatabase, publishing, cache, tenantCluster, odooServers, operations } = rows;
+  const { serving, platformDatabase, publishing, receiving, cache, tenantCluster, odooServers, operations } = rows;
   const all = defineConfig({
     ...serving,
     ...platformDatabase,
     ...publishing,
+    ...receiving,
     ...cache,
     ...tenantCluster,
     ...odooServers,
@@ -147,5 +148,7 @@ it('has shared rows that fit together and need only a few values', () => {
     tenantNamespace: 'odoo-tenants',
     leaseMs: 30_000,
     eventSource: 'urn:odoo-fleet',
+    sourcesPolicy: 'known',
+    eventSigningKey: undefined,
   });
 });

@@ -31,6 +31,7 @@ function makeFunction(options: Partial<Options> = {}) {
   const handler = eventFunction({
     name: 'provision',
     definitions,
+    authorise: async () => ({ customerId: null }),
     handle: async () => 'done',
     storeDead: async (event) => void dead.push(event),
     log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
@@ -109,6 +110,40 @@ describe('an event function', () => {
     await send(handler, { 'content-type': 'application/cloudevents+json' }, '{"id":"7","source":"/s","x":1,"data":{}}');
     expect(dead[0]).toMatchObject({ reason: expect.stringContaining('larger than'), id: 'id-1' });
     expect(dead[1]).toMatchObject({ id: '7', source: '/s', type: null, attributes: { id: '7', source: '/s', x: '1' } });
+  });
+
+  it('asks who may say it before anything is done, and hands the answer over', async () => {
+    const calls: string[] = [];
+    const { handler } = makeFunction({
+      authorise: async ({ source, type, extensions }) => {
+        calls.push(`${source} says ${type} (${Object.keys(extensions).join()})`);
+        return { customerId: 'c-1' };
+      },
+      handle: async (_, { customerId }) => {
+        calls.push(`handled for ${customerId}`);
+        return 'done';
+      },
+    });
+    await send(handler, advance, body);
+    expect(calls).toEqual([`urn:odoo-fleet says ${operationAdvance.type} (operationid)`, 'handled for c-1']);
+  });
+
+  it.each<[FailureCode, number, number]>([
+    ['not-allowed', 204, 1],
+    ['unavailable', 503, 0],
+    ['misconfigured', 500, 0],
+  ])('handles nothing when the source’s authority ends with %s', async (code, status, kept) => {
+    let handled = 0;
+    const { handler, dead } = makeFunction({
+      authorise: () => Promise.reject(new Failure(code, 'because')),
+      handle: async () => {
+        handled += 1;
+        return 'done';
+      },
+    });
+    expect(await send(handler, advance, body)).toMatchObject({ status });
+    expect(dead.map(({ reasonCode, reason }) => [reasonCode, reason])).toEqual(kept ? [[code, 'because']] : []);
+    expect(handled).toBe(0);
   });
 
   it.each<[FailureCode, number, string, number]>([

@@ -5,6 +5,7 @@ import { maxEventBytes, receive } from '#shared/adapters/eventing/receive.ts';
 import type { DeadEvent } from '#shared/adapters/postgres/dead-events.ts';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
 import { type Answer, bug, done, forFailure, refused, unavailable } from './answer.ts';
+import type { Authorise, Authority } from './authorise.ts';
 import { noteInContext } from './context.ts';
 import { type HttpFunctionOptions, type HttpHandler, httpFunction, type RawRequest } from './http-function.ts';
 
@@ -13,11 +14,16 @@ export type EventFunctionOptions<Definitions extends readonly AnyEventDefinition
   name: string;
   /** The events it understands. */
   definitions: Definitions;
+  /** Decides before `handle` whether the event's source may say this, and for whom. What it throws is answered like `handle`'s. */
+  authorise: Authorise;
   /**
    * Does what the event asks and says what came of it in a word (`accepted`, `duplicate`, `waiting`): the x-outcome
    * header. When it returns, nothing more happens. @throws Failure: `permanent` ones bury the event, see `storeDead`.
+   *
+   * Where `authority` names a customer, whoever acts on an instance has to refuse those of others, in the transaction
+   * that reads the instance.
    */
-  handle(event: TypedEvent<Definitions[number]>): Promise<string>;
+  handle(event: TypedEvent<Definitions[number]>, authority: Authority): Promise<string>;
   /** Keeps an event that nobody can handle, with the reason. Repeatable. When it throws, the broker sends the event again. */
   storeDead(event: DeadEvent): Promise<unknown>;
 };
@@ -41,7 +47,8 @@ export function eventFunction<const Definitions extends readonly AnyEventDefinit
       const event = read(request, options.definitions);
       type = event.type;
       noteInContext({ eventId: event.id, ...operationOf(event) });
-      const outcome = await options.handle(event);
+      const authority = await options.authorise(event);
+      const outcome = await options.handle(event, authority);
       log.debug({ type, outcome }, 'event done');
       return { ...done(outcome), type };
     } catch (caught) {

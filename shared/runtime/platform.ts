@@ -2,20 +2,23 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { openPublisher } from '#shared/adapters/eventing/publish.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
-import { storeDeadEvent } from '#shared/adapters/postgres/dead-events.ts';
 import { openDatabase } from '#shared/adapters/postgres/pool.ts';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
+import { Failure } from '#shared/domain/failure.ts';
+import { authoriseBy } from './authorise.ts';
 import { type Config, defineConfig } from './config.ts';
 import { currentTraceparent } from './context.ts';
 import type { EventFunctionOptions } from './event-function.ts';
 import { type Log, openLog } from './log.ts';
 import { type Metrics, makeMetrics } from './metrics.ts';
 import { flushOutbox, type Publish } from './outbox.ts';
-import { platformDatabase, publishing, serving } from './rows.ts';
+import { platformDatabase, publishing, receiving, serving } from './rows.ts';
 import { makeShutdown, type Shutdown } from './shutdown.ts';
+import { type Sign, signAs } from './signing.ts';
+import { storeRefused } from './store-refused.ts';
 
 /** What every function needs to know. */
-export const platformRows = defineConfig({ ...serving, ...platformDatabase, ...publishing });
+export const platformRows = defineConfig({ ...serving, ...platformDatabase, ...publishing, ...receiving });
 
 /** What every function has: log, numbers, the platform's records and the broker, warm for the life of the process. */
 export type Platform = {
@@ -24,23 +27,30 @@ export type Platform = {
   metrics: Metrics;
   shutdown: Shutdown;
   database: Database;
+  /** Signs our own events and publishes them. */
   publish: Publish;
-  /** POSTs events straight to a function. */
+  /** Signs our own events and POSTs them straight to a function. */
   publishTo(sink: string, events: readonly OutgoingEvent[]): ReturnType<Publish>;
+  /**
+   * POSTs events as they are to a broker or function: for those that were received and are sent again. One that was
+   * refused because it is not signed must not get our signature on its way.
+   */
+  forwardTo(sink: string, events: readonly OutgoingEvent[]): ReturnType<Publish>;
   /** Publishes what this request put into the outbox, before its answer. What fails is left for the tick. */
   flush(): Promise<void>;
   eventSource: string;
   /** Names this process in leases. */
   holder: string;
   /** The parts of an event function that are the same for all. */
-  eventFunctionParts: Pick<EventFunctionOptions<[]>, 'name' | 'log' | 'metrics' | 'storeDead'>;
+  eventFunctionParts: Pick<EventFunctionOptions<[]>, 'name' | 'log' | 'metrics' | 'authorise' | 'storeDead'>;
 };
 
 /** A function answers after its steps, and may have to be started first; a broker answers at once. */
 const functionTimeoutMs = 30_000;
 
-/** Opens it. Nothing is connected before the first use. */
+/** Opens it. Nothing is connected before the first use. @throws Failure `misconfigured`. */
 export function openPlatform(name: string, config: Config<typeof platformRows>): Platform {
+  const sign = signOf(config);
   const log = openLog({ name, level: config.logLevel });
   const metrics = makeMetrics({ functionName: name });
   const shutdown = makeShutdown({ log, timeoutMs: config.drainTimeoutMs + 5_000 });
@@ -70,7 +80,7 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
     sinks.set(sink, publisher);
     return publisher;
   };
-  const publish: Publish = (events) => publisherOf(config.brokerUrl).publish(events);
+  const publish: Publish = (events) => publisherOf(config.brokerUrl).publish(events, sign);
   shutdown.during('close-connections', 'publishers', async () => {
     await Promise.all([...sinks.values()].map((publisher) => publisher.end()));
   });
@@ -90,12 +100,27 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
     shutdown,
     database,
     publish,
-    publishTo: (sink, events) => publisherOf(sink, functionTimeoutMs).publish(events),
+    publishTo: (sink, events) => publisherOf(sink, functionTimeoutMs).publish(events, sign),
+    forwardTo: (sink, events) => publisherOf(sink, functionTimeoutMs).publish(events),
     flush: oneAtATime(flush),
     eventSource: config.eventSource,
     holder: `${hostname()} ${process.pid} ${randomUUID().slice(0, 8)}`,
-    eventFunctionParts: { name, log, metrics, storeDead: (event) => storeDeadEvent(database, event) },
+    eventFunctionParts: {
+      name,
+      log,
+      metrics,
+      authorise: authoriseBy(database, config.sourcesPolicy),
+      storeDead: (event) => storeRefused(database, event),
+    },
   };
+}
+
+function signOf({ eventSource, eventSigningKey, sourcesPolicy }: Config<typeof platformRows>): Sign {
+  if (sourcesPolicy === 'signed' && eventSigningKey === undefined) {
+    const text = 'SOURCES_POLICY is signed: our own events need a signature, too. Set EVENT_SIGNING_KEY_FILE.';
+    throw new Failure('misconfigured', text);
+  }
+  return signAs(eventSource, eventSigningKey);
 }
 
 /**

@@ -72,6 +72,21 @@ export const publishing = defineConfig({
     'urn:odoo-fleet',
     'The `source` of our own events.',
   ),
+  eventSigningKey: secretRow(
+    'EVENT_SIGNING_KEY',
+    'Private key our own events are signed with: PKCS8 PEM or JWK, Ed25519 or P-256. Its public half is a key of EVENT_SOURCE.',
+    { optional: true },
+  ),
+});
+
+/** Whose events are handled. */
+export const receiving = defineConfig({
+  sourcesPolicy: row(
+    'SOURCES_POLICY',
+    oneOf('open', 'known', 'signed'),
+    'known',
+    'Who may send events: open, every source that has no rows in the table sources; known, only by a row; signed, only by a row and with a valid signature.',
+  ),
 });
 
 /** The cache. Without a host every read goes to the database. */

@@ -6,10 +6,15 @@ import { encodeValue } from './headers.ts';
 /** What became of each event. A failed one was perhaps received all the same: it is sent again under the same id. */
 export type PublishResult = { published: string[]; failed: { id: string; reason: string }[] };
 
+type Prepare = (event: OutgoingEvent) => Promise<OutgoingEvent>;
+
 /** Sends events to one sink over kept connections. */
 export type Publisher = {
-  /** Never throws: an event that cannot be sent is in `failed`, with the reason. */
-  publish(events: readonly OutgoingEvent[]): Promise<PublishResult>;
+  /**
+   * Never throws: an event that cannot be sent is in `failed`, with the reason. `prepare` has the last word on each
+   * event; it is where they are signed.
+   */
+  publish(events: readonly OutgoingEvent[], prepare?: Prepare): Promise<PublishResult>;
   /** Waits for what is being sent, then closes the connections. */
   end(): Promise<void>;
 };
@@ -35,9 +40,10 @@ export function openPublisher(options: PublisherOptions): Publisher {
   const concurrency = options.concurrency ?? 8;
   const pool = new Pool(origin, { connections: concurrency, connect: { timeout: timeoutMs } });
 
-  async function send(event: OutgoingEvent): Promise<string | undefined> {
+  async function send(event: OutgoingEvent, prepare?: Prepare): Promise<string | undefined> {
     try {
-      const { headers, body } = serialise(event, options.traceparent?.());
+      const prepared = prepare === undefined ? event : await prepare(event);
+      const { headers, body } = serialise(prepared, options.traceparent?.());
       const { statusCode, body: answer } = await pool.request({
         method: 'POST',
         path: `${pathname}${search}`,
@@ -53,13 +59,13 @@ export function openPublisher(options: PublisherOptions): Publisher {
   }
 
   return {
-    async publish(events) {
+    async publish(events, prepare) {
       const result: PublishResult = { published: [], failed: [] };
       const waiting = events.values();
       const work = async () => {
         // one iterator for all: each takes the next event
         for (const event of waiting) {
-          const reason = await send(event);
+          const reason = await send(event, prepare);
           if (reason === undefined) result.published.push(event.id);
           else result.failed.push({ id: event.id, reason });
         }

@@ -55,6 +55,8 @@ export function functionProgram(
       KUBECONFIG: surroundings.kubeconfigFile,
       TENANT_CONNECT_TO: surroundings.tenantConnectTo,
       FUNCTION_URL: surroundings.functionUrl,
+      // Whoever plays with a fleet on his own machine may say everything; `extra` may be stricter.
+      SOURCES_POLICY: 'open',
       ...extra,
     },
   };

@@ -16,6 +16,7 @@ export const example = eventFunction({
   name: 'example',
   definitions: [operationAdvance, ping],
   log,
+  authorise: () => Promise.resolve({ customerId: null }),
   async handle(event) {
     if (event.type !== 'dev.odoofleet.operation.advance') return 'ticked';
     const { reason } = event.data;

@@ -12,6 +12,7 @@ const handler = eventFunction({
   definitions: [provisionRequested],
   log,
   metrics,
+  authorise: () => Promise.resolve({ customerId: null }),
   handle: () => Promise.resolve('done'),
   storeDead: (event) => Promise.reject(new Error(`the bench sent a bad event: ${event.reason}`)),
 });
