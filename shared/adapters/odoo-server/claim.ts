@@ -1,6 +1,6 @@
 import type { PoolClient } from 'pg';
 import type { Fenced, TemplateKey } from '#shared/domain/instance/ports.ts';
-import { findTenantDatabase } from './databases.ts';
+import { findPlaces, refuseTombstone } from './databases.ts';
 import { saysItIsInUse, saysThereIsNoDatabase, sqlStateOf } from './errors.ts';
 import { withFence } from './fence.ts';
 import { templateNames, tenantNames } from './object-names.ts';
@@ -21,7 +21,9 @@ export function claimWarm(access: ServerAccess, fenced: Fenced, template: Templa
   const { warmPrefix } = templateNames(template.digest);
   const { database } = tenantNames(fenced.instanceId);
   return withFence(access, fenced, { doing: 'claim a ready database' }, async (client) => {
-    if ((await findTenantDatabase(client, fenced.instanceId)) !== undefined) return true;
+    const places = await findPlaces(client, fenced.instanceId);
+    refuseTombstone(places);
+    if (places.live !== undefined) return true;
     const tried: string[] = [];
     for (;;) {
       const candidate = await lockCandidate(client, warmPrefix, tried);

@@ -1,7 +1,7 @@
 import type { ClientBase } from 'pg';
 import { Failure } from '#shared/domain/failure.ts';
 import { saysItExists, saysItIsInUse } from './errors.ts';
-import { controlDatabase, tenantNames } from './object-names.ts';
+import { controlDatabase, tenantNames, tombstoneName } from './object-names.ts';
 import { quoteIdentifier } from './quote.ts';
 import type { ServerAccess } from './server-access.ts';
 
@@ -17,17 +17,20 @@ export type DatabaseRow = {
   publicMayConnect: boolean;
 };
 
+/** The columns of a DatabaseRow, from pg_database. */
+export const databaseColumns = `datname::text AS name, pg_get_userbyid(datdba)::text AS owner,
+  pg_has_role(current_user, datdba, 'USAGE') AS "isOurs", datallowconn AS "allowsConnections",
+  shobj_description(oid, 'pg_database') AS mark,
+  has_database_privilege('public', oid, 'CONNECT') OR has_database_privilege('public', oid, 'TEMPORARY')
+    AS "publicMayConnect"`;
+
+async function findDatabases(client: ClientBase, names: readonly string[]): Promise<DatabaseRow[]> {
+  const query = `SELECT ${databaseColumns} FROM pg_database WHERE datname = ANY ($1)`;
+  return (await client.query<DatabaseRow>(query, [names])).rows;
+}
+
 export async function findDatabase(client: ClientBase, name: string): Promise<DatabaseRow | undefined> {
-  const { rows } = await client.query<DatabaseRow>(
-    `SELECT datname::text AS name, pg_get_userbyid(datdba)::text AS owner,
-       pg_has_role(current_user, datdba, 'USAGE') AS "isOurs", datallowconn AS "allowsConnections",
-       shobj_description(oid, 'pg_database') AS mark,
-       has_database_privilege('public', oid, 'CONNECT') OR has_database_privilege('public', oid, 'TEMPORARY')
-         AS "publicMayConnect"
-     FROM pg_database WHERE datname = $1`,
-    [name],
-  );
-  return rows[0];
+  return (await findDatabases(client, [name]))[0];
 }
 
 /**
@@ -35,11 +38,49 @@ export async function findDatabase(client: ClientBase, name: string): Promise<Da
  * @throws Failure `foreign-object` when one of that name belongs to somebody else.
  */
 export async function findTenantDatabase(client: ClientBase, instanceId: string): Promise<DatabaseRow | undefined> {
-  const found = await findDatabase(client, tenantNames(instanceId).database);
+  return ours(await findDatabase(client, tenantNames(instanceId).database));
+}
+
+function ours(found: DatabaseRow | undefined): DatabaseRow | undefined {
   if (found !== undefined && !found.isOurs) {
     throw new Failure('foreign-object', `Database ${found.name} belongs to role ${found.owner}, not to the fleet`);
   }
   return found;
+}
+
+/** Where an instance's database can be: under its own name, or set aside as a tombstone. */
+export type Places = { live: DatabaseRow | undefined; aside: DatabaseRow | undefined };
+
+/** @throws Failure `foreign-object` when one of the names belongs to somebody else. */
+export async function findPlaces(client: ClientBase, instanceId: string): Promise<Places> {
+  const { database } = tenantNames(instanceId);
+  const aside = tombstoneName(instanceId);
+  const found = await findDatabases(client, [database, aside]);
+  return {
+    live: ours(found.find(({ name }) => name === database)),
+    aside: ours(found.find(({ name }) => name === aside)),
+  };
+}
+
+/**
+ * Refuses to go on while both names are taken: which of the two has the customer's data, a person must say.
+ * @throws Failure `foreign-object`
+ */
+export function refuseBoth(places: Places): Places {
+  if (places.live === undefined || places.aside === undefined) return places;
+  throw new Failure(
+    'foreign-object',
+    `There are both ${places.live.name} and ${places.aside.name}; find out which has the data, and rename the other`,
+  );
+}
+
+/**
+ * Refuses to make a database under the live name while a tombstone holds the instance's data.
+ * @throws Failure `not-allowed`
+ */
+export function refuseTombstone({ aside }: Places): void {
+  if (aside === undefined) return;
+  throw new Failure('not-allowed', `The instance's database is set aside as ${aside.name}; bring it back instead`);
 }
 
 /** Names of databases of ours that begin with `prefix`. */

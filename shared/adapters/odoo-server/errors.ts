@@ -20,6 +20,31 @@ export const saysThereIsNoDatabase = (error: unknown) => sqlStateOf(error) === '
 /** 55006: sessions are in the database, and did not leave in the 5 s that the server waits by itself. */
 export const saysItIsInUse = (error: unknown) => sqlStateOf(error) === '55006';
 
+/** A tenant's login that fails only because his role or his database has as many sessions as it may. */
+export const saysTenantIsFull = (failure: Failure) => failure.facts['isFull'] === true;
+
+/**
+ * What the server's refusal of a tenant's login means; undefined when it is not about this tenant. The routine tells
+ * a role that may not log in from a server whose pg_hba.conf has no line for it, and a full role from a full server:
+ * both pairs have one SQLSTATE (utils/init/miscinit.c, utils/init/postinit.c).
+ * Failure `not-allowed` when it is refused, `unavailable` when all its connections are in use.
+ */
+export function refusalOfTenant(error: unknown, doing: string, role: string): Failure | undefined {
+  if (!(error instanceof DatabaseError)) return undefined;
+  const isAboutTheTenant = error.routine === 'InitializeSessionUserId' || error.routine === 'CheckMyDatabase';
+  const facts = { sqlState: error.code ?? '' };
+  if (error.code === '53300' && isAboutTheTenant) {
+    const text = `Could not ${doing}: all connections of role ${role} are in use`;
+    return new Failure('unavailable', text, { facts: { ...facts, isFull: true } });
+  }
+  // 28P01: another password or no such role; 42501: no right to connect; 55000: closed to connections
+  const isRefused =
+    error.code === '28P01' ||
+    ((error.code === '28000' || error.code === '42501' || error.code === '55000') && isAboutTheTenant);
+  if (!isRefused) return undefined;
+  return new Failure('not-allowed', `Could not ${doing}: the server refuses role ${role}: ${error.message}`, { facts });
+}
+
 /** The session is lost or not to be trusted any more: anything but a plain refusal of one statement. */
 export function breaksConnection(error: unknown): boolean {
   if (error instanceof Failure) return false;
@@ -38,6 +63,7 @@ const codeOfState: Record<string, FailureCode> = {
   '40': 'conflict', // serialization failure, deadlock
   '42501': 'not-allowed',
   '42704': 'not-found', // undefined object, here a role
+  '42P01': 'not-found', // undefined table
   '42710': 'conflict',
   '42P04': 'conflict',
   '53': 'unavailable', // out of connections, memory or disk

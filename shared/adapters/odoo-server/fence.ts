@@ -1,6 +1,7 @@
 import type { PoolClient, QueryResult } from 'pg';
 import { Failure } from '#shared/domain/failure.ts';
 import type { Fenced } from '#shared/domain/instance/ports.ts';
+import { tenantNames } from './object-names.ts';
 import { quoteLiteral } from './quote.ts';
 import type { ServerAccess } from './server-access.ts';
 import { inTransaction } from './transaction.ts';
@@ -83,6 +84,8 @@ export async function takeOver(access: ServerAccess, fenced: Fenced): Promise<vo
 }
 
 /**
+ * Sessions of the admin, and those that work as the tenant inside his database. Another session of the tenant may bear
+ * such a name only because he gave it: it is his own that is ended.
  * The name is checked in the same statement that terminates. A pooled connection may still go on to another
  * instance's work in between and lose it; that one gets `unavailable` and is tried again.
  */
@@ -90,11 +93,11 @@ async function terminateLower(access: ServerAccess, fenced: Fenced): Promise<voi
   const remaining = await access.control('end the sessions of an older holder', async (client) => {
     const { rows } = await client.query<{ ended: boolean }>(
       `SELECT pg_terminate_backend(pid, $3) AS ended FROM pg_stat_activity
-       WHERE usename = current_user AND pid <> pg_backend_pid()
+       WHERE usename IN (current_user, $4) AND pid <> pg_backend_pid()
          AND CASE WHEN application_name ~ '^fleet:[a-z2-7]{12}:[0-9]{1,18}$'
                THEN split_part(application_name, ':', 2) = $1 AND split_part(application_name, ':', 3)::bigint < $2
                ELSE false END`,
-      [fenced.instanceId, fenced.fence, terminateWaitMs],
+      [fenced.instanceId, fenced.fence, terminateWaitMs, tenantNames(fenced.instanceId).role],
     );
     return rows.filter((row) => !row.ended).length;
   });

@@ -25,6 +25,16 @@ export function trashName(owner: string, suffix: string): string {
   return `trash_${owner}_${suffix}`;
 }
 
+/** The database of a terminated instance: closed to connections, whole, until it is purged. */
+export function tombstoneName(instanceId: string): string {
+  return `tombstone_${checkInstanceId(instanceId)}`;
+}
+
+/** A database no record knows: closed to connections, for a person to look at. `count` tells several of one id apart. */
+export function quarantineName(instanceId: string, count: number): string {
+  return `quarantine_${checkInstanceId(instanceId)}_${count}`;
+}
+
 /** @throws Failure `invalid-request` for anything that is not a template's digest. */
 export function templateNames(digest: string) {
   if (!/^[0-9a-f]{12}$/.test(digest)) {

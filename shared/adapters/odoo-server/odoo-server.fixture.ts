@@ -134,6 +134,8 @@ export function someInstance(): Instance & { databaseServer: null } {
     host: `shop-${count}.example.com`,
     clusterId: 'local',
     desiredState: 'running',
+    suspensions: [],
+    restartedBy: null,
     status: 'creating',
     generation: 1,
     observedGeneration: 0,

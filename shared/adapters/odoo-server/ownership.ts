@@ -1,7 +1,12 @@
 import type { ClientBase } from 'pg';
-import { findTenantDatabase } from './databases.ts';
+import { Failure } from '#shared/domain/failure.ts';
+import type { Fenced } from '#shared/domain/instance/ports.ts';
+import { findPlaces, findTenantDatabase, refuseBoth } from './databases.ts';
+import { withFence } from './fence.ts';
 import { personalisedMark, tenantNames } from './object-names.ts';
 import { quoteIdentifier } from './quote.ts';
+import type { ServerAccess } from './server-access.ts';
+import { batch } from './transaction.ts';
 
 /** CREATE DATABASE gives PUBLIC the right to connect and to make temporary tables, also to a clone of a closed one. */
 export function closeToPublic(database: string): string[] {
@@ -29,4 +34,17 @@ export async function isTenantsOwn(client: ClientBase, instanceId: string): Prom
     found.owner === tenantNames(instanceId).ownerRole &&
     !found.publicMayConnect
   );
+}
+
+/**
+ * Puts right owner and grants of the database under the live name. Needs the roles.
+ * @throws Failure `not-found` when it is not there, `foreign-object` when its owner is one the admin may not act as.
+ */
+export async function repairOwnership(access: ServerAccess, fenced: Fenced): Promise<void> {
+  const { database, role, ownerRole } = tenantNames(fenced.instanceId);
+  await withFence(access, fenced, { doing: 'repair the ownership of the database' }, async (client) => {
+    const { live } = refuseBoth(await findPlaces(client, fenced.instanceId));
+    if (live === undefined) throw new Failure('not-found', `There is no database ${database}`);
+    await batch(client, [...closeToPublic(database), ...openToTenant(database, { role, ownerRole })]);
+  });
 }

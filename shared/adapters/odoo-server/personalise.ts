@@ -112,7 +112,7 @@ function parameterStatements(baseUrl: string): string[] {
 }
 
 /** Odoo's columns are timestamps without time zone, in UTC. */
-const nowUtc = "(now() AT TIME ZONE 'UTC')";
+export const nowUtc = "(now() AT TIME ZONE 'UTC')";
 
 function administratorStatements(personal: Personal, to: Facts & { passwordHash: string }): string[] {
   const login = quoteLiteral(personal.instance.adminLogin);

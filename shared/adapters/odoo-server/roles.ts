@@ -39,3 +39,12 @@ export async function ensureRole(client: ClientBase, name: string, options: Role
   else await client.query(`ALTER ROLE ${role} ${login}`);
   await client.query(await grantRoleToAdmin(client, name));
 }
+
+/** Lets the role log in with the password it has, or not at all. A role that is not there stays so. */
+export async function setLogin(client: ClientBase, name: string, to: { login: boolean }): Promise<void> {
+  const { rowCount } = await client.query('SELECT FROM pg_roles WHERE rolname = $1 AND rolcanlogin <> $2', [
+    name,
+    to.login,
+  ]);
+  if (rowCount === 1) await client.query(`ALTER ROLE ${quoteIdentifier(name)} ${to.login ? 'LOGIN' : 'NOLOGIN'}`);
+}

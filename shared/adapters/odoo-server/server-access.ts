@@ -1,7 +1,7 @@
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
 import { Failure } from '#shared/domain/failure.ts';
 import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
-import { breaksConnection, toFailure } from './errors.ts';
+import { breaksConnection, refusalOfTenant, toFailure } from './errors.ts';
 import { controlDatabase } from './object-names.ts';
 import { openSemaphore } from './semaphore.ts';
 
@@ -16,6 +16,10 @@ const unpooledConnections = 4;
 const unpooledWaitMs = 10_000;
 /** Idle control connections stay warm: a new one costs about 10 ms, which is the price of a whole claim. */
 const idleTimeoutMs = 10 * 60_000;
+/** A tenant can make any statement in his database slow, and it runs while the instance's fence is held. */
+const tenantStatementTimeoutMs = 5_000;
+const tenantAnswerTimeoutMs = 6_000;
+const tenantLockTimeoutMs = 2_000;
 
 /** The part of a pino logger this adapter uses. */
 export type ServerLog = { warn(facts: object, message: string): void };
@@ -45,6 +49,8 @@ export type UnpooledTarget = {
   database: string;
   /** Tells `takeOver` under which fence the session works. */
   applicationName?: string;
+  /** The tenant's own login in place of the admin's, for work that his code may take part in. */
+  tenant?: { role: string; password: string };
 };
 
 export type ServerStats = { total: number; idle: number; waiting: number; unpooled: number; unpooledWaiting: number };
@@ -86,7 +92,7 @@ export function openServerAccess(server: DatabaseServer, options: AccessOptions)
       }
     },
     unpooled: (doing, to, work) =>
-      semaphore.use(() => withClient({ ...config, ...named(to), database: to.database }, { doing, server }, work)),
+      semaphore.use(() => withClient({ ...config, ...targetOf(to) }, { doing, server, tenant: to.tenant }, work)),
     stats: () => ({
       total: pool.totalCount,
       idle: pool.idleCount,
@@ -98,12 +104,23 @@ export function openServerAccess(server: DatabaseServer, options: AccessOptions)
   };
 }
 
-const named = (to: UnpooledTarget) =>
-  to.applicationName === undefined ? {} : { application_name: to.applicationName };
+function targetOf({ database, applicationName, tenant }: UnpooledTarget): ClientConfig {
+  return {
+    database,
+    ...(applicationName !== undefined && { application_name: applicationName }),
+    ...(tenant !== undefined && {
+      user: tenant.role,
+      password: tenant.password,
+      statement_timeout: tenantStatementTimeoutMs,
+      query_timeout: tenantAnswerTimeoutMs,
+      lock_timeout: tenantLockTimeoutMs,
+    }),
+  };
+}
 
 async function withClient<T>(
   config: ClientConfig,
-  at: { doing: string; server: DatabaseServer },
+  at: { doing: string; server: DatabaseServer; tenant: UnpooledTarget['tenant'] },
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
   const client = new Client(config);
@@ -113,7 +130,9 @@ async function withClient<T>(
     lost = error;
   });
   try {
-    await client.connect();
+    await client.connect().catch((error: unknown) => {
+      throw (at.tenant && refusalOfTenant(error, at.doing, at.tenant.role)) ?? error;
+    });
     return await work(client);
   } catch (error) {
     throw toFailure(error, at.doing, at.server.id);

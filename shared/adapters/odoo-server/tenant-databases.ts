@@ -1,24 +1,27 @@
-import type { PoolClient } from 'pg';
 import { Failure } from '#shared/domain/failure.ts';
 import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
 import type { Fenced, TenantDatabases } from '#shared/domain/instance/ports.ts';
+import { busyCrons, hasBaseUrl, mayLogIn, setBaseUrl } from './as-tenant.ts';
+import { bringBack, setAside, whereabouts } from './aside.ts';
 import { claimWarm } from './claim.ts';
-import { createDatabase, dropDatabases, findDatabase, findTenantDatabase, listDatabases } from './databases.ts';
-import { fencedApplicationName, takeOver, withFence } from './fence.ts';
 import {
-  initialisingMark,
-  makingName,
-  personalisedMark,
-  templateNames,
-  tenantNames,
-  trashName,
-} from './object-names.ts';
-import { closeToPublic, isTenantsOwn, openToTenant } from './ownership.ts';
+  createDatabase,
+  dropDatabases,
+  findDatabase,
+  findPlaces,
+  findTenantDatabase,
+  refuseTombstone,
+} from './databases.ts';
+import { fencedApplicationName, takeOver, withFence } from './fence.ts';
+import { initialisingMark, makingName, personalisedMark, templateNames, tenantNames } from './object-names.ts';
+import { closeToPublic, isTenantsOwn, openToTenant, repairOwnership } from './ownership.ts';
 import { personalise } from './personalise.ts';
 import { quoteIdentifier, quoteLiteral } from './quote.ts';
+import { dropLeftovers, moveToTrash, purge, remove } from './removal.ts';
 import { ensureRole } from './roles.ts';
 import { scramVerifier } from './scram.ts';
 import type { ServerAccess } from './server-access.ts';
+import { countSessions, cutSessions } from './sessions.ts';
 import { createExtensions, hasLogins, lookInside } from './tenant-schema.ts';
 import { batch, inTransaction } from './transaction.ts';
 
@@ -38,6 +41,17 @@ export function tenantDatabases(reach: (server: DatabaseServer) => Promise<Serve
     },
     personalise: async (server, fenced, options) => personalise(await reach(server), fenced, options),
     wasUsed: async (server, instanceId) => wasUsed(await reach(server), instanceId),
+    mayLogIn: async (server, instanceId, { password }) => mayLogIn(await reach(server), instanceId, password),
+    busyCrons: async (server, instanceId, { password }) => busyCrons(await reach(server), instanceId, password),
+    countSessions: async (server, instanceId) => countSessions(await reach(server), instanceId),
+    cutSessions: async (server, fenced) => cutSessions(await reach(server), fenced),
+    hasBaseUrl: async (server, instanceId, options) => hasBaseUrl(await reach(server), instanceId, options),
+    setBaseUrl: async (server, fenced, options) => setBaseUrl(await reach(server), fenced, options),
+    whereabouts: async (server, instanceId) => whereabouts(await reach(server), instanceId),
+    setAside: async (server, fenced) => setAside(await reach(server), fenced),
+    bringBack: async (server, fenced) => bringBack(await reach(server), fenced),
+    repairOwnership: async (server, fenced) => repairOwnership(await reach(server), fenced),
+    purge: async (server, fenced) => purge(await reach(server), fenced),
     remove: async (server, fenced) => remove(await reach(server), fenced),
   };
 }
@@ -88,9 +102,9 @@ async function wasUsed(access: ServerAccess, instanceId: string): Promise<boolea
 
 async function createEmpty(access: ServerAccess, fenced: Fenced): Promise<void> {
   const { database, role, ownerRole } = tenantNames(fenced.instanceId);
-  const found = await access.control('look for the database', (client) =>
-    findTenantDatabase(client, fenced.instanceId),
-  );
+  const places = await access.control('look for the database', (client) => findPlaces(client, fenced.instanceId));
+  refuseTombstone(places);
+  const found = places.live;
   if (found !== undefined) {
     if (found.mark === personalisedMark(fenced.instanceId)) return;
     const inside = await access.unpooled('look into the database', { database }, lookInside);
@@ -122,11 +136,12 @@ async function createEmpty(access: ServerAccess, fenced: Fenced): Promise<void> 
 
 async function cloneTemplate(access: ServerAccess, fenced: Fenced, digest: string): Promise<boolean> {
   const { template } = templateNames(digest);
-  const [source, target] = await access.control('look for the template', async (client) => [
+  const [source, places] = await access.control('look for the template', async (client) => [
     await findDatabase(client, template),
-    await findTenantDatabase(client, fenced.instanceId),
+    await findPlaces(client, fenced.instanceId),
   ]);
-  if (target !== undefined) return true;
+  refuseTombstone(places);
+  if (places.live !== undefined) return true;
   if (source === undefined) return false;
   const making = makingName(fenced.instanceId, fenced.fence);
   await make(access, fenced, { template, finish: closeToPublic(making) });
@@ -149,51 +164,15 @@ async function make(
   await createDatabase(access, making, { ...(how.template && { template: how.template }), applicationName });
   await how.fill?.(making);
   try {
-    await withFence(access, fenced, { doing: 'name the new database' }, (client) =>
-      batch(client, [
+    await withFence(access, fenced, { doing: 'name the new database' }, async (client) => {
+      refuseTombstone(await findPlaces(client, fenced.instanceId));
+      await batch(client, [
         ...how.finish,
         `ALTER DATABASE ${quoteIdentifier(making)} RENAME TO ${quoteIdentifier(database)}`,
-      ]),
-    );
+      ]);
+    });
   } catch (error) {
     if (error instanceof Failure && error.code === 'fenced') await dropDatabases(access, [making], { applicationName });
     throw error;
   }
-}
-
-/** Drops what this instance's older holders, or this one before, left half-made or thrown away. */
-async function dropLeftovers(access: ServerAccess, fenced: Fenced): Promise<void> {
-  const leftovers = await withFence(access, fenced, { doing: 'look for leftovers' }, async (client) => [
-    ...(await listDatabases(client, `making_${fenced.instanceId}_`)),
-    ...(await listDatabases(client, `trash_${fenced.instanceId}_`)),
-  ]);
-  const isNewer = (name: string) => name.startsWith('making_') && Number(name.split('_').at(-1)) > fenced.fence;
-  await dropDatabases(
-    access,
-    leftovers.filter((name) => !isNewer(name)),
-    { applicationName: fencedApplicationName(fenced) },
-  );
-}
-
-async function moveToTrash(client: PoolClient, database: string, fenced: Fenced): Promise<void> {
-  const trash = trashName(fenced.instanceId, `${fenced.fence}_${Date.now().toString(36)}`);
-  await batch(client, [
-    `ALTER DATABASE ${quoteIdentifier(database)} RENAME TO ${quoteIdentifier(trash)}`,
-    `ALTER DATABASE ${quoteIdentifier(trash)} WITH ALLOW_CONNECTIONS false`,
-  ]);
-}
-
-async function remove(access: ServerAccess, fenced: Fenced): Promise<void> {
-  const { database, role, ownerRole } = tenantNames(fenced.instanceId);
-  await withFence(access, fenced, { doing: 'move the database aside' }, async (client) => {
-    if ((await findTenantDatabase(client, fenced.instanceId)) !== undefined)
-      await moveToTrash(client, database, fenced);
-  });
-  await dropLeftovers(access, fenced);
-  await withFence(access, fenced, { doing: 'drop the roles' }, (client) =>
-    batch(client, [
-      `DROP ROLE IF EXISTS ${quoteIdentifier(role)}`,
-      `DROP ROLE IF EXISTS ${quoteIdentifier(ownerRole)}`,
-    ]),
-  );
 }

@@ -1,3 +1,4 @@
+import { Failure } from '#shared/domain/failure.ts';
 import type { InstanceContext } from '#shared/domain/instance/context.ts';
 import type {
   ClusterJobs,
@@ -22,6 +23,15 @@ export function fakeInstancePorts() {
     roles: false,
     isPersonalised: false,
     wasUsed: false,
+    /** The database is renamed to its tombstone. Both it and a database under the live name: `database` is not absent. */
+    aside: false,
+    mayLogIn: false,
+    /** Sessions in the database; `cutSessions` and `setAside` end them. */
+    sessions: 0,
+    /** Scheduled actions at work. */
+    crons: 0,
+    /** `web.base.url` of the instance's Odoo. */
+    baseUrl: '',
     warm: 0,
     hasTemplate: false,
     jobs: new Map<string, JobState>(),
@@ -41,6 +51,7 @@ export function fakeInstancePorts() {
     async createRoles(_server, _fenced, { password, connectionLimit }) {
       did.push(`create roles ${password} ${connectionLimit}`);
       world.roles = true;
+      world.mayLogIn = true;
     },
     lookDatabase: async () => world.database,
     async createEmpty() {
@@ -53,8 +64,46 @@ export function fakeInstancePorts() {
     async personalise(_server, _fenced, { adminPassword, baseUrl }) {
       did.push(`personalise ${adminPassword} ${baseUrl}`);
       world.isPersonalised = true;
+      world.baseUrl = baseUrl;
     },
     wasUsed: async () => world.wasUsed,
+    mayLogIn: async () => world.mayLogIn && world.database !== 'absent',
+    busyCrons: async () => world.crons,
+    countSessions: async () => world.sessions,
+    async cutSessions() {
+      did.push(`cut ${world.sessions} sessions`);
+      world.sessions = 0;
+    },
+    hasBaseUrl: async (_server, _instanceId, { baseUrl }) => world.baseUrl === baseUrl,
+    async setBaseUrl(_server, _fenced, { baseUrl }) {
+      did.push(`set base url ${baseUrl}`);
+      world.baseUrl = baseUrl;
+    },
+    async whereabouts() {
+      if (world.database !== 'absent') return world.aside ? 'both' : 'live';
+      return world.aside ? 'aside' : 'absent';
+    },
+    async setAside() {
+      did.push('set aside');
+      Object.assign(world, { mayLogIn: false, sessions: 0 });
+      if (world.database === 'absent') return;
+      Object.assign(world, { database: 'absent', aside: true });
+    },
+    async bringBack() {
+      did.push('bring back');
+      if (world.aside) Object.assign(world, { database: 'initialised', aside: false });
+      else if (world.database === 'absent') throw new Failure('not-found', 'There is no tombstone and no database');
+      world.mayLogIn = true;
+    },
+    async repairOwnership() {
+      did.push('repair ownership');
+      world.isPersonalised = true;
+    },
+    async purge() {
+      if (world.database !== 'absent') throw new Failure('not-allowed', 'The database is there under its own name');
+      did.push('purge database');
+      Object.assign(world, { aside: false, roles: false, mayLogIn: false });
+    },
     async remove() {
       did.push('remove database');
       world.database = 'absent';
