@@ -1,3 +1,15 @@
+import { invoicePaid } from './billing/invoice-paid.ts';
+import { invoicePaymentFailed } from './billing/invoice-payment-failed.ts';
+import { overdueChanged } from './billing/overdue-changed.ts';
+import { subscriptionCancelled } from './billing/subscription-cancelled.ts';
+import { subscriptionChanged } from './billing/subscription-changed.ts';
+import { subscriptionCreated } from './billing/subscription-created.ts';
+import { subscriptionExpired } from './billing/subscription-expired.ts';
+import { subscriptionPhaseChanged } from './billing/subscription-phase-changed.ts';
+import { subscriptionUncancelled } from './billing/subscription-uncancelled.ts';
+import { customerDeactivated } from './customer/deactivated.ts';
+import { customerDeleted } from './customer/deleted.ts';
+import { customerReactivated } from './customer/reactivated.ts';
 import type { AnyEventDefinition } from './envelope.ts';
 import { provisionAccepted } from './instance/provision-accepted.ts';
 import { provisionFailed } from './instance/provision-failed.ts';
@@ -65,6 +77,18 @@ export const catalogue = [
   repairSucceeded,
   repairFailed,
   statusChanged,
+  subscriptionCreated,
+  subscriptionChanged,
+  subscriptionPhaseChanged,
+  subscriptionCancelled,
+  subscriptionUncancelled,
+  subscriptionExpired,
+  invoicePaid,
+  invoicePaymentFailed,
+  overdueChanged,
+  customerDeactivated,
+  customerReactivated,
+  customerDeleted,
   operationAdvance,
   operationRetry,
   operationCancel,

@@ -25,6 +25,13 @@ export const customerId = matching(
   'letters, digits, "_" and "-", starting with a letter or digit',
 );
 
+/** Ids of billing services: subscriptions, invoices. */
+export const billingId = matching(
+  /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/,
+  100,
+  'letters, digits, "_", ".", ":" and "-", starting with a letter or digit',
+);
+
 /** First part of the instance's host. 40 characters leave room for prefixes in a label of 63. */
 export const instanceName = matching(
   /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/,
@@ -73,6 +80,13 @@ export function text(maxLength: number) {
     'one line of text without control characters',
   );
 }
+
+/** A moment in UTC, RFC 3339. */
+export const instant = matching(
+  /^2[0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?Z$/,
+  30,
+  'a moment in UTC such as 2027-01-31T10:00:00Z',
+);
 
 /** A whole number from 0; above 2^53 JSON cannot carry it exactly. */
 export const count = v.pipe(v.number(), v.safeInteger('must be a whole number'), v.minValue(0, 'must not be negative'));

@@ -21,6 +21,20 @@ export const chosenInstanceSubject: SubjectRule<{ instance?: string | undefined 
   of: (data) => data.instance,
 };
 
+/** For events of a billing service: absent, or the subscription. */
+export const subscriptionSubject: SubjectRule<{ subscription: string }> = {
+  text: 'absent, or the subscription id',
+  strictness: 'optional',
+  of: (data) => data.subscription,
+};
+
+/** For events about a customer: absent, or the customer. */
+export const customerSubject: SubjectRule<{ customer: string }> = {
+  text: 'absent, or the customer id',
+  strictness: 'optional',
+  of: (data) => data.customer,
+};
+
 /** For events of sources that are not ours. */
 export function foreignSubject(text: string): SubjectRule<unknown> {
   return { text, strictness: 'free', of: () => undefined };

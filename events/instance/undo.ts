@@ -10,7 +10,7 @@ export const {
 } = operationEvents('undo', {
   request: {
     wants: 'the termination of an instance undone within its window',
-    direction: 'in',
+    direction: 'both',
     schema: v.strictObject(requestEntries),
     example: { instance: 'k3n5q2x7a4bc', idempotencykey: 'order-7731', reason: 'Terminated by mistake' },
   },
