@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Failure } from '#shared/domain/failure.ts';
 import type { Call, KubernetesApi } from './client.ts';
+import { differencesOf } from './differences.ts';
 import type { Kind, Stored } from './kinds.ts';
 import { annotationKeys, labelKeys, managedBy } from './resources/labels.ts';
 
@@ -27,7 +28,7 @@ export type Wanted = {
 export type Target<T extends Wanted> = { kind: Kind; wanted: T };
 
 /**
- * `done`: there, ours, and written last as it is wanted now.
+ * `done`: there, ours, as it is wanted now, and not changed by anybody since it was written.
  * @throws Failure `foreign-object` when the name belongs to somebody else.
  */
 export async function lookObject(api: KubernetesApi, target: Target<Wanted>): Promise<'done' | 'missing'> {
@@ -128,19 +129,39 @@ async function change<T extends Wanted>(
   }
   // The server's object has every field of the wanted one.
   if (isAsWanted(found, target.wanted)) return found as Stored & T;
+  const applied = await patch(api, target, { found, writer, how: 'apply' });
+  if (applied === undefined || isAsWanted(applied, target.wanted)) return applied;
+  // Of some lists an apply leaves the items that others have added, and may then be refused for them: the whole list is written.
+  const merged = await patch(api, target, { found: applied, writer, how: 'merge' });
+  if (merged === undefined || isAsWanted(merged, target.wanted)) return merged;
+  const paths = differencesOf(merged, target.wanted).join(', ');
+  throw new Failure(
+    'constraint-violated',
+    `The cluster changes ${describe(target)} while it is written: ${paths}. Exempt the namespace from the admission webhook that does it.`,
+  );
+}
+
+const contentTypes = { apply: 'application/apply-patch+yaml', merge: 'application/merge-patch+json' } as const;
+
+async function patch<T extends Wanted>(
+  api: KubernetesApi,
+  target: Target<T>,
+  { found, writer, how }: { found: Stored; writer: Writer; how: keyof typeof contentTypes },
+): Promise<(Stored & T) | undefined> {
   const { uid, resourceVersion } = found.metadata ?? {};
   const wanted = marked(target.wanted, writer);
   const call: Call = {
     method: 'PATCH',
     ...placeOf(target),
-    query: { ...writeQuery, force: 'true' },
-    contentType: 'application/apply-patch+yaml',
+    query: how === 'apply' ? { ...writeQuery, force: 'true' } : writeQuery,
+    contentType: contentTypes[how],
     // With the uid too, an object that is gone meanwhile is not created by this call.
     body: { ...wanted, metadata: { ...wanted.metadata, uid, resourceVersion } },
   };
   const answer = await api.send<Stored & T>(call);
   if ('object' in answer) return answer.object;
   if (answer.refusal.status === 409) return undefined;
+  if (answer.refusal.status === 422 && how === 'apply') return found as Stored & T;
   throw api.failure(call, answer.refusal);
 }
 
@@ -162,9 +183,18 @@ function isOurs(found: Stored, wanted: Wanted): boolean {
   return owner !== undefined && labels?.[labelKeys.managedBy] === managedBy && labels[labelKeys.owner] === owner;
 }
 
+/**
+ * Is it as it is wanted, and was that what it was written for last? The first finds what somebody changed by hand, the second a field
+ * that is wanted no longer.
+ */
 function isAsWanted(found: Stored, wanted: Wanted): boolean {
-  const { annotations, deletionTimestamp } = found.metadata ?? {};
-  return deletionTimestamp === undefined && annotations?.[annotationKeys.desired] === desiredHash(wanted);
+  return found.metadata?.deletionTimestamp === undefined && driftOf(found, wanted).length === 0;
+}
+
+/** Paths at which an object of ours is not as wanted; the mark of the last write counts too. */
+export function driftOf(found: Stored, wanted: Wanted): string[] {
+  const annotations = { ...wanted.metadata?.annotations, [annotationKeys.desired]: desiredHash(wanted) };
+  return differencesOf(found, { ...wanted, metadata: { ...wanted.metadata, annotations } });
 }
 
 function marked<T extends Wanted>(wanted: T, writer: Writer): T {

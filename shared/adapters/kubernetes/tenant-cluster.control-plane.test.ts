@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { startControlPlane, waitForAccount, whyNoControlPlane } from '#scripts/cluster/control-plane.ts';
 import { openClusterClient } from '#shared/sandbox/kubernetes/cluster-client.ts';
 import { tenantClusterContract } from '#shared/testing/contracts/tenant-cluster.ts';
+import { clusterDriftContract } from '#shared/testing/contracts/tenant-cluster-drift.ts';
 import { openKubernetesApi } from './client.ts';
 import { kinds, type Stored } from './kinds.ts';
 import { openTenantCluster } from './open.ts';
@@ -17,6 +18,7 @@ const why = obstacle === undefined ? '' : `: cannot be started here, ${obstacle}
 // Continuous integration must not lose this tier without anybody noticing: there it fails.
 describe.skipIf(obstacle !== undefined && !process.env['CI'])(`the real control plane${why}`, () => {
   tenantClusterContract('the real kube-apiserver', openRealCluster);
+  clusterDriftContract('the real kube-apiserver', openRealCluster);
 
   it('makes pods of ours under Pod Security’s restricted profile', async () => {
     const { kubeconfigFile, namespace, close } = await openRealCluster();

@@ -6,6 +6,7 @@ import { Failure } from '#shared/domain/failure.ts';
 import { type Fault, type KubernetesApi, startKubernetesApi } from '#shared/sandbox/kubernetes/server.ts';
 import { type KubernetesClient, openKubernetesClient } from '#shared/sandbox/kubernetes-client.ts';
 import { jobOf, tenantClusterContract } from '#shared/testing/contracts/tenant-cluster.ts';
+import { clusterDriftContract } from '#shared/testing/contracts/tenant-cluster-drift.ts';
 import { openKubernetesApi } from './client.ts';
 import { type Kind, kinds, type Stored } from './kinds.ts';
 import { openTenantCluster } from './open.ts';
@@ -68,11 +69,10 @@ function once(method: string, part: string, fault: Fault | (() => Fault | undefi
   };
 }
 
-tenantClusterContract("the sandbox's server", async () => ({
-  kubeconfigFile: server.kubeconfigFile,
-  namespace,
-  close: async () => undefined,
-}));
+const openSandbox = async () => ({ kubeconfigFile: server.kubeconfigFile, namespace, close: async () => undefined });
+
+tenantClusterContract("the sandbox's server", openSandbox);
+clusterDriftContract("the sandbox's server", openSandbox);
 
 describe('two holders of one instance', () => {
   it('the older one, stopped between its look and its write, is refused by the server', async () => {
