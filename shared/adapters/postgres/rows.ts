@@ -1,4 +1,4 @@
-import type { InstanceStatus } from '#shared/domain/instance/instance.ts';
+import type { InstanceStatus, SuspensionReason } from '#shared/domain/instance/instance.ts';
 import type { OperationKind, OperationState } from '#shared/domain/operation/operation.ts';
 
 /** PostgreSQL's type names to the values both drivers give for them. `bigint` is a number by our own parser. */
@@ -30,6 +30,7 @@ export const tables = {
     database_connections: 'integer',
     replicas: 'integer',
     created_at: 'timestamptz',
+    undo_days: 'integer',
   },
   images: {
     id: 'text',
@@ -86,6 +87,13 @@ export const tables = {
     purged_at: 'timestamptz?',
     created_at: 'timestamptz',
     updated_at: 'timestamptz',
+    restarted_by: 'uuid?',
+    terminated_at: 'timestamptz?',
+    purge_after: 'timestamptz?',
+    desired_before: 'text?',
+    observation: 'text?',
+    observation_reason: 'text?',
+    observation_at: 'timestamptz?',
   },
   suspensions: {
     id: 'bigint',
@@ -147,6 +155,7 @@ export const tables = {
     finished_at: 'timestamptz?',
     told_at: 'timestamptz?',
     not_before: 'timestamptz?',
+    overtaken_by: 'uuid?',
   },
   operation_steps: {
     operation_id: 'uuid',
@@ -159,6 +168,7 @@ export const tables = {
     error_code: 'text?',
     error_text: 'text?',
   },
+  streams: { source: 'text', stream: 'text', sequence: 'bigint', updated_at: 'timestamptz' },
   leases: { name: 'text', holder: 'text', until: 'timestamptz' },
   inbox: {
     source: 'text',
@@ -197,6 +207,15 @@ export const tables = {
     deliveries: 'integer',
     received_at: 'timestamptz',
     replayed_at: 'timestamptz?',
+    origin: 'text?',
+    error_code: 'integer?',
+    error_data: 'text?',
+    class: 'text',
+    state: 'text',
+    replays: 'integer',
+    next_replay_at: 'timestamptz?',
+    last_error: 'text?',
+    is_whole: 'boolean',
   },
   audit: {
     sequence: 'bigint',
@@ -218,13 +237,19 @@ type Narrower = {
     desired_state: 'running' | 'stopped' | 'terminated';
     status: InstanceStatus;
     settings: Record<string, string | number | boolean>;
+    desired_before: 'running' | 'stopped' | null;
+    observation: 'unavailable' | 'gone' | null;
   };
-  suspensions: { reason: 'billing' | 'abuse' };
+  suspensions: { reason: SuspensionReason };
   subscriptions: { state: 'trial' | 'active' | 'overdue' | 'cancelled' | 'expired' };
   operations: { kind: OperationKind; state: OperationState };
   operation_steps: { outcome: 'done' | 'waiting' | 'failed' | 'undone' | null };
   outbox: { extensions: Record<string, string> };
-  dead_events: { attributes: Record<string, string> };
+  dead_events: {
+    attributes: Record<string, string>;
+    class: 'transient' | 'permanent' | 'unknown';
+    state: 'waiting' | 'replayed' | 'resolved' | 'given-up';
+  };
   audit: { detail: Record<string, unknown> };
 };
 
