@@ -129,6 +129,7 @@ async function start(name: string, kind: Host): Promise<RunningHost> {
       PLATFORM_POSTGRES_PASSWORD_FILE: passwordFile,
       BROKER_URL: `http://127.0.0.1:${(broker.address() as AddressInfo).port}/`,
       KUBECONFIG: join(folder, 'no-cluster'),
+      SOURCES_POLICY: 'open',
     },
     logFile: join(folder, `${name}-${kind}.log`),
   });
