@@ -26,6 +26,22 @@ ALTER TABLE public.audit ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.billing_requests (
+    instance_id text NOT NULL,
+    customer_id text NOT NULL,
+    kind text NOT NULL,
+    is_suspended boolean NOT NULL,
+    is_terminated boolean NOT NULL,
+    sequence bigint NOT NULL,
+    event_id uuid NOT NULL,
+    data jsonb NOT NULL,
+    asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    resends integer DEFAULT 0 NOT NULL,
+    check_at timestamp with time zone,
+    CONSTRAINT billing_requests_kind_check CHECK ((kind = ANY (ARRAY['provision'::text, 'suspend'::text, 'resume'::text, 'terminate'::text, 'undo'::text]))),
+    CONSTRAINT billing_requests_sequence_check CHECK ((sequence > 0))
+);
+
 CREATE TABLE public.clusters (
     id text NOT NULL,
     base_domain text NOT NULL,
@@ -36,6 +52,16 @@ CREATE TABLE public.clusters (
     CONSTRAINT clusters_id_check CHECK ((id ~ '^[a-z][a-z0-9-]{0,38}$'::text)),
     CONSTRAINT clusters_public_port_check CHECK (((public_port >= 1) AND (public_port <= 65535))),
     CONSTRAINT clusters_scheme_check CHECK ((scheme = ANY (ARRAY['http'::text, 'https'::text])))
+);
+
+CREATE TABLE public.customer_standings (
+    source text NOT NULL,
+    customer_id text NOT NULL,
+    standing text NOT NULL,
+    sequence bigint NOT NULL,
+    cause text NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT customer_standings_standing_check CHECK ((standing = ANY (ARRAY['active'::text, 'deactivated'::text, 'deleted'::text])))
 );
 
 CREATE TABLE public.customers (
@@ -86,8 +112,21 @@ CREATE TABLE public.dead_events (
     deliveries integer DEFAULT 1 NOT NULL,
     received_at timestamp with time zone DEFAULT now() NOT NULL,
     replayed_at timestamp with time zone,
+    origin text,
+    error_code integer,
+    error_data text,
+    class text DEFAULT 'permanent'::text NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    replays integer DEFAULT 0 NOT NULL,
+    next_replay_at timestamp with time zone,
+    last_error text,
+    is_whole boolean DEFAULT true NOT NULL,
+    CONSTRAINT dead_events_class_check CHECK ((class = ANY (ARRAY['transient'::text, 'permanent'::text, 'unknown'::text]))),
     CONSTRAINT dead_events_deliveries_check CHECK ((deliveries > 0)),
-    CONSTRAINT dead_events_digest_check CHECK ((octet_length(digest) = 32))
+    CONSTRAINT dead_events_digest_check CHECK ((octet_length(digest) = 32)),
+    CONSTRAINT dead_events_due_when_transient CHECK (((next_replay_at IS NULL) OR ((state = 'waiting'::text) AND (class = 'transient'::text)))),
+    CONSTRAINT dead_events_replays_check CHECK ((replays >= 0)),
+    CONSTRAINT dead_events_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'replayed'::text, 'resolved'::text, 'given-up'::text])))
 );
 
 ALTER TABLE public.dead_events ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
@@ -263,12 +302,20 @@ CREATE TABLE public.plans (
     replicas integer DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     undo_days integer DEFAULT 30 NOT NULL,
+    grace_days integer DEFAULT 14 NOT NULL,
+    on_overdue text DEFAULT 'suspend'::text NOT NULL,
+    on_cancellation text DEFAULT 'terminate'::text NOT NULL,
+    on_expiry text DEFAULT 'terminate'::text NOT NULL,
     CONSTRAINT plans_cpu_millis_check CHECK ((cpu_millis > 0)),
     CONSTRAINT plans_cron_threads_check CHECK ((cron_threads >= 0)),
     CONSTRAINT plans_database_connections_check CHECK ((database_connections > 0)),
     CONSTRAINT plans_disk_gib_check CHECK ((disk_gib > 0)),
+    CONSTRAINT plans_grace_days_check CHECK (((grace_days >= 0) AND (grace_days <= 3650))),
     CONSTRAINT plans_id_check CHECK ((id ~ '^[a-z][a-z0-9-]{0,38}$'::text)),
     CONSTRAINT plans_memory_mib_check CHECK ((memory_mib > 0)),
+    CONSTRAINT plans_on_cancellation_check CHECK ((on_cancellation = ANY (ARRAY['terminate'::text, 'suspend'::text, 'nothing'::text]))),
+    CONSTRAINT plans_on_expiry_check CHECK ((on_expiry = ANY (ARRAY['terminate'::text, 'suspend'::text, 'nothing'::text]))),
+    CONSTRAINT plans_on_overdue_check CHECK ((on_overdue = ANY (ARRAY['suspend'::text, 'nothing'::text]))),
     CONSTRAINT plans_replicas_check CHECK ((replicas > 0)),
     CONSTRAINT plans_undo_days_check CHECK ((undo_days >= 0)),
     CONSTRAINT plans_workers_check CHECK ((workers >= 0))
@@ -305,11 +352,23 @@ CREATE TABLE public.subscriptions (
     id text NOT NULL,
     instance_id text,
     customer_id text NOT NULL,
-    plan_id text,
-    state text NOT NULL,
-    sequence bigint DEFAULT 0 NOT NULL,
+    plan_id text NOT NULL,
+    sequence bigint NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT subscriptions_state_check CHECK ((state = ANY (ARRAY['trial'::text, 'active'::text, 'overdue'::text, 'cancelled'::text, 'expired'::text])))
+    phase text NOT NULL,
+    paid boolean NOT NULL,
+    overdue_since timestamp with time zone,
+    ends_at timestamp with time zone,
+    ends_by text,
+    configuration jsonb,
+    configuration_sequence bigint,
+    cause text NOT NULL,
+    action_due_at timestamp with time zone,
+    CONSTRAINT subscriptions_configuration CHECK (((configuration IS NULL) = (configuration_sequence IS NULL))),
+    CONSTRAINT subscriptions_configuration_check CHECK ((jsonb_typeof(configuration) = 'object'::text)),
+    CONSTRAINT subscriptions_end CHECK (((ends_at IS NULL) = (ends_by IS NULL))),
+    CONSTRAINT subscriptions_ends_by_check CHECK ((ends_by = ANY (ARRAY['cancellation'::text, 'expiry'::text]))),
+    CONSTRAINT subscriptions_phase_check CHECK ((phase = ANY (ARRAY['trial'::text, 'evergreen'::text])))
 );
 
 CREATE TABLE public.suspensions (
@@ -335,8 +394,14 @@ ALTER TABLE public.suspensions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (sequence);
 
+ALTER TABLE ONLY public.billing_requests
+    ADD CONSTRAINT billing_requests_pkey PRIMARY KEY (instance_id);
+
 ALTER TABLE ONLY public.clusters
     ADD CONSTRAINT clusters_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.customer_standings
+    ADD CONSTRAINT customer_standings_pkey PRIMARY KEY (source, customer_id);
 
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
@@ -400,6 +465,20 @@ ALTER TABLE ONLY public.suspensions
 
 CREATE INDEX audit_instance ON public.audit USING btree (instance_id, sequence);
 
+CREATE INDEX billing_requests_check ON public.billing_requests USING btree (check_at) WHERE (check_at IS NOT NULL);
+
+CREATE INDEX billing_requests_customer ON public.billing_requests USING btree (customer_id);
+
+CREATE INDEX customer_standings_customer ON public.customer_standings USING btree (customer_id);
+
+CREATE INDEX dead_events_closed ON public.dead_events USING btree (replayed_at) WHERE (state = ANY (ARRAY['replayed'::text, 'resolved'::text]));
+
+CREATE INDEX dead_events_due ON public.dead_events USING btree (next_replay_at) WHERE (next_replay_at IS NOT NULL);
+
+CREATE INDEX dead_events_event ON public.dead_events USING btree (id, source);
+
+CREATE INDEX dead_events_open ON public.dead_events USING btree (state, class) WHERE (state = ANY (ARRAY['waiting'::text, 'given-up'::text]));
+
 CREATE INDEX dead_events_received ON public.dead_events USING btree (received_at);
 
 CREATE INDEX inbox_received ON public.inbox USING btree (received_at);
@@ -424,6 +503,10 @@ CREATE INDEX outbox_published ON public.outbox USING btree (published_at) WHERE 
 
 CREATE INDEX outbox_waiting ON public.outbox USING btree (attempts, sequence) WHERE (published_at IS NULL);
 
+CREATE INDEX subscriptions_customer ON public.subscriptions USING btree (customer_id);
+
+CREATE INDEX subscriptions_due ON public.subscriptions USING btree (action_due_at) WHERE (action_due_at IS NOT NULL);
+
 CREATE INDEX subscriptions_instance ON public.subscriptions USING btree (instance_id);
 
 CREATE UNIQUE INDEX suspensions_open ON public.suspensions USING btree (instance_id, reason) WHERE (closed_at IS NULL);
@@ -431,6 +514,12 @@ CREATE UNIQUE INDEX suspensions_open ON public.suspensions USING btree (instance
 CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON public.audit FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+ALTER TABLE ONLY public.billing_requests
+    ADD CONSTRAINT billing_requests_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.customer_standings
+    ADD CONSTRAINT customer_standings_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
 
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_operation_id_fkey FOREIGN KEY (operation_id) REFERENCES public.operations(id) DEFERRABLE INITIALLY DEFERRED;
@@ -464,12 +553,6 @@ ALTER TABLE ONLY public.sources
 
 ALTER TABLE ONLY public.subscriptions
     ADD CONSTRAINT subscriptions_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
-
-ALTER TABLE ONLY public.subscriptions
-    ADD CONSTRAINT subscriptions_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
-
-ALTER TABLE ONLY public.subscriptions
-    ADD CONSTRAINT subscriptions_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES public.plans(id);
 
 ALTER TABLE ONLY public.suspensions
     ADD CONSTRAINT suspensions_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
