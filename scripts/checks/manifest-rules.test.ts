@@ -51,6 +51,19 @@ describe('manifestMistakes', () => {
     expect(manifestMistakes(good)).toEqual([]);
   });
 
+  it('lets a program be an ordinary Deployment instead, and finds one without a program', () => {
+    const withPage = (functions: string[]): ManifestFacts => ({
+      ...good,
+      functions,
+      files: [...good.files, 'page/deployment.yaml'],
+      resources: [...good.resources, 'page/deployment.yaml'],
+    });
+    expect(manifestMistakes(withPage(['stop', 'page']))).toEqual([]);
+    expect(manifestMistakes(withPage(['stop']))).toEqual([
+      'Deployment page has no program: write functions/page/main.ts.',
+    ]);
+  });
+
   it('finds a function without a Service and a Service without a function', () => {
     expect(manifestMistakes({ ...good, functions: ['stop', 'start'] })).toContainEqual(
       expect.stringMatching(/^functions\/start has no Service/),

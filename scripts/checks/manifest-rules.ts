@@ -41,17 +41,22 @@ export function poolBudget(
   });
 }
 
-function functionMistakes({ manifests, functions, defaultPoolMax }: ManifestFacts): string[] {
+function functionMistakes({ manifests, functions, files, defaultPoolMax }: ManifestFacts): string[] {
   const services = new Set(manifests.services.map(({ name }) => name));
+  // A program that answers people instead of events is an ordinary Deployment, without Trigger.
+  const deployed = files.flatMap((file) => /^([^/]+)\/deployment\.yaml$/.exec(file)?.[1] ?? []);
   const budget = poolBudget(manifests.services, defaultPoolMax);
   const sum = budget.reduce((total, { connections }) => total + connections, 0);
   return [
     ...functions
-      .filter((name) => !services.has(name))
+      .filter((name) => !services.has(name) && !deployed.includes(name))
       .map((name) => `functions/${name} has no Service: write knative/base/${name}/service.yaml.`),
     ...manifests.services
       .filter(({ name }) => !functions.includes(name))
       .map(({ name }) => `Service ${name} has no program: write functions/${name}/main.ts.`),
+    ...deployed
+      .filter((name) => !functions.includes(name))
+      .map((name) => `Deployment ${name} has no program: write functions/${name}/main.ts.`),
     ...manifests.services
       .filter(({ name, env }) => env['FUNCTION_TARGET'] !== name)
       .map(({ name }) => `Service ${name} must state FUNCTION_TARGET=${name}.`),
