@@ -17,9 +17,6 @@ export type ManifestFacts = {
 /** What the connection bouncer accepts (`max_client_conn`), for all functions together. */
 export const bouncerClientLimit = 1000;
 
-/** Named by Triggers, and not written yet: its Service is missing, and that is known. */
-export const knownMissing = ['dead-letter'];
-
 /** Types that reach an operation's function by `opkind` and not by their own name. */
 const commands = /^dev\.odoofleet\.operation\.(advance|retry|cancel)$/;
 const operationRequest = /^dev\.odoofleet\.instance\.([a-z]+)\.requested$/;
@@ -96,9 +93,7 @@ function triggerMistakes({ manifests, catalogue }: ManifestFacts): string[] {
       ...(type === undefined && opkind === undefined ? ['matches by neither type nor opkind'] : []),
       ...(type !== undefined && !types.has(type) ? [`has type ${type}, which events/catalogue.ts does not have`] : []),
       ...(service === undefined ? [`delivers to ${subscriber}, which is no Service of ours`] : []),
-      ...(!services.has(sink) && !knownMissing.includes(sink)
-        ? [`has the dead-letter sink ${sink}, which is no Service of ours`]
-        : []),
+      ...(!services.has(sink) ? [`has the dead-letter sink ${sink}, which is no Service of ours`] : []),
       ...(service !== undefined && delivery.timeoutMs >= service.timeoutMs
         ? [`waits ${delivery.timeoutMs} ms, not less than the ${service.timeoutMs} ms its Service may take`]
         : []),

@@ -10,7 +10,7 @@ import { handleSignals } from './shutdown.ts';
 export async function host(
   platform: Platform,
   handler: HttpHandler,
-  options: { isProgram: boolean; port: number; drainTimeoutMs: number },
+  options: { isProgram: boolean; port: number; drainTimeoutMs: number; bodyLimitBytes?: number },
 ): Promise<void> {
   if (!options.isProgram) {
     const { http } = await import('@google-cloud/functions-framework');
@@ -22,6 +22,7 @@ export async function host(
   const { port } = await serve(handler, {
     port: options.port,
     drainTimeoutMs: options.drainTimeoutMs,
+    ...(options.bodyLimitBytes === undefined ? {} : { bodyLimitBytes: options.bodyLimitBytes }),
     log,
     metrics,
     shutdown,

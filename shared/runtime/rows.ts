@@ -89,6 +89,16 @@ export const receiving = defineConfig({
   ),
 });
 
+/** Where dead letters wait while the platform's database is away. */
+export const deadLetterSpool = defineConfig({
+  spoolFolder: row(
+    'DEAD_LETTER_SPOOL_DIR',
+    path,
+    undefined,
+    'Folder that dead-letter and reconcile share, for dead letters that come while the platform database is away; without it they are only logged then.',
+  ),
+});
+
 /** The cache. Without a host every read goes to the database. */
 export const cache = defineConfig({
   redisHost: row('REDIS_HOST', hostName, undefined, 'Host of Redis; without it the cache is bypassed.'),

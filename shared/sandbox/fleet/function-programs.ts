@@ -14,6 +14,8 @@ export type FunctionSurroundings = {
   kubeconfigFile: string;
   tenantConnectTo: string;
   functionUrl: string;
+  /** Where dead letters wait while the platform's database is away. */
+  spoolFolder: string;
   /** Settings on top: shorter leases, a log level. */
   extra: Record<string, string>;
 };
@@ -55,6 +57,7 @@ export function functionProgram(
       KUBECONFIG: surroundings.kubeconfigFile,
       TENANT_CONNECT_TO: surroundings.tenantConnectTo,
       FUNCTION_URL: surroundings.functionUrl,
+      DEAD_LETTER_SPOOL_DIR: surroundings.spoolFolder,
       // Whoever plays with a fleet on his own machine may say everything; `extra` may be stricter.
       SOURCES_POLICY: 'open',
       ...extra,

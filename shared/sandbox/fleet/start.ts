@@ -19,6 +19,7 @@ import { keepMemory, recallMemory } from './memory.ts';
 import { openRecords, type PlatformRecords } from './records.ts';
 import { odooImage, odooServerKey, seedRecords } from './seed.ts';
 import { type FleetServers, startServers } from './servers.ts';
+import { applySuspensionPage, programsImage, suspensionPageImage } from './suspension-page.ts';
 
 const manifestsFolder = fileURLToPath(new URL('../../../knative/base/', import.meta.url));
 
@@ -147,6 +148,8 @@ async function startParts(
     imageDigest: options.imageDigest,
   });
   const eventing = await startEventing(options, { processes, servers, cluster, secretsFolder, stops });
+  // Last, as its program starts by itself while the fleet is at work already.
+  await applySuspensionPage({ kubeconfigFile: cluster.kubeconfigFile, manifestsFolder });
   say('broker, functions and ticks are ready');
   return {
     folder,
@@ -168,12 +171,16 @@ async function startCluster(options: FleetOptions, given: { processes: ProcessGr
   const folder = join(options.folder, 'cluster');
   const api = stops.add('Kubernetes API', await startKubernetesApi({ folder: join(folder, 'api') }));
   const { kubeconfigFile } = api;
+  const images = new Map([
+    [odooImage, options.odoo],
+    [programsImage, suspensionPageImage()],
+  ]);
   const node = await startProcessNode({
     kubeconfigFile,
     namespace: tenantNamespace,
     folder: join(folder, 'node'),
     processes: given.processes,
-    images: async (image) => (image === odooImage ? options.odoo : undefined),
+    images: async (image) => images.get(image),
   });
   stops.add('node', node);
   const port = options.ingressPort ?? given.ingressPort;
@@ -211,13 +218,16 @@ async function startEventing(
     if (holder.functions === undefined) throw new Error('the functions are not there yet');
     return holder.functions.url(name);
   };
+  const hostsPort = await freePort();
+  const functionNames = new Set(manifests.services.map(({ name }) => name));
   const broker = await startBroker({
     folder: join(options.folder, 'broker'),
     triggers: manifests.triggers,
     subscriberUrl: urlOf,
+    // an address also before the functions are there: what an earlier run dead-lettered is delivered at once
+    deadLetterUrl: (name) => (functionNames.has(name) ? `http://127.0.0.1:${hostsPort}/${name}` : undefined),
     ...(options.faults === undefined ? {} : { faults: options.faults }),
   });
-  const hostsPort = await freePort();
   const bouncer = (await options.functionBouncer?.(servers.bouncer)) ?? servers.bouncer;
   const programOf = (name: string): FunctionProgram =>
     functionProgram(name, {
@@ -228,6 +238,7 @@ async function startEventing(
       kubeconfigFile: cluster.kubeconfigFile,
       tenantConnectTo: cluster.serviceProxy,
       functionUrl: `http://127.0.0.1:${hostsPort}/{function}`,
+      spoolFolder: join(options.folder, 'object-store'),
       extra: options.functionSettings ?? {},
     });
   const programs = manifests.services.map(({ name, containerConcurrency, timeoutMs }) => {

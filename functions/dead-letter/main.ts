@@ -1,0 +1,28 @@
+import { openDirectoryStore } from '#shared/adapters/objectstore/directory.ts';
+import { storeDeadEvent } from '#shared/adapters/postgres/dead-events.ts';
+import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
+import { spoolLetter } from '#shared/runtime/dead-letter/spool.ts';
+import { replayWaits } from '#shared/runtime/dead-letter/waits.ts';
+import { host } from '#shared/runtime/host.ts';
+import { httpFunction } from '#shared/runtime/http-function.ts';
+import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
+import { deadLetterSpool } from '#shared/runtime/rows.ts';
+import { keepDeadLetter, maxLetterBytes } from './handler.ts';
+
+const config = parseConfig(defineConfig({ ...platformRows, ...deadLetterSpool }), process.env);
+const platform = openPlatform('dead-letter', config);
+const { database, log, metrics } = platform;
+const spool = config.spoolFolder === undefined ? undefined : openDirectoryStore(config.spoolFolder);
+if (spool === undefined) log.warn('DEAD_LETTER_SPOOL_DIR is not set: dead letters are lost while PostgreSQL is away');
+
+const handler = httpFunction(
+  (request) =>
+    keepDeadLetter(request, {
+      log,
+      store: (letter) => storeDeadEvent(database, letter, { waitsMs: replayWaits() }),
+      spool: spool && ((letter) => spoolLetter(spool, letter)),
+    }),
+  { log, metrics },
+);
+
+await host(platform, handler, { isProgram: import.meta.main, bodyLimitBytes: maxLetterBytes, ...config });
