@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { Failure } from '#shared/domain/failure.ts';
 import type { Fenced } from '#shared/domain/instance/ports.ts';
+import { findTenantDatabase } from './databases.ts';
 import { saysTenantIsFull } from './errors.ts';
 import { fencedApplicationName, withFence } from './fence.ts';
 import { tenantNames } from './object-names.ts';
@@ -47,21 +48,12 @@ const countBusyCrons = `SELECT (SELECT count(*) FROM public.ir_cron)::int
   - (SELECT count(*) FROM (SELECT FROM public.ir_cron FOR SHARE SKIP LOCKED) AS free)::int AS busy`;
 
 export async function busyCrons(access: ServerAccess, instanceId: string, password: string): Promise<number> {
-  try {
-    return await asTenant(
-      access,
-      instanceId,
-      { doing: 'count the scheduled actions at work', password },
-      async (client) => {
-        const { rows } = await client.query<{ busy: number }>(countBusyCrons);
-        return rows[0]?.busy ?? 0;
-      },
-    );
-  } catch (error) {
-    // no database, or no Odoo in it
-    if (hasCode(error, 'not-found')) return 0;
-    throw error;
-  }
+  const doing = 'count the scheduled actions at work';
+  const busy = await readAsTenant(access, instanceId, { doing, password }, async (client) => {
+    const { rows } = await client.query<{ busy: number }>(countBusyCrons);
+    return rows[0]?.busy;
+  });
+  return busy ?? 0;
 }
 
 export async function hasBaseUrl(
@@ -70,16 +62,29 @@ export async function hasBaseUrl(
   options: { password: string; baseUrl: string },
 ): Promise<boolean> {
   const { password, baseUrl } = options;
+  const isThere = await readAsTenant(access, instanceId, { doing: 'read web.base.url', password }, async (client) => {
+    const found = await client.query(
+      "SELECT FROM public.ir_config_parameter WHERE key = 'web.base.url' AND value = $1",
+      [baseUrl],
+    );
+    return found.rowCount === 1;
+  });
+  return isThere ?? false;
+}
+
+/** Undefined when there is no database, or no Odoo in it. Looked at first: without one there may be no role either. */
+async function readAsTenant<T>(
+  access: ServerAccess,
+  instanceId: string,
+  options: { doing: string; password: string },
+  read: (client: Client) => Promise<T>,
+): Promise<T | undefined> {
+  const found = await access.control(options.doing, (client) => findTenantDatabase(client, instanceId));
+  if (found === undefined) return undefined;
   try {
-    return await asTenant(access, instanceId, { doing: 'read web.base.url', password }, async (client) => {
-      const found = await client.query(
-        "SELECT FROM public.ir_config_parameter WHERE key = 'web.base.url' AND value = $1",
-        [baseUrl],
-      );
-      return found.rowCount === 1;
-    });
+    return await asTenant(access, instanceId, options, read);
   } catch (error) {
-    if (hasCode(error, 'not-found')) return false;
+    if (hasCode(error, 'not-found')) return undefined;
     throw error;
   }
 }
@@ -97,8 +102,11 @@ export async function setBaseUrl(
 ): Promise<void> {
   const doing = 'write web.base.url';
   const session = { doing, password: options.password, applicationName: fencedApplicationName(fenced) };
-  await withFence(access, fenced, { doing }, (control) =>
-    asTenant(access, fenced.instanceId, session, async (inside) => {
+  await withFence(access, fenced, { doing }, async (control) => {
+    if ((await findTenantDatabase(control, fenced.instanceId)) === undefined) {
+      throw new Failure('not-found', `There is no database ${tenantNames(fenced.instanceId).database}`);
+    }
+    await asTenant(access, fenced.instanceId, session, async (inside) => {
       await batch(inside, [
         'BEGIN',
         `INSERT INTO public.ir_config_parameter (key, value, create_uid, write_uid, create_date, write_date)
@@ -107,6 +115,6 @@ export async function setBaseUrl(
       ]);
       await control.query('SELECT 1');
       await commit(inside);
-    }),
-  );
+    });
+  });
 }

@@ -14,6 +14,7 @@ export type TestServer = {
   server: DatabaseServer;
   logFile: string;
   adminPassword: string;
+  superuser: { user: string; password: string };
   /** One more process of the fleet, as far as the server can tell. */
   open(): OdooServers;
   /** One statement, or several, as any role; the superuser unless stated. */
@@ -69,6 +70,7 @@ export async function startTestServer(version: 'system' | 'embedded'): Promise<T
     server,
     logFile: postgres.logFile,
     adminPassword,
+    superuser: { user: postgres.superuser, password: postgres.superuserPassword },
     query,
     open() {
       const servers = openOdooServers({ adminPassword: (key) => (key === 'test' ? adminPassword : undefined) });

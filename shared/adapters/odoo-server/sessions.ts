@@ -11,9 +11,10 @@ const pollMs = 50;
 
 /**
  * Sessions that are somebody's in the database, and the tenant's in any other: Odoo listens in `postgres` for its bus
- * and its scheduled actions. The admin's own are left out: they are short, and under a fence of their own.
+ * and its scheduled actions. The admin's own are left out: they are short, and under a fence of their own. A server's worker, such as
+ * autovacuum's, has no user; what kind of session a superuser's is, is not shown to others.
  */
-const isTenants = `backend_type = 'client backend' AND usename <> current_user AND (datname = $1 OR usename = $2)`;
+const isTenants = 'usename <> current_user AND (datname = $1 OR usename = $2)';
 
 export async function countSessions(access: ServerAccess, instanceId: string): Promise<number> {
   const { database, role } = tenantNames(instanceId);

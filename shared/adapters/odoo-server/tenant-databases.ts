@@ -56,11 +56,12 @@ export function tenantDatabases(reach: (server: DatabaseServer) => Promise<Serve
   };
 }
 
+/** Also of a terminated instance, whose role may not log in: a purge is not over while they are there. */
 async function hasRoles(access: ServerAccess, instanceId: string): Promise<boolean> {
   const { role, ownerRole } = tenantNames(instanceId);
   const { rowCount } = await access.control('look for the roles', (client) =>
     client.query(
-      `SELECT FROM pg_roles WHERE ((rolname = $1 AND rolcanlogin) OR (rolname = $2 AND NOT rolcanlogin))
+      `SELECT FROM pg_roles WHERE (rolname = $1 OR (rolname = $2 AND NOT rolcanlogin))
          AND pg_has_role(current_user, oid, 'USAGE')`,
       [role, ownerRole],
     ),
