@@ -1,0 +1,79 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { insertCatalogue, insertTestInstance, testInstanceId } from '#shared/testing/fleet-rows.ts';
+import { platformOfThisFile } from '#shared/testing/platform.ts';
+import type { Database } from './database.ts';
+import { recordEvent } from './inbox.ts';
+import { trimInbox } from './inbox-retention.ts';
+
+const platform = platformOfThisFile();
+let database: Database;
+beforeAll(async () => {
+  database = platform();
+  await insertCatalogue(database);
+  await insertTestInstance(database, testInstanceId(1));
+});
+beforeEach(() => database.query('truncate inbox, operations cascade'));
+
+async function received(id: string, daysAgo: number, operationId: string | null = null): Promise<void> {
+  await database.query(
+    `insert into inbox (source, id, type, data_hash, operation_id, outcome, received_at)
+     values ('urn:billing', $1, 'a', $2, $3, 'accepted', now() - $4::integer * interval '1 day')`,
+    [id, createHash('sha256').update(id).digest(), operationId, daysAgo],
+  );
+}
+
+async function operation(state: string): Promise<string> {
+  const id = randomUUID();
+  await database.query(
+    `insert into operations (id, instance_id, kind, definition_version, state, deadline, idempotency_key, requested_by,
+       cause, request, finished_at)
+     values ($1::uuid, $2, 'provision', 1, $3, now(), $1::text, 'urn:billing', 'x', '{}', now())`,
+    [id, testInstanceId(1), state],
+  );
+  return id;
+}
+
+const left = async () => {
+  const { rows } = await database.query<{ id: string }>('select id from inbox order by id');
+  return rows.map(({ id }) => id);
+};
+
+test('events of the last 90 days stay known, older ones go', async () => {
+  await received('1', 0);
+  await received('2', 89);
+  await received('3', 91);
+  expect(await trimInbox(database, { limit: 10 })).toBe(1);
+  expect(await left()).toEqual(['1', '2']);
+});
+
+test('the oldest go first, so many at a time', async () => {
+  for (let age = 100; age < 105; age += 1) await received(String(age), age);
+  expect(await trimInbox(database, { limit: 2 })).toBe(2);
+  expect(await left()).toEqual(['100', '101', '102']);
+  expect(await trimInbox(database, { limit: 10 })).toBe(3);
+  expect(await trimInbox(database, { limit: 10 })).toBe(0);
+});
+
+test('the event of an operation that is not finished stays, however old, and holds up no other', async () => {
+  await received('finished', 100, await operation('succeeded'));
+  await received('waiting', 200, await operation('waiting'));
+  expect(await trimInbox(database, { limit: 1 })).toBe(1);
+  expect(await left()).toEqual(['waiting']);
+});
+
+test('two ticks at once share the work, and neither waits for the other', async () => {
+  for (let number = 0; number < 20; number += 1) await received(String(number), 100);
+  const trimmed = await Promise.all([1, 2, 3].map(() => trimInbox(database, { limit: 10 })));
+  expect(trimmed.reduce((sum, one) => sum + one, 0) + (await left()).length).toBe(20);
+});
+
+test('an event that comes while its row is being deleted is new, and its operation may follow in the same transaction', async () => {
+  await received('1', 100);
+  const event = { source: 'urn:billing', id: '1', type: 'a', dataHash: createHash('sha256').digest(), outcome: 'new' };
+  await database.transaction(async (transaction) => {
+    expect(await trimInbox(transaction, { limit: 10 })).toBe(1);
+    expect(await recordEvent(transaction, { ...event, operationId: null })).toBe('new');
+  });
+  expect(await left()).toEqual(['1']);
+});
