@@ -1,3 +1,7 @@
+import type { BillingPolicy, CustomerStanding } from '#shared/domain/billing/policy.ts';
+import type { BillingRequestKind } from '#shared/domain/billing/requests.ts';
+import type { Place } from '#shared/domain/drift/findings.ts';
+import type { DriftKind } from '#shared/domain/drift/policy.ts';
 import type { InstanceStatus, SuspensionReason } from '#shared/domain/instance/instance.ts';
 import type { OperationKind, OperationState } from '#shared/domain/operation/operation.ts';
 
@@ -31,6 +35,10 @@ export const tables = {
     replicas: 'integer',
     created_at: 'timestamptz',
     undo_days: 'integer',
+    grace_days: 'integer',
+    on_overdue: 'text',
+    on_cancellation: 'text',
+    on_expiry: 'text',
   },
   images: {
     id: 'text',
@@ -108,17 +116,46 @@ export const tables = {
     id: 'text',
     instance_id: 'text?',
     customer_id: 'text',
-    plan_id: 'text?',
-    state: 'text',
+    plan_id: 'text',
     sequence: 'bigint',
     updated_at: 'timestamptz',
+    phase: 'text',
+    paid: 'boolean',
+    overdue_since: 'timestamptz?',
+    ends_at: 'timestamptz?',
+    ends_by: 'text?',
+    configuration: 'jsonb?',
+    configuration_sequence: 'bigint?',
+    cause: 'text',
+    action_due_at: 'timestamptz?',
+  },
+  customer_standings: {
+    source: 'text',
+    customer_id: 'text',
+    standing: 'text',
+    sequence: 'bigint',
+    cause: 'text',
+    updated_at: 'timestamptz',
+  },
+  billing_requests: {
+    instance_id: 'text',
+    customer_id: 'text',
+    kind: 'text',
+    is_suspended: 'boolean',
+    is_terminated: 'boolean',
+    sequence: 'bigint',
+    event_id: 'uuid',
+    data: 'jsonb',
+    asked_at: 'timestamptz',
+    resends: 'integer',
+    check_at: 'timestamptz?',
   },
   sources: {
     source: 'text',
     event_type: 'text',
     customer_id: 'text?',
-    must_sign: 'boolean',
     created_at: 'timestamptz',
+    must_sign: 'boolean',
   },
   source_keys: {
     source: 'text',
@@ -217,6 +254,27 @@ export const tables = {
     last_error: 'text?',
     is_whole: 'boolean',
   },
+  findings: {
+    kind: 'text',
+    subject: 'text',
+    shard: 'text',
+    place: 'text',
+    instance_id: 'text?',
+    detail: 'text',
+    first_seen: 'timestamptz',
+    last_seen: 'timestamptz',
+    resolved_at: 'timestamptz?',
+    repairs: 'integer',
+    next_repair_at: 'timestamptz?',
+  },
+  reconcile_shards: {
+    shard: 'text',
+    due_at: 'timestamptz',
+    holder: 'text?',
+    until: 'timestamptz?',
+    passed_at: 'timestamptz?',
+    blind: 'text[]',
+  },
   audit: {
     sequence: 'bigint',
     at: 'timestamptz',
@@ -230,6 +288,11 @@ export const tables = {
 
 /** Columns that a check constraint limits to a closed list of words, or that hold JSON of a known shape. */
 type Narrower = {
+  plans: {
+    on_overdue: BillingPolicy['onOverdue'];
+    on_cancellation: BillingPolicy['onCancellation'];
+    on_expiry: BillingPolicy['onExpiry'];
+  };
   images: { edition: 'community' | 'enterprise'; status: 'active' | 'retired' };
   clusters: { scheme: 'http' | 'https' };
   db_servers: { ssl_mode: 'disable' | 'require' | 'verify-full'; status: 'active' | 'maintenance' | 'error' };
@@ -241,7 +304,9 @@ type Narrower = {
     observation: 'unavailable' | 'gone' | null;
   };
   suspensions: { reason: SuspensionReason };
-  subscriptions: { state: 'trial' | 'active' | 'overdue' | 'cancelled' | 'expired' };
+  subscriptions: { phase: 'trial' | 'evergreen'; ends_by: 'cancellation' | 'expiry' | null };
+  customer_standings: { standing: CustomerStanding };
+  billing_requests: { kind: BillingRequestKind };
   operations: { kind: OperationKind; state: OperationState };
   operation_steps: { outcome: 'done' | 'waiting' | 'failed' | 'undone' | null };
   outbox: { extensions: Record<string, string> };
@@ -250,6 +315,7 @@ type Narrower = {
     class: 'transient' | 'permanent' | 'unknown';
     state: 'waiting' | 'replayed' | 'resolved' | 'given-up';
   };
+  findings: { kind: DriftKind; place: Place };
   audit: { detail: Record<string, unknown> };
 };
 

@@ -138,6 +138,23 @@ ALTER TABLE public.dead_events ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDE
     CACHE 1
 );
 
+CREATE TABLE public.findings (
+    kind text NOT NULL,
+    subject text NOT NULL,
+    shard text NOT NULL,
+    place text NOT NULL,
+    instance_id text,
+    detail text NOT NULL,
+    first_seen timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_seen timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    resolved_at timestamp with time zone,
+    repairs integer DEFAULT 0 NOT NULL,
+    next_repair_at timestamp with time zone,
+    CONSTRAINT findings_repairs_check CHECK ((repairs >= 0)),
+    CONSTRAINT findings_shard_check CHECK ((shard ~ '^([a-z2-7]|fleet)$'::text)),
+    CONSTRAINT findings_subject_check CHECK (((length(subject) >= 1) AND (length(subject) <= 300)))
+);
+
 CREATE TABLE public.images (
     id text NOT NULL,
     reference text NOT NULL,
@@ -321,6 +338,17 @@ CREATE TABLE public.plans (
     CONSTRAINT plans_workers_check CHECK ((workers >= 0))
 );
 
+CREATE TABLE public.reconcile_shards (
+    shard text NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    holder text,
+    until timestamp with time zone,
+    passed_at timestamp with time zone,
+    blind text[] DEFAULT '{}'::text[] NOT NULL,
+    CONSTRAINT reconcile_shards_holder CHECK (((holder IS NULL) = (until IS NULL))),
+    CONSTRAINT reconcile_shards_shard_check CHECK ((shard ~ '^([a-z2-7]|fleet)$'::text))
+);
+
 CREATE TABLE public.source_keys (
     source text NOT NULL,
     key_id text NOT NULL,
@@ -415,6 +443,9 @@ ALTER TABLE ONLY public.dead_events
 ALTER TABLE ONLY public.dead_events
     ADD CONSTRAINT dead_events_pkey PRIMARY KEY (sequence);
 
+ALTER TABLE ONLY public.findings
+    ADD CONSTRAINT findings_pkey PRIMARY KEY (kind, subject);
+
 ALTER TABLE ONLY public.images
     ADD CONSTRAINT images_pkey PRIMARY KEY (id);
 
@@ -447,6 +478,9 @@ ALTER TABLE ONLY public.outbox
 
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.reconcile_shards
+    ADD CONSTRAINT reconcile_shards_pkey PRIMARY KEY (shard);
 
 ALTER TABLE ONLY public.source_keys
     ADD CONSTRAINT source_keys_pkey PRIMARY KEY (source, key_id);
@@ -481,6 +515,12 @@ CREATE INDEX dead_events_open ON public.dead_events USING btree (state, class) W
 
 CREATE INDEX dead_events_received ON public.dead_events USING btree (received_at);
 
+CREATE INDEX findings_instance ON public.findings USING btree (instance_id) WHERE (instance_id IS NOT NULL);
+
+CREATE INDEX findings_open ON public.findings USING btree (shard) WHERE (resolved_at IS NULL);
+
+CREATE INDEX findings_resolved ON public.findings USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
+
 CREATE INDEX inbox_received ON public.inbox USING btree (received_at);
 
 CREATE INDEX instances_customer ON public.instances USING btree (customer_id);
@@ -490,6 +530,8 @@ CREATE INDEX instances_db_server ON public.instances USING btree (db_server_id);
 CREATE INDEX instances_observation_waiting ON public.instances USING btree (observation_at) WHERE (observation IS NOT NULL);
 
 CREATE INDEX instances_purge_after ON public.instances USING btree (purge_after) WHERE ((purged_at IS NULL) AND (purge_after IS NOT NULL));
+
+CREATE INDEX instances_shard ON public.instances USING btree ("left"(id, 1), id);
 
 CREATE INDEX instances_status ON public.instances USING btree (status);
 

@@ -1,0 +1,84 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { BillingState, Wish } from './policy.ts';
+
+export const billingRequestKinds = ['provision', 'suspend', 'resume', 'terminate', 'undo'] as const;
+export type BillingRequestKind = (typeof billingRequestKinds)[number];
+
+/** What billing last asked of an instance, and what it believes to have brought about. */
+export type LastRequest = {
+  kind: BillingRequestKind;
+  isSuspended: boolean;
+  isTerminated: boolean;
+  /** The operation's function has it, or sending it again was given up. */
+  isSettled: boolean;
+  /** The event's data. */
+  data: unknown;
+};
+
+/** What is known of an instance when it is decided about. */
+export type InstanceFacts = {
+  /** `foreign`: it is another customer's. */
+  presence: 'absent' | 'own' | 'foreign';
+  isTerminated: boolean;
+  /** A suspension for billing is open, whoever asked for it. */
+  isSuspended: boolean;
+  last: LastRequest | undefined;
+  /** The request for an instance that is to be made, where a subscription tells its configuration. */
+  provision: object | undefined;
+  /** It is a payment that is decided about. */
+  isPayment: boolean;
+};
+
+export type NextRequest = Pick<LastRequest, 'kind' | 'isSuspended' | 'isTerminated'>;
+
+/**
+ * The operation to ask for, or undefined. Each change of the wish is asked for once: one that is refused is not asked
+ * for again until the wish has changed, so that nothing goes round in circles. Pure.
+ */
+export function nextRequest(wish: Wish, facts: InstanceFacts): NextRequest | undefined {
+  const { last } = facts;
+  if (facts.presence === 'foreign') return undefined;
+  if (facts.presence === 'absent') {
+    return mayProvision(wish, facts) ? { kind: 'provision', isSuspended: false, isTerminated: false } : undefined;
+  }
+  // These two carry no order of their own: the second must not overtake the first.
+  if (last !== undefined && !last.isSettled && (last.kind === 'terminate' || last.kind === 'undo')) return undefined;
+  const { isSuspended = false, isTerminated = false } = last ?? {};
+  if (wish === 'terminate') {
+    return isTerminated || facts.isTerminated ? undefined : { kind: 'terminate', isSuspended, isTerminated: true };
+  }
+  if (isTerminated || facts.isTerminated) {
+    // Only what billing has ended comes back by a payment; what a person has terminated stays so.
+    return wish === 'run' && isTerminated ? { kind: 'undo', isSuspended, isTerminated: false } : undefined;
+  }
+  if (wish === 'suspend') return isSuspended ? undefined : { kind: 'suspend', isSuspended: true, isTerminated };
+  const mayLook = facts.isPayment || last?.kind === 'undo';
+  if (wish === 'run' && (isSuspended || (mayLook && facts.isSuspended))) {
+    return { kind: 'resume', isSuspended: false, isTerminated };
+  }
+  return undefined;
+}
+
+/** Once for each configuration: one that was refused is asked for again when it has changed. */
+function mayProvision(wish: Wish, { provision, last }: InstanceFacts): boolean {
+  if (wish !== 'run' || provision === undefined) return false;
+  return last === undefined || (last.isSettled && !isDeepStrictEqual(last.data, provision));
+}
+
+const texts: Readonly<Record<BillingState, string>> = {
+  none: 'Nothing is open any more',
+  trial: 'Its subscription is in its trial',
+  active: 'Its subscription is paid',
+  unpaid: 'Its subscription is not paid yet',
+  grace: 'Its subscription has an overdue invoice',
+  overdue: 'Its subscription is overdue, and the grace period is over',
+  cancelled: 'Its subscription was cancelled',
+  expired: 'Its subscription has expired',
+  deactivated: 'Its customer was deactivated',
+  deleted: 'Its customer was deleted',
+};
+
+/** Why billing asks, for people who read the record. */
+export function reasonOf(state: BillingState): string {
+  return texts[state];
+}

@@ -1,0 +1,96 @@
+import { appendAudit } from '#shared/adapters/postgres/audit.ts';
+import {
+  type BilledInstance,
+  type NewRequest,
+  readBilledInstances,
+  saveRequest,
+} from '#shared/adapters/postgres/billing-requests.ts';
+import type { Queryable } from '#shared/adapters/postgres/database.ts';
+import { enqueue } from '#shared/adapters/postgres/outbox.ts';
+import {
+  type HeldSubscription,
+  listSubscriptions,
+  noteDue,
+  standingOfCustomer,
+} from '#shared/adapters/postgres/subscriptions.ts';
+import { requestData, requestEvent } from '#shared/domain/billing/announce.ts';
+import { type BillingStanding, standingOf, stateOf } from '#shared/domain/billing/policy.ts';
+import { nextRequest, reasonOf } from '#shared/domain/billing/requests.ts';
+import { eventIdOf } from '#shared/domain/operation/identifiers.ts';
+
+/** What is decided about, and why now. */
+export type BillingOccasion = {
+  customerId: string;
+  instanceIds: readonly string[];
+  /** Source of our own events. */
+  eventSource: string;
+  /** Who or what brought it about, for the audit: an event's source, or our own for the passing of time. */
+  actor: string;
+  /** The event that did; left out when it was time. */
+  causationId?: string;
+  isPayment: boolean;
+};
+
+/**
+ * Decides about instances of one customer from what is held now, and asks for the operations that follow: by the outbox,
+ * in the caller's transaction, which holds the customer's billing lock. Returns how many it asked for.
+ */
+export async function decideInstances(transaction: Queryable, occasion: BillingOccasion): Promise<number> {
+  const { customerId, instanceIds } = occasion;
+  if (instanceIds.length === 0) return 0;
+  const { now, subscriptions } = await listSubscriptions(transaction, occasion);
+  const customer = await standingOfCustomer(transaction, customerId);
+  const instances = await readBilledInstances(transaction, occasion);
+  await noteDue(
+    transaction,
+    subscriptions.map(({ facts, policy }) => {
+      return { source: facts.source, id: facts.id, dueAt: stateOf(facts, policy, now).changesAt };
+    }),
+  );
+  const requests = instances.flatMap((instance) => {
+    const own = subscriptions.filter(({ facts }) => facts.instanceId === instance.instanceId);
+    return decideOne(occasion, { instance, subscriptions: own, standing: standingOf(own, customer, now) });
+  });
+  for (const request of requests) await saveRequest(transaction, request);
+  await enqueue(
+    transaction,
+    requests.map(({ kind, data, eventId, instanceId }) => {
+      const { eventSource: source, causationId } = occasion;
+      const cause = causationId === undefined ? {} : { causationId };
+      return requestEvent(kind, data, { id: eventId, source, instanceId, ...cause });
+    }),
+  );
+  for (const { kind, instanceId, eventId } of requests) {
+    await appendAudit(transaction, {
+      actor: occasion.actor,
+      action: `billing.asked-${kind}`,
+      instanceId,
+      detail: { event: eventId, ...(occasion.causationId === undefined ? {} : { cause: occasion.causationId }) },
+    });
+  }
+  return requests.length;
+}
+
+function decideOne(
+  { customerId, isPayment }: BillingOccasion,
+  work: { instance: BilledInstance; subscriptions: readonly HeldSubscription[]; standing: BillingStanding },
+): NewRequest[] {
+  const { instance, standing } = work;
+  const { instanceId } = instance;
+  const provision = provisionData(work.subscriptions, instanceId);
+  const next = nextRequest(standing.wish, { ...instance, provision, isPayment });
+  if (next === undefined) return [];
+  const sequence = (instance.last?.sequence ?? 0) + 1;
+  const data =
+    next.kind === 'provision'
+      ? (provision ?? {})
+      : requestData(next.kind, { instance: instanceId, sequence, reason: `${reasonOf(standing.state)}.` });
+  return [{ ...next, instanceId, customerId, sequence, data, eventId: eventIdOf(instanceId, `billing ${sequence}`) }];
+}
+
+/** The request for an instance that is to be made, as its subscription says. Always the same id: there is one at most. */
+function provisionData(subscriptions: readonly HeldSubscription[], instanceId: string): object | undefined {
+  const facts = subscriptions.map((one) => one.facts).find(({ configuration }) => configuration !== null);
+  if (facts === undefined) return undefined;
+  return { ...facts.configuration, instance: instanceId, customer: facts.customerId, plan: facts.planId };
+}
