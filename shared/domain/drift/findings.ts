@@ -1,0 +1,116 @@
+import type { Instance } from '../instance/instance.ts';
+import type { DriftKind } from './policy.ts';
+import type { Drift, Orphan, Survey } from './ports.ts';
+
+/** Where something was seen. A place that could not be read keeps what was found there before. */
+export type Place = 'records' | 'cluster' | `server ${string}`;
+
+/** Something that is not as the records want it. One per kind and subject. */
+export type Finding = {
+  kind: DriftKind;
+  /** An instance's id, or what it is and its name, such as `server one`. */
+  subject: string;
+  /** The instance it belongs to, as far as that is known; there may be no row of it. */
+  instanceId: string | null;
+  place: Place;
+  /** What exactly, in words that stay the same while it does. */
+  detail: string;
+};
+
+/** An instance and what decides whether anything may be said about it. */
+export type InstanceFacts = {
+  instance: Instance;
+  /** An operation is unfinished, or ended after the surveys began: what was seen is neither before nor after. */
+  isMoving: boolean;
+  isPurged: boolean;
+};
+
+/** What was read of a shard. A place that could not be read is missing. */
+export type ShardSurveys = { cluster: Survey | undefined; servers: ReadonlyMap<string, Survey> };
+
+export const placeOfServer = (serverId: string): Place => `server ${serverId}`;
+
+/**
+ * What is amiss about one instance. Nothing is said about one that an operation is at work on, that was never brought
+ * about (its provisioning does that), or that is purged.
+ */
+export function findingsOfInstance(
+  { instance, isMoving, isPurged }: InstanceFacts,
+  surveys: ShardSurveys,
+  options: { clusterId: string },
+): Finding[] {
+  if (isMoving || isPurged || instance.observedGeneration === 0) return [];
+  const findings: Finding[] = [];
+  const add = (place: Place, drifts: readonly Drift[]) => {
+    for (const { kind, detail } of drifts) {
+      findings.push({ kind, subject: instance.id, instanceId: instance.id, place, detail });
+    }
+  };
+  if (instance.clusterId === options.clusterId && surveys.cluster !== undefined) {
+    add('cluster', surveys.cluster.driftOf(instance));
+  }
+  const server = instance.databaseServer;
+  const catalogue = server === null ? undefined : surveys.servers.get(server.id);
+  if (server !== null && catalogue !== undefined) add(placeOfServer(server.id), catalogue.driftOf(instance));
+  return findings;
+}
+
+/** Who may have things in the places of a shard: every instance that is not purged. */
+export type KnownInstance = { id: string; serverId: string | null };
+
+/** An orphan with its finding. */
+export type FoundOrphan = { finding: Finding; orphan: Orphan };
+
+/**
+ * What belongs to nobody. A database of a known instance on another server than its record names is no orphan: it
+ * may be the one with the data, so it is reported and never put aside.
+ */
+export function orphansOf(surveys: ShardSurveys, known: readonly KnownInstance[]): FoundOrphan[] {
+  const ids = new Set(known.map(({ id }) => id));
+  const found = (place: Place, orphans: readonly Orphan[]) =>
+    orphans.map((orphan) => ({
+      orphan,
+      finding: {
+        kind: orphan.kind,
+        subject: place === 'cluster' ? orphan.name : `${orphan.name} on ${place}`,
+        instanceId: orphan.instanceId,
+        place,
+        detail: orphan.detail,
+      },
+    }));
+  return [
+    ...(surveys.cluster === undefined ? [] : found('cluster', surveys.cluster.orphans(ids))),
+    ...[...surveys.servers].flatMap(([serverId, survey]) => {
+      const here = new Set(known.filter((one) => one.serverId === serverId).map(({ id }) => id));
+      const orphans = survey.orphans(here).map((orphan) => misplaced(orphan, ids));
+      return found(placeOfServer(serverId), orphans);
+    }),
+  ];
+}
+
+function misplaced(orphan: Orphan, known: ReadonlySet<string>): Orphan {
+  if (orphan.instanceId === null || !known.has(orphan.instanceId)) return orphan;
+  const { quarantine: _never, ...rest } = orphan;
+  return { ...rest, kind: 'database-elsewhere' };
+}
+
+/** One finding per kind and subject, with all their details. */
+export function merged(findings: readonly Finding[]): Finding[] {
+  const byKey = new Map<string, Finding>();
+  for (const finding of findings) {
+    const key = keyOf(finding);
+    const other = byKey.get(key);
+    byKey.set(key, other === undefined ? finding : { ...other, detail: bothDetails(other.detail, finding.detail) });
+  }
+  return [...byKey.values()];
+}
+
+function bothDetails(one: string, other: string): string {
+  const parts = new Set([...one.split('; '), ...other.split('; ')]);
+  return [...parts].sort().join('; ');
+}
+
+/** What makes two findings the same one. */
+export function keyOf({ kind, subject }: Pick<Finding, 'kind' | 'subject'>): string {
+  return `${kind} ${subject}`;
+}

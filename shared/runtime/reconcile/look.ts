@@ -1,0 +1,88 @@
+import type { Queryable } from '#shared/adapters/postgres/database.ts';
+import { readFleetFacts } from '#shared/adapters/postgres/fleet-facts.ts';
+import { listBlindPlaces } from '#shared/adapters/postgres/reconcile-shards.ts';
+import { instancesOfShard, readCatalogue } from '#shared/adapters/postgres/shard-instances.ts';
+import type { Blindness } from '#shared/domain/drift/changes.ts';
+import {
+  type Finding,
+  type FoundOrphan,
+  findingsOfInstance,
+  type KnownInstance,
+  merged,
+  orphansOf,
+  type Place,
+} from '#shared/domain/drift/findings.ts';
+import { findingsOfFleet } from '#shared/domain/drift/fleet.ts';
+import { pageSize, type ReconcileEngine, surveyDeadlineMs } from './engine.ts';
+import { surveyShard, type Unanswering } from './surveys.ts';
+
+/** What one look found, and where it saw nothing. */
+export type Look = { findings: Finding[]; orphans: readonly FoundOrphan[]; blind: Blindness; instances: number };
+
+type Looker = Pick<ReconcileEngine, 'surveyors' | 'clusterId' | 'onTrouble' | 'warmShortages'> & {
+  database: Queryable;
+};
+
+/**
+ * Looks at all that belongs to a shard and changes nothing. The places are read first and the records after them: an
+ * instance whose operation was at work since `began` is left alone, so what is compared belongs together.
+ */
+export async function lookAtShard(
+  looker: Looker,
+  work: { shard: string; began: Date; unanswering: Unanswering },
+): Promise<Look> {
+  const { database, surveyors, clusterId, onTrouble } = looker;
+  const { shard, began, unanswering } = work;
+  const before = await readCatalogue(database);
+  const surveys = await surveyShard(
+    surveyors,
+    { shard, catalogue: before },
+    { deadlineMs: surveyDeadlineMs, unanswering, onTrouble },
+  );
+  // Again: what was added meanwhile is referred to by the rows that are read now.
+  const catalogue = await readCatalogue(database);
+  const findings: Finding[] = [];
+  const known: KnownInstance[] = [];
+  const moving = new Set<string>();
+  let instances = 0;
+  for await (const page of instancesOfShard(database, catalogue, { shard, pageSize, since: began })) {
+    for (const facts of page) {
+      instances += 1;
+      const { id, databaseServer } = facts.instance;
+      if (facts.isMoving) moving.add(id);
+      if (!facts.isPurged || facts.isMoving) known.push({ id, serverId: databaseServer?.id ?? null });
+      findings.push(...findingsOfInstance(facts, surveys, { clusterId }));
+    }
+  }
+  const orphans = orphansOf(surveys, known).filter(({ finding }) => !isOfMoving(finding, moving));
+  return {
+    findings: merged([...findings, ...orphans.map(({ finding }) => finding)]),
+    orphans,
+    blind: { places: surveys.blind, moving },
+    instances,
+  };
+}
+
+/** One that moves between servers has things on both. */
+function isOfMoving({ instanceId }: Finding, moving: ReadonlySet<string>): boolean {
+  return instanceId !== null && moving.has(instanceId);
+}
+
+/** An operation that is due for so long is in nobody's hands: the tick tells of it every few seconds. */
+const stuckAfterMinutes = 10;
+
+/** Looks at the fleet itself: counts, operations, waiting events, and whether everything can be read. */
+export async function lookAtFleet({ database, warmShortages, onTrouble }: Looker): Promise<Look> {
+  const facts = await readFleetFacts(database, { stuckAfterMinutes });
+  const unreadable = await listBlindPlaces(database);
+  const shortages = await warmShortages().catch((error: unknown) => {
+    onTrouble('survey of warm databases', error);
+    return [];
+  });
+  const findings = findingsOfFleet({
+    ...facts,
+    warmShortages: shortages,
+    unreadable: unreadable.map((place) => place as Place),
+  });
+  return { findings: merged(findings), orphans: [], blind: { places: new Set(), moving: new Set() }, instances: 0 };
+}
