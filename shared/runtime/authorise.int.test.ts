@@ -227,15 +227,11 @@ describe('our own events', () => {
     expect(handled).toEqual([{ id: event.id, customerId: null }]);
   });
 
-  test('that are forged stay unsigned when they are sent on', async () => {
+  test('that somebody else sends under our name are refused', async () => {
     await allow(source);
     await insertSourceKey(records(), source, ourKey);
-    const { platform, url, handled } = started('signed');
-    const forged = terminate(source);
-    await expectRefused('signed', forged, 'it has no attribute "signature"');
-    await platform.forwardTo(url, [forged]);
-    expect(handled).toEqual([]);
-    expect(await auditOf(source)).toHaveLength(2);
+    await expectRefused('signed', terminate(source), 'it has no attribute "signature"');
+    await expectRefused('signed', await signed(terminate(source), billingKey), 'its key is not one of this source');
   });
 
   test('cannot be published without a key where all need one', () => {

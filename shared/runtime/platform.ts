@@ -31,11 +31,6 @@ export type Platform = {
   publish: Publish;
   /** Signs our own events and POSTs them straight to a function. */
   publishTo(sink: string, events: readonly OutgoingEvent[]): ReturnType<Publish>;
-  /**
-   * POSTs events as they are to a broker or function: for those that were received and are sent again. One that was
-   * refused because it is not signed must not get our signature on its way.
-   */
-  forwardTo(sink: string, events: readonly OutgoingEvent[]): ReturnType<Publish>;
   /** Publishes what this request put into the outbox, before its answer. What fails is left for the tick. */
   flush(): Promise<void>;
   eventSource: string;
@@ -101,7 +96,6 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
     database,
     publish,
     publishTo: (sink, events) => publisherOf(sink, functionTimeoutMs).publish(events, sign),
-    forwardTo: (sink, events) => publisherOf(sink, functionTimeoutMs).publish(events),
     flush: oneAtATime(flush),
     eventSource: config.eventSource,
     holder: `${hostname()} ${process.pid} ${randomUUID().slice(0, 8)}`,

@@ -8,7 +8,9 @@ import { Failure } from '#shared/domain/failure.ts';
 export type Sign = (event: OutgoingEvent) => Promise<OutgoingEvent>;
 
 /**
- * Signs events of our own source with our own key; without a key, and for events of others, they stay as they are.
+ * Signs events of our own source with our own key; without a key, and for events of others, they stay as they are. Only
+ * for what this process has to say itself: an event that was received and is sent again must not come by here, or one
+ * that was refused for want of a signature would get ours on its way.
  * @throws Failure `misconfigured` when the key cannot be read. It never quotes the key.
  */
 export function signAs(eventSource: string, privateKey: string | undefined): Sign {
