@@ -17,7 +17,14 @@ import { pageSize, type ReconcileEngine, surveyDeadlineMs } from './engine.ts';
 import { surveyShard, type Unanswering } from './surveys.ts';
 
 /** What one look found, and where it saw nothing. */
-export type Look = { findings: Finding[]; orphans: readonly FoundOrphan[]; blind: Blindness; instances: number };
+export type Look = {
+  findings: Finding[];
+  orphans: readonly FoundOrphan[];
+  /** Servers whose count of instances is not the number of its rows. */
+  miscounted: readonly string[];
+  blind: Blindness;
+  instances: number;
+};
 
 type Looker = Pick<ReconcileEngine, 'surveyors' | 'clusterId' | 'onTrouble' | 'warmShortages'> & {
   database: Queryable;
@@ -58,6 +65,7 @@ export async function lookAtShard(
   return {
     findings: merged([...findings, ...orphans.map(({ finding }) => finding)]),
     orphans,
+    miscounted: [],
     blind: { places: surveys.blind, moving },
     instances,
   };
@@ -84,5 +92,11 @@ export async function lookAtFleet({ database, warmShortages, onTrouble }: Looker
     warmShortages: shortages,
     unreadable: unreadable.map((place) => place as Place),
   });
-  return { findings: merged(findings), orphans: [], blind: { places: new Set(), moving: new Set() }, instances: 0 };
+  return {
+    findings: merged(findings),
+    orphans: [],
+    miscounted: facts.counts.map(({ serverId }) => serverId),
+    blind: { places: new Set(), moving: new Set() },
+    instances: 0,
+  };
 }

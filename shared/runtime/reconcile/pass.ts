@@ -4,7 +4,7 @@ import { correctServerCount } from '#shared/adapters/postgres/fleet-facts.ts';
 import { finishShard, type TakenShard } from '#shared/adapters/postgres/reconcile-shards.ts';
 import { hasInstance } from '#shared/adapters/postgres/shard-instances.ts';
 import { type Changes, changesOf } from '#shared/domain/drift/changes.ts';
-import { type Finding, type FoundOrphan, keyOf } from '#shared/domain/drift/findings.ts';
+import { type FoundOrphan, keyOf } from '#shared/domain/drift/findings.ts';
 import { ruleOf } from '#shared/domain/drift/policy.ts';
 import { askForOperations } from './ask.ts';
 import type { ReconcileEngine } from './engine.ts';
@@ -45,7 +45,7 @@ export async function pass(
   if (written === undefined) return undefined;
   for (const finding of written.changes.appeared) engine.onFinding(finding);
   if (isFleet) {
-    await correctCounts(engine, look.findings);
+    await correctCounts(engine, look.miscounted);
     await forgetResolved(engine.database, { olderThanDays: findingsKeptDays, limit: 1_000 });
   } else {
     await quarantine(engine, look.orphans);
@@ -78,9 +78,8 @@ async function write(
 }
 
 /** A count is a number of ours that follows from the rows beside it: it is put right here, under its lock. */
-async function correctCounts({ database, holder, onTrouble }: ReconcileEngine, findings: readonly Finding[]) {
-  for (const finding of findings.filter(({ kind }) => kind === 'server-count-wrong')) {
-    const serverId = finding.place.replace(/^server /, '');
+async function correctCounts({ database, holder, onTrouble }: ReconcileEngine, serverIds: readonly string[]) {
+  for (const serverId of serverIds) {
     try {
       const corrected = await correctServerCount(database, serverId);
       if (corrected === undefined) continue;
