@@ -1,40 +1,92 @@
-import { operationAdvance } from '#events/operation/advance.ts';
-import type { Queryable } from '#shared/adapters/postgres/database.ts';
-import { activeOperation } from '#shared/adapters/postgres/operation-ends.ts';
-import { announce } from '#shared/domain/event/announce.ts';
-import { Failure } from '#shared/domain/failure.ts';
+import type { resourceAdd } from '#events/knative/resource-add.ts';
+import { resourceDelete } from '#events/knative/resource-delete.ts';
+import type { resourceUpdate } from '#events/knative/resource-update.ts';
+import type { TypedEvent } from '#shared/adapters/eventing/parse.ts';
+import type { Database } from '#shared/adapters/postgres/database.ts';
+import type { StreamPosition } from '#shared/adapters/postgres/observations.ts';
+import { asFailure, type FailureCode } from '#shared/domain/failure.ts';
+import { instanceIdPattern } from '#shared/domain/instance/names.ts';
 import { oneLine } from '#shared/domain/one-line.ts';
-import { eventIdOf } from '#shared/domain/operation/identifiers.ts';
-import type { Publish } from '#shared/runtime/outbox.ts';
-import { type ClusterObject, instanceOf, letsOperationsGoOn } from './relevant.ts';
+import { inBatches } from '#shared/runtime/batch.ts';
+import { type Observation, recordObservations } from '#shared/runtime/observations.ts';
+import { type ClusterNews, instanceOf } from './cluster-object.ts';
+import { letsOperationsGoOn } from './relevant.ts';
+import { seenOf } from './seen.ts';
 
-export type ObserveDependencies = { database: Queryable; publish: Publish; eventSource: string };
+export type ObserveDependencies = {
+  database: Database;
+  eventSource: string;
+  /** Publishes what waits in the outbox; does not throw. */
+  flush(): Promise<void>;
+};
+
+/** An event of Knative's ApiServerSource. */
+export type ClusterEvent = TypedEvent<typeof resourceAdd | typeof resourceUpdate | typeof resourceDelete>;
+
+/** As many as are let in at once (containerConcurrency). */
+const maxBatch = 100;
+
+/** The database is away or set up wrongly: running each event alone would fail as often as there are events. */
+const everybodys: readonly FailureCode[] = ['unavailable', 'timeout', 'outcome-unknown', 'misconfigured'];
 
 /**
- * Tells the operation at work on an object's instance to look again. Nothing is written: a change that is lost here is
- * found by the tick.
- * @throws Failure `unavailable` when the broker did not take the event, so that the change is delivered again.
+ * Handles events about objects of the cluster: tells the operation at work on their instance to look again; where none
+ * is at work, they become the observed status. What comes at the same time is written together. Hints only: what is
+ * lost here is found by the tick.
  */
-export async function observe(
-  object: ClusterObject,
-  { database, publish, eventSource }: ObserveDependencies,
-): Promise<'advanced' | 'nothing-to-do'> {
-  const instanceId = instanceOf(object);
-  if (instanceId === undefined || !letsOperationsGoOn(object)) return 'nothing-to-do';
-  const operation = await activeOperation(database, instanceId);
-  if (operation === undefined) return 'nothing-to-do';
-  const reason = oneLine(`${object.kind} ${object.metadata.name} changed`, 200);
-  const data = { operation: operation.id, instance: instanceId, kind: operation.kind, reason };
-  const event = announce(operationAdvance, data, { id: idOf(operation.id, object), source: eventSource });
-  const { failed } = await publish([event]);
-  if (failed[0] !== undefined) {
-    throw new Failure('unavailable', `The broker did not take the advance: ${failed[0].reason}`);
-  }
-  return 'advanced';
+export function observer({
+  database,
+  eventSource,
+  flush,
+}: ObserveDependencies): (event: ClusterEvent) => Promise<string> {
+  const record = inBatches(
+    (observations: readonly Observation[]) => recordObservations(observations, { database, eventSource }),
+    { maxItems: maxBatch, isEverybodys: (error) => everybodys.includes(asFailure(error).code) },
+  );
+  return async (event) => {
+    const observation = readObservation(event, Date.now());
+    if (observation === undefined) return 'nothing-to-do';
+    const outcome = await record(observation);
+    if (outcome === 'changed' || outcome === 'advanced') await flush();
+    return outcome;
+  };
 }
 
-/** The same state of the same object gives the same event, however often it is delivered. */
-function idOf(operationId: string, object: ClusterObject): string {
+/** What an event says about an instance; undefined when it matters to nobody. */
+export function readObservation(event: ClusterEvent, nowMs: number): Observation | undefined {
+  const object = event.data;
+  const news: ClusterNews = { object, isDeleted: event.type === resourceDelete.type };
+  const instanceId = instanceOf(object);
+  // Jobs that make templates belong to no instance.
+  if (instanceId === undefined || !instanceIdPattern.test(instanceId)) return undefined;
+  const seen = isStale(event.time, nowMs) ? undefined : seenOf(news, instanceId);
+  const wakes = letsOperationsGoOn(news) ? wakeOf(news) : undefined;
+  if (seen === undefined && wakes === undefined) return undefined;
+  const { source, id, type, dataHash } = event;
+  const position = seen === undefined ? undefined : positionOf(event);
+  return { delivery: { source, id, type, dataHash }, instanceId, seen, wakes, position };
+}
+
+/** Longer than a broker goes on retrying, and than clocks differ. */
+const staleAfterMs = 3_600_000;
+
+/** A dead letter that is sent again says what was, not what is. */
+function isStale(time: string | undefined, nowMs: number): boolean {
+  return time !== undefined && nowMs - Date.parse(time) > staleAfterMs;
+}
+
+function wakeOf({ object, isDeleted }: ClusterNews): { reason: string; state: string } {
   const { kind, metadata, status } = object;
-  return eventIdOf(operationId, JSON.stringify([kind, metadata.name, metadata.generation, status]));
+  const reason = oneLine(`${kind} ${metadata.name} ${isDeleted ? 'is gone' : 'changed'}`, 200);
+  return { reason, state: JSON.stringify([kind, metadata.name, metadata.generation, isDeleted ? 'gone' : status]) };
+}
+
+/**
+ * Where the news stands among those of its Deployment, by the resource version: it grows with every change of a cluster,
+ * also when the object is deleted and made again. One that is no number is not compared.
+ */
+function positionOf({ source, data }: ClusterEvent): StreamPosition | undefined {
+  const version = data.metadata['resourceVersion'];
+  if (typeof version !== 'string' || !/^\d{1,15}$/.test(version)) return undefined;
+  return { source, stream: `Deployment ${data.metadata.namespace}/${data.metadata.name}`, sequence: Number(version) };
 }

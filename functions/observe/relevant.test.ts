@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { resourceAdd } from '#events/knative/resource-add.ts';
-import { type ClusterObject, instanceOf, letsOperationsGoOn } from './relevant.ts';
+import type { ClusterObject } from './cluster-object.ts';
+import { letsOperationsGoOn } from './relevant.ts';
 
 const deployment = (status: unknown, generation = 2): ClusterObject => ({
   kind: 'Deployment',
@@ -36,16 +36,14 @@ describe('what lets an operation go on', () => {
     ['a status of another shape', job({ conditions: 'Complete' }), false],
     ['conditions of another shape', job({ conditions: [{}, { type: 'Complete' }] }), false],
   ])('%s', (_name, object, answer) => {
-    expect(letsOperationsGoOn(object)).toBe(answer);
+    expect(letsOperationsGoOn({ object, isDeleted: false })).toBe(answer);
   });
-});
 
-test('an object names its instance in a label', () => {
-  expect(instanceOf(job({}))).toBeUndefined();
-  const labels = { 'odoofleet.dev/instance': 'abcdefgh2345' };
-  expect(instanceOf({ ...job({}), metadata: { name: 'x', labels } })).toBe('abcdefgh2345');
-});
-
-test('the events of the cluster’s source are understood', () => {
-  expect(letsOperationsGoOn(resourceAdd.example as ClusterObject)).toBeTypeOf('boolean');
+  test.each([
+    ['Deployment', true],
+    ['Job', true],
+    ['Pod', false],
+  ])('a %s that is gone', (kind, answer) => {
+    expect(letsOperationsGoOn({ object: { kind, metadata: { name: 'x' } }, isDeleted: true })).toBe(answer);
+  });
 });

@@ -31,3 +31,22 @@ export async function flushOutbox(
     return { published: published.length, failed: failed.length };
   });
 }
+
+/**
+ * Publishes batch after batch until nothing waits, the broker does not take all, or the limit is reached. For whoever
+ * writes more events at once than one batch holds.
+ */
+export async function drainOutbox(
+  database: Database,
+  publish: Publish,
+  options: { maxBatches: number; olderThanMs?: number },
+): Promise<{ published: number; failed: number }> {
+  const total = { published: 0, failed: 0 };
+  for (let run = 0; run < options.maxBatches; run += 1) {
+    const { published, failed } = await flushOutbox(database, publish, options);
+    total.published += published;
+    total.failed += failed;
+    if (published < batch) break;
+  }
+  return total;
+}

@@ -1,0 +1,201 @@
+import type { Observed } from '#shared/domain/observation/observation.ts';
+import type { Queryable } from './database.ts';
+
+/** A cluster event's place in the inbox. */
+export type Delivery = { source: string; id: string; type: string; dataHash: Buffer };
+
+/** What the inbox holds of a delivery: nothing, the same event, or its id with other data. */
+export type InboxState = 'new' | 'duplicate' | 'other-data';
+
+/** Where a piece of news stands among the others about one object: a later one has a higher sequence. */
+export type StreamPosition = { source: string; stream: string; sequence: number };
+
+/** An instance as observations look at it. */
+export type ObservedInstance = Observed & {
+  id: string;
+  customerId: string;
+  /** The unfinished operation: the one at work, else the oldest that waits its turn. */
+  operation: { id: string; kind: string } | null;
+  /** The row holds a note that an operation has overtaken: `note` is null, and the row is to be cleared. */
+  hasVoidNote: boolean;
+};
+
+/**
+ * Locks the rows until the end of the transaction, in the order of their ids, so that two batches never wait for each
+ * other. NO KEY: whoever only refers to an instance does not have to wait.
+ */
+export async function lockObserved(transaction: Queryable, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await transaction.query('select id from instances where id = any($1::text[]) order by id for no key update', [ids]);
+}
+
+/** Locks and names instances with bad news noted at least that long ago, oldest first. Those locked elsewhere are left out. */
+export async function takeNoted(
+  transaction: Queryable,
+  { limit, notedForMs }: { limit: number; notedForMs: number },
+): Promise<string[]> {
+  const { rows } = await transaction.query<{ id: string }>(
+    `select id from instances
+     where observation is not null and purged_at is null and observation_at <= clock_timestamp() - $2::integer * interval '1 millisecond'
+     order by observation_at limit $1 for no key update skip locked`,
+    [limit, notedForMs],
+  );
+  return rows.map(({ id }) => id);
+}
+
+type Row = Pick<ObservedInstance, 'id' | 'status' | 'generation'> & {
+  customer_id: string;
+  desired_state: ObservedInstance['desiredState'];
+  observed_generation: number;
+  suspensions: ObservedInstance['suspensions'];
+  observation: 'unavailable' | 'gone' | null;
+  observation_reason: string | null;
+  observation_at: Date | null;
+  has_void_note: boolean;
+  operation_id: string | null;
+  operation_kind: string | null;
+};
+
+// A statement of its own after the lock: one that waited for a lock sees the rows of other tables as they were before.
+const readText = `
+  select i.id, i.customer_id, i.status, i.desired_state, i.generation, i.observed_generation,
+    array(select s.reason from suspensions s where s.instance_id = i.id and s.closed_at is null) as suspensions,
+    i.observation, i.observation_reason, i.observation_at,
+    i.observation is not null and exists (select from operations f
+      where f.instance_id = i.id and f.finished_at >= i.observation_at) as has_void_note,
+    o.id as operation_id, o.kind as operation_kind
+  from instances i
+  left join lateral (
+    select id, kind from operations
+    where instance_id = i.id and state in ('queued', 'running', 'waiting')
+    order by state = 'queued', created_at, id limit 1) o on true
+  where i.id = any($1::text[]) and i.purged_at is null`;
+
+/** Reads instances whose rows the transaction has locked, by id. Those that are unknown or purged are missing. */
+export async function readObserved(
+  transaction: Queryable,
+  ids: readonly string[],
+): Promise<Map<string, ObservedInstance>> {
+  if (ids.length === 0) return new Map();
+  const { rows } = await transaction.query<Row>(readText, [ids]);
+  return new Map(rows.map((row) => [row.id, toObserved(row)]));
+}
+
+function toObserved(row: Row): ObservedInstance {
+  const { observation, observation_reason: reason, observation_at: at } = row;
+  const isNoted = observation !== null && at !== null && !row.has_void_note;
+  return {
+    id: row.id,
+    customerId: row.customer_id,
+    status: row.status,
+    desiredState: row.desired_state,
+    generation: row.generation,
+    observedGeneration: row.observed_generation,
+    suspensions: row.suspensions,
+    isAtWork: row.operation_id !== null,
+    operation:
+      row.operation_id === null || row.operation_kind === null
+        ? null
+        : { id: row.operation_id, kind: row.operation_kind },
+    note: isNoted ? { what: observation, reason: reason ?? '', at } : null,
+    hasVoidNote: row.has_void_note,
+  };
+}
+
+export type News = { delivery: Delivery; position: StreamPosition | undefined };
+/** What is held of a delivery, and the highest sequence seen in its stream. */
+export type Held = { inbox: InboxState; newest: number };
+
+/** Reads what the inbox and the streams hold of each delivery, in their order, and the time by the database's clock. */
+export async function readHeld(transaction: Queryable, news: readonly News[]): Promise<{ held: Held[]; now: Date }> {
+  const { rows } = await transaction.query<{ inbox: InboxState; newest: number | null; now: Date }>(
+    `select case when b.id is null then 'new' when b.type = e.type and b.data_hash = decode(e.hash, 'hex')
+         then 'duplicate' else 'other-data' end as inbox,
+       s.sequence as newest, clock_timestamp() as now
+     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+       with ordinality as e (source, id, type, hash, stream, position)
+     left join inbox b on b.source = e.source and b.id = e.id
+     left join streams s on s.source = e.source and s.stream = e.stream
+     order by e.position`,
+    [...deliveryColumns(news.map(({ delivery }) => delivery)), news.map(({ position }) => position?.stream ?? null)],
+  );
+  const held = rows.map(({ inbox, newest }) => ({ inbox, newest: newest ?? -1 }));
+  return { held, now: rows[0]?.now ?? new Date(0) };
+}
+
+function deliveryColumns(deliveries: readonly Delivery[]): unknown[] {
+  return [
+    deliveries.map(({ source }) => source),
+    deliveries.map(({ id }) => id),
+    deliveries.map(({ type }) => type),
+    deliveries.map(({ dataHash }) => dataHash.toString('hex')),
+  ];
+}
+
+/** The time by the database's clock. */
+export async function readClock(queryable: Queryable): Promise<Date> {
+  const { rows } = await queryable.query<{ now: Date }>('select clock_timestamp() as now', []);
+  return rows[0]?.now ?? new Date(0);
+}
+
+/** Writes that the events were received. Returns those that another transaction has written meanwhile. */
+export async function recordDeliveries<Received extends Delivery & { outcome: string }>(
+  transaction: Queryable,
+  deliveries: readonly Received[],
+): Promise<Received[]> {
+  if (deliveries.length === 0) return [];
+  const { rows } = await transaction.query<{ source: string; id: string }>(
+    `insert into inbox (source, id, type, data_hash, outcome)
+     select source, id, type, decode(hash, 'hex'), outcome
+     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) as e (source, id, type, hash, outcome)
+     order by source, id
+     on conflict (source, id) do nothing
+     returning source, id`,
+    [...deliveryColumns(deliveries), deliveries.map(({ outcome }) => outcome)],
+  );
+  if (rows.length === deliveries.length) return [];
+  return deliveries.filter(({ source, id }) => !rows.some((row) => row.source === source && row.id === id));
+}
+
+/** Notes how far each stream has come; one that has come further stays there. Each stream at most once. */
+export async function advanceStreams(transaction: Queryable, positions: readonly StreamPosition[]): Promise<void> {
+  if (positions.length === 0) return;
+  await transaction.query(
+    `insert into streams as s (source, stream, sequence)
+     select source, stream, sequence
+     from unnest($1::text[], $2::text[], $3::bigint[]) as p (source, stream, sequence)
+     order by source, stream
+     on conflict (source, stream) do update set sequence = excluded.sequence, updated_at = now()
+       where s.sequence < excluded.sequence`,
+    [
+      positions.map(({ source }) => source),
+      positions.map(({ stream }) => stream),
+      positions.map(({ sequence }) => sequence),
+    ],
+  );
+}
+
+/** What is written of an instance. `reason` is the status's, and not written while the status stays. */
+export type ObservedWrite = Pick<ObservedInstance, 'id' | 'status' | 'note'> & { reason: string };
+
+/** Writes statuses and notes of locked rows. */
+export async function writeObserved(transaction: Queryable, writes: readonly ObservedWrite[]): Promise<void> {
+  if (writes.length === 0) return;
+  await transaction.query(
+    `update instances i set status = w.status,
+       status_reason = case when w.status = i.status then i.status_reason else w.reason end,
+       updated_at = case when w.status = i.status then i.updated_at else clock_timestamp() end,
+       observation = w.observation, observation_reason = w.observation_reason, observation_at = w.observation_at
+     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+       as w (id, status, reason, observation, observation_reason, observation_at)
+     where i.id = w.id`,
+    [
+      writes.map(({ id }) => id),
+      writes.map(({ status }) => status),
+      writes.map(({ reason }) => reason),
+      writes.map(({ note }) => note?.what ?? null),
+      writes.map(({ note }) => note?.reason ?? null),
+      writes.map(({ note }) => note?.at.toISOString() ?? null),
+    ],
+  );
+}
