@@ -1,0 +1,175 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { tryLockBilling } from '#shared/adapters/postgres/subscriptions.ts';
+import { Failure } from '#shared/domain/failure.ts';
+import { billingUpkeep } from '#shared/runtime/billing/upkeep.ts';
+import { platformOfThisFile } from '#shared/testing/platform.ts';
+import {
+  anybody,
+  billingEvent,
+  billingWorld,
+  cancelled,
+  configuration,
+  inDays,
+  overdue,
+  subscription,
+} from './billing.fixture.ts';
+import { billingHandler } from './handler.ts';
+
+const platform = platformOfThisFile();
+const world = billingWorld(platform);
+const { say } = world;
+beforeEach(() => world.reset());
+
+const inGrace = { paid: false, overduesince: inDays(-1) } as const;
+
+describe('a grace period', () => {
+  test('that ends without another event suspends, once', async () => {
+    const instance = await world.addInstance();
+    await say('billing.invoice.payment.failed', { ...subscription(1, { instance, ...inGrace }), invoice: 'i-1' });
+    expect(await world.tick()).toMatchObject({ customers: 0, asked: 0 });
+    await world.pass(14);
+    expect(await world.tick()).toMatchObject({ customers: 1, asked: 1 });
+    expect(await world.tick({ passTime: false })).toEqual({ customers: 0, asked: 0, resent: 0, givenUp: 0 });
+    expect(await world.asked()).toMatchObject([{ kind: 'suspend', data: { instance, cause: 'billing' } }]);
+  });
+
+  test('that ends after the payment does nothing', async () => {
+    const instance = await world.addInstance();
+    await say('billing.overdue.changed', subscription(1, { instance, ...inGrace }));
+    await say('billing.invoice.paid', { ...subscription(2), invoice: 'i-1' });
+    await world.pass(14);
+    await world.tick();
+    expect(await world.kinds()).toEqual([]);
+  });
+
+  test('is the one the plan names when it ends: a plan that became stricter takes effect with the next news', async () => {
+    const instance = await world.addInstance();
+    await say('billing.overdue.changed', subscription(1, { instance, ...inGrace }));
+    await world.rows('update plans set grace_days = 0');
+    await say('billing.overdue.changed', subscription(2, inGrace));
+    expect(await world.kinds()).toEqual(['suspend']);
+  });
+
+  test('of many customers ends for all of them, a bounded number at a time, ten ticks at once', async () => {
+    for (let number = 1; number <= 30; number += 1) {
+      await world.rows('insert into customers (id) values ($1)', [`many-${number}`]);
+      const instance = await world.addInstance(number, `many-${number}`);
+      const data = subscription(1, { instance, customer: `many-${number}`, subscription: `s-${number}`, ...inGrace });
+      await say('billing.overdue.changed', data);
+    }
+    await world.pass(14);
+    const reports = await Promise.all(Array.from({ length: 10 }, () => world.tick({ passTime: false, limit: 10 })));
+    expect(Math.max(...reports.map(({ customers }) => customers))).toBeLessThanOrEqual(10);
+    for (let round = 0; round < 3; round += 1) await world.tick({ passTime: false, limit: 10 });
+    expect(await world.kinds()).toEqual(Array.from({ length: 30 }, () => 'suspend'));
+  });
+
+  test('is left to whoever is deciding about the customer now', async () => {
+    const instance = await world.addInstance();
+    await say('billing.overdue.changed', subscription(1, { instance, ...inGrace }));
+    await world.pass(14);
+    await platform().transaction(async (transaction) => {
+      expect(await tryLockBilling(transaction, 'c-1')).toBe(true);
+      expect(await world.tick()).toMatchObject({ asked: 0 });
+    });
+    expect(await world.tick()).toMatchObject({ asked: 1 });
+  });
+});
+
+describe('a request', () => {
+  test('that a broker has lost is sent again under its id, until its function has it', async () => {
+    const instance = await world.addInstance();
+    await say('billing.overdue.changed', subscription(1, { instance, ...overdue }));
+    const [asked] = await world.asked();
+    await world.rows('update outbox set published_at = now()');
+    expect(await world.tick({ passTime: false })).toMatchObject({ resent: 0 });
+    expect(await world.tick()).toMatchObject({ resent: 1, asked: 0 });
+    expect(await world.rows('select id, published_at from outbox')).toEqual([{ id: asked?.id, published_at: null }]);
+    await world.carryOut();
+    expect(await world.tick()).toMatchObject({ resent: 0, asked: 0 });
+    expect(await world.rows('select check_at, resends from billing_requests')).toEqual([
+      { check_at: null, resends: 1 },
+    ]);
+  });
+
+  test('that the outbox has forgotten is written anew, the same', async () => {
+    const instance = await world.addInstance();
+    await say('billing.overdue.changed', subscription(1, { instance, ...overdue }));
+    const [before] = await world.asked();
+    await world.rows('delete from outbox');
+    await world.tick();
+    expect(await world.asked()).toEqual([before]);
+  });
+
+  test('that nobody takes is not sent for ever', async () => {
+    const instance = await world.addInstance();
+    await say('billing.overdue.changed', subscription(1, { instance, ...overdue }));
+    await world.rows('update billing_requests set resends = 30');
+    expect(await world.tick()).toMatchObject({ resent: 0, givenUp: 1 });
+    expect(await world.tick()).toMatchObject({ customers: 0 });
+  });
+
+  test.each([
+    ['suspend', overdue],
+    ['terminate', cancelled],
+  ] as const)('to %s that is refused is not asked for again', async (kind, change) => {
+    const instance = await world.addInstance();
+    await say('billing.subscription.changed', subscription(1, { instance, ...change }));
+    await world.carryOut('refuse');
+    for (let round = 0; round < 3; round += 1) await world.tick();
+    await say('billing.subscription.changed', subscription(2, { instance, ...change }));
+    await world.tick();
+    expect(await world.kinds()).toEqual([kind]);
+  });
+
+  test('for an instance whose bill was never paid follows as soon as the instance is there', async () => {
+    await say('billing.subscription.created', subscription(1, { configuration }));
+    await say('billing.overdue.changed', subscription(2, overdue));
+    expect(await world.kinds()).toEqual(['provision']);
+    await world.carryOut();
+    expect(await world.tick()).toMatchObject({ asked: 1 });
+    expect(await world.kinds()).toEqual(['provision', 'suspend']);
+  });
+});
+
+test('a customer whose bills cannot be read does not hold up the others', async () => {
+  const troubles: string[] = [];
+  const instance = await world.addInstance();
+  await say('billing.overdue.changed', subscription(1, { instance, ...inGrace }));
+  await world.pass(14);
+  const database = platform();
+  const report = await billingUpkeep({
+    database: {
+      ...database,
+      query: database.query,
+      transaction: () => Promise.reject(new Failure('unavailable', 'away')),
+    },
+    eventSource: 'urn:odoo-fleet',
+    onTrouble: (what) => void troubles.push(what),
+  });
+  expect(report).toMatchObject({ customers: 0 });
+  expect(troubles).toEqual(['bills of customer c-1']);
+});
+
+test('B1: an event that cannot be written is not answered as done', async () => {
+  const instance = await world.addInstance();
+  const database = platform();
+  const failing = billingHandler({
+    eventSource: 'urn:odoo-fleet',
+    flush: async () => {},
+    database: {
+      ...database,
+      transaction: (work, options) =>
+        database.transaction(async (transaction) => {
+          await work(transaction);
+          throw new Failure('unavailable', 'The connection broke before COMMIT.');
+        }, options),
+    },
+  });
+  const event = billingEvent('billing.overdue.changed', subscription(1, { instance, ...overdue }), { id: 'e' });
+  await expect(failing(event, anybody)).rejects.toMatchObject({ code: 'unavailable' });
+  expect(await world.rows('select * from subscriptions')).toEqual([]);
+  expect(await world.kinds()).toEqual([]);
+  expect(await world.handle(event)).toBe('applied');
+  expect(await world.kinds()).toEqual(['suspend']);
+});
