@@ -99,6 +99,15 @@ function failedEvent<const Kind extends string>(kind: Kind, refusal: { code: str
   });
 }
 
+/**
+ * The event that tells of the end of an operation that a later one has overtaken; for whoever does not know its kind
+ * beforehand. Provisioning has one of its own.
+ */
+export function failedEventOf(kind: string): ReturnType<typeof failedEvent> | undefined {
+  if (kind === 'provision') return undefined;
+  return failedEvent(kind, { code: 'superseded', text: 'A later operation has taken its place.' });
+}
+
 const acceptedSchema = v.strictObject({
   instance: fields.instanceId,
   operation: fields.operationId,

@@ -9,7 +9,16 @@ export const notificationRequested = defineEvent({
   summary: 'Somebody should be told: the receiver finds the text and the address by the ids.',
   direction: 'out',
   schema: v.strictObject({
-    notification: v.picklist(['instance-ready', 'instance-failed']),
+    notification: v.picklist([
+      'instance-ready',
+      'instance-failed',
+      'instance-started',
+      'instance-stopped',
+      'instance-suspended',
+      'instance-resumed',
+      'instance-terminated',
+      'instance-restored',
+    ]),
     instance: fields.instanceId,
     customer: fields.customerId,
     operation: fields.operationId,

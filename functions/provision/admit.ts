@@ -37,21 +37,17 @@ export function admitProvision(request: Request, instanceId: string, defaults: P
     // A wrong setting of ours is no fault of the request: it is delivered again until the setting is mended.
     if (refusal?.code === 'misconfigured') throw refusal;
     if (refusal !== undefined) {
-      return { admitted: false, refusal, announce: refused(request, { operationId, refusal, defaults }) };
+      return { admission: 'refused', refusal, announce: [refused(request, { operationId, refusal, defaults })] };
     }
     const host = `${request.name}.${facts.baseDomain}`;
     const taken = await insertInstance(transaction, { ...wanted, host });
     if (taken !== undefined) {
-      return { admitted: false, refusal: taken, announce: refused(request, { operationId, refusal: taken, defaults }) };
+      const announced = refused(request, { operationId, refusal: taken, defaults });
+      return { admission: 'refused', refusal: taken, announce: [announced] };
     }
     const data = { instance: instanceId, operation: operationId, customer: request.customer, name: request.name, host };
-    return {
-      admitted: true,
-      announce: announce(provisionAccepted, data, {
-        id: eventIdOf(operationId, 'accepted'),
-        source: defaults.eventSource,
-      }),
-    };
+    const envelope = { id: eventIdOf(operationId, 'accepted'), source: defaults.eventSource };
+    return { admission: 'admitted', announce: [announce(provisionAccepted, data, envelope)] };
   };
 }
 

@@ -44,6 +44,7 @@ export function provisionDefinition(ports: ProvisionPorts): OperationDefinition<
     kind: 'provision',
     version: 1,
     deadlineMs,
+    cancel: 'undoes',
     steps: [
       placeInstance(ports),
       createCredentials(ports),
@@ -81,7 +82,8 @@ export function provisionOperation(
     definition: provisionDefinition(ports),
     async load(operation) {
       const { instance, publicUrl } = await readInstance(database, operation.instanceId);
-      const context: InstanceContext = { operation, instance, publicUrl, credentials: undefined };
+      const loadedAtMs = performance.now();
+      const context: InstanceContext = { operation, instance, publicUrl, credentials: undefined, loadedAtMs };
       if (!operation.cancelRequested) await beginProvision(database, context, eventSource);
       return context;
     },
@@ -92,6 +94,6 @@ export function provisionOperation(
     succeed: (context) => succeedProvision(database, context, eventSource),
     fail: (context, end) => failProvision(database, context, { ...end, source: eventSource }),
     objectToCancel: (context) => objectToCancel(context, ports),
-    cancel: (context) => cancelProvision(database, context, eventSource),
+    cancel: (context, { isOvertaken }) => cancelProvision(database, context, { source: eventSource, isOvertaken }),
   };
 }

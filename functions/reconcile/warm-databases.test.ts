@@ -48,7 +48,7 @@ function makeWorld() {
       return made;
     },
   };
-  const clusterJobs: ClusterJobs = {
+  const clusterJobs: Pick<ClusterJobs, 'look' | 'start' | 'remove'> = {
     look: async () => world.job,
     async start(job) {
       did.push('start');

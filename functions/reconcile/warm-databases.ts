@@ -22,7 +22,7 @@ export type WarmReport = {
 
 export type WarmPorts = {
   warm: WarmDatabases;
-  jobs: ClusterJobs;
+  jobs: Pick<ClusterJobs, 'look' | 'start' | 'remove'>;
   /** Told of every password that is generated, before it is used: for the log's scrubber. */
   remember: (secret: string) => void;
 };

@@ -71,7 +71,9 @@ export function exampleOperation(change: Partial<Operation> = {}): Operation {
     waitingFor: null,
     deadline: new Date(Date.now() + 1_800_000),
     deadlinePassed: false,
+    ageMs: 0,
     cancelRequested: false,
+    overtakenBy: null,
     requestedBy: 'urn:test',
     cause: 'event-1',
     request: {},
@@ -91,6 +93,7 @@ export function exampleContext(change: Partial<InstanceContext> = {}): InstanceC
     instance: exampleInstance(),
     publicUrl: 'https://acme.odoo.example',
     credentials: undefined,
+    loadedAtMs: performance.now(),
     ...change,
   };
 }

@@ -38,24 +38,44 @@ export function clusterJobs(api: KubernetesApi, settings: ClusterSettings): Clus
     },
     async remove(name) {
       const job = await findJob(api, namespace, name);
-      if (job === undefined) return;
-      const call: Call = {
-        method: 'DELETE',
-        kind: kinds.job,
-        namespace,
-        name,
-        body: {
-          apiVersion: 'v1',
-          kind: 'DeleteOptions',
-          // Takes the pod and the Secret along; the default of the batch API leaves them.
-          propagationPolicy: 'Background',
-          preconditions: { uid: job.metadata?.uid },
-        },
-      };
-      const answer = await api.send(call);
-      if ('refusal' in answer && answer.refusal.status !== 404) throw api.failure(call, answer.refusal);
+      if (job !== undefined) await deleteJob(api, namespace, { name, uid: job.metadata?.uid });
+    },
+    countOf: async (owner) => (await jobsOf(api, namespace, owner)).length,
+    async removeAllOf(owner) {
+      for (const { metadata } of await jobsOf(api, namespace, owner)) {
+        if (metadata?.name !== undefined) await deleteJob(api, namespace, { name: metadata.name, uid: metadata.uid });
+      }
     },
   };
+}
+
+/** Jobs of one owner by label, those left out that are going already. An instance has a few at most. */
+async function jobsOf(api: KubernetesApi, namespace: string, owner: string): Promise<readonly Job[]> {
+  const labelSelector = `${labelKeys.managedBy}=${managedBy},${labelKeys.owner}=${owner}`;
+  const jobs = await api.list<Job>(kinds.job, namespace, { labelSelector, limit: '100' });
+  return jobs.filter(({ metadata }) => metadata?.deletionTimestamp === undefined);
+}
+
+async function deleteJob(
+  api: KubernetesApi,
+  namespace: string,
+  { name, uid }: { name: string; uid: string | undefined },
+): Promise<void> {
+  const call: Call = {
+    method: 'DELETE',
+    kind: kinds.job,
+    namespace,
+    name,
+    body: {
+      apiVersion: 'v1',
+      kind: 'DeleteOptions',
+      // Takes the pod and the Secret along; the default of the batch API leaves them.
+      propagationPolicy: 'Background',
+      preconditions: { uid },
+    },
+  };
+  const answer = await api.send(call);
+  if ('refusal' in answer && answer.refusal.status !== 404) throw api.failure(call, answer.refusal);
 }
 
 async function createJob(api: KubernetesApi, job: OdooJob, settings: ClusterSettings): Promise<Job> {

@@ -1,9 +1,10 @@
 import { Failure } from '#shared/domain/failure.ts';
-import type { Instance, InstanceStatus } from '#shared/domain/instance/instance.ts';
+import type { Instance, InstanceStatus, SuspensionReason } from '#shared/domain/instance/instance.ts';
 import { type InstanceEvent, statusAfter } from '#shared/domain/instance/transitions.ts';
 import type { Queryable } from './database.ts';
 import { type DatabaseServerRow, toDatabaseServer } from './database-servers.ts';
 import { toImage } from './images.ts';
+import { openSuspensions } from './instance-facts.ts';
 import { toPlan } from './plans.ts';
 import type { Row } from './rows.ts';
 
@@ -22,7 +23,9 @@ type InstanceRow = Pick<
   | 'modules'
   | 'admin_login'
   | 'language'
+  | 'restarted_by'
 > & {
+  suspensions: SuspensionReason[];
   settings: Instance['settings'];
   scheme: string;
   public_port: number | null;
@@ -34,7 +37,8 @@ type InstanceRow = Pick<
 // One round trip: the row with what it refers to.
 const readText = `
   select i.id, i.customer_id, i.name, i.host, i.cluster_id, i.desired_state, i.status, i.generation,
-    i.observed_generation, i.modules, i.settings, i.admin_login, i.language, c.scheme, c.public_port,
+    i.observed_generation, i.modules, i.settings, i.admin_login, i.language, i.restarted_by, c.scheme, c.public_port,
+    ${openSuspensions},
     to_jsonb(p) as plan, to_jsonb(m) as image, to_jsonb(s) as server
   from instances i
   join clusters c on c.id = i.cluster_id
@@ -62,6 +66,8 @@ export async function readInstance(queryable: Queryable, instanceId: string): Pr
       host,
       clusterId: row.cluster_id,
       desiredState: row.desired_state,
+      suspensions: row.suspensions,
+      restartedBy: row.restarted_by,
       status: row.status,
       generation: row.generation,
       observedGeneration: row.observed_generation,
@@ -86,29 +92,59 @@ export type StatusChange = { from: InstanceStatus; to: InstanceStatus; generatio
 export async function moveInstance(
   transaction: Queryable,
   instanceId: string,
-  change: { event: InstanceEvent; reason: string | null; hasObserved?: boolean },
+  change: { event: InstanceEvent; reason: string | null },
 ): Promise<StatusChange | undefined> {
-  const { rows } = await transaction.query<Pick<Row<'instances'>, 'status' | 'generation' | 'customer_id'>>(
-    'select status, generation, customer_id from instances where id = $1 for update',
-    [instanceId],
-  );
+  const { rows } = await transaction.query<FactsRow>(lockText, [instanceId]);
   const row = rows[0];
   if (row === undefined) throw new Failure('not-found', `There is no instance ${instanceId}.`);
-  const to = statusAfter(row.status, change.event);
+  const to = statusAfter(row.status, change.event, {
+    desiredState: row.desired_state,
+    suspensions: row.suspensions,
+    generation: row.generation,
+    observedGeneration: row.observed_generation,
+  });
   if (to === undefined) return undefined;
   await transaction.query(
     `update instances set status = $2, status_reason = $3, updated_at = clock_timestamp(),
-       observed_generation = case when $4 then generation else observed_generation end
+       observation = null, observation_reason = null, observation_at = null
      where id = $1`,
-    [instanceId, to, change.reason, change.hasObserved ?? false],
+    [instanceId, to, change.reason],
   );
   return { from: row.status, to, generation: row.generation, customerId: row.customer_id };
 }
 
-/** Frees the host of an instance that is over, so that its name can be used again. */
-export async function freeHost(transaction: Queryable, instanceId: string): Promise<void> {
+type FactsRow = Pick<
+  Row<'instances'>,
+  'status' | 'desired_state' | 'generation' | 'observed_generation' | 'customer_id'
+> & { suspensions: SuspensionReason[] };
+
+const lockText = `select i.status, i.desired_state, i.generation, i.observed_generation, i.customer_id, ${openSuspensions}
+  from instances i where i.id = $1 for update of i`;
+
+/** What is wanted of the instance has been brought about: its last generation is the observed one. */
+export async function markObserved(transaction: Queryable, instanceId: string): Promise<void> {
   await transaction.query(
-    `update instances set host = null, desired_state = 'terminated', updated_at = clock_timestamp() where id = $1`,
+    `update instances set observed_generation = generation, updated_at = clock_timestamp()
+     where id = $1 and observed_generation < generation`,
+    [instanceId],
+  );
+}
+
+/** Ends an instance that was never made and of which nothing is left: its name is free, and there is nothing to undo. */
+export async function endUnmade(transaction: Queryable, instanceId: string): Promise<void> {
+  await transaction.query(
+    `update instances set host = null, desired_state = 'terminated', purged_at = clock_timestamp(),
+       updated_at = clock_timestamp()
+     where id = $1`,
+    [instanceId],
+  );
+}
+
+/** The data of a terminated instance is gone for good. */
+export async function markPurged(transaction: Queryable, instanceId: string): Promise<void> {
+  await transaction.query(
+    `update instances set purged_at = coalesce(purged_at, clock_timestamp()), updated_at = clock_timestamp()
+     where id = $1`,
     [instanceId],
   );
 }

@@ -17,14 +17,18 @@ type OperationRow = {
   waiting_for: string | null;
   deadline: Date;
   deadline_passed: boolean;
+  age_ms: number;
   cancel_requested: boolean;
+  overtaken_by: string | null;
   requested_by: string;
   cause: string;
   request: unknown;
 };
 
 const columns = `id, instance_id, kind, definition_version, state, step, attempt, round, fence, waiting_for, deadline,
-  deadline < clock_timestamp() as deadline_passed, cancel_requested, requested_by, cause, request`;
+  deadline < clock_timestamp() as deadline_passed,
+  extract(epoch from clock_timestamp() - started_at)::float8 * 1000 as age_ms, cancel_requested, overtaken_by,
+  requested_by, cause, request`;
 
 function operationOf(row: OperationRow): Operation {
   return {
@@ -40,7 +44,9 @@ function operationOf(row: OperationRow): Operation {
     waitingFor: row.waiting_for,
     deadline: row.deadline,
     deadlinePassed: row.deadline_passed,
+    ageMs: row.age_ms,
     cancelRequested: row.cancel_requested,
+    overtakenBy: row.overtaken_by,
     requestedBy: row.requested_by,
     cause: row.cause,
     request: row.request,
@@ -61,6 +67,8 @@ const takeText = `
     fence = 1 + greatest(fence, (select max(other.fence) from operations as other where other.instance_id = mine.instance_id)),
     lease_until = clock_timestamp() + $3::integer * interval '1 millisecond',
     next_check_at = clock_timestamp() + $3::integer * interval '1 millisecond',
+    -- what it waited behind others does not count
+    deadline = case when started_at is null then clock_timestamp() + (deadline - created_at) else deadline end,
     started_at = coalesce(started_at, clock_timestamp()), woken = false, told_at = null, not_before = null
   where id = $1 and kind = $4 and definition_version = $5
     and state in ('queued', 'running', 'waiting')
@@ -136,7 +144,8 @@ const beginStepText = `
       lease_until = clock_timestamp() + $5::integer * interval '1 millisecond',
       next_check_at = clock_timestamp() + $5::integer * interval '1 millisecond'
     where id = $1 and fence = $2 and state = 'running'
-    returning id, cancel_requested, deadline < clock_timestamp() as deadline_passed
+    returning id, cancel_requested, overtaken_by is not null as overtaken,
+      deadline < clock_timestamp() as deadline_passed
   ), closed as (
     update operation_steps set finished_at = clock_timestamp(), outcome = 'done'
     where operation_id = $1 and step = $6 and fence = $2 and finished_at is null and exists (select 1 from mine)
@@ -149,7 +158,7 @@ const beginStepText = `
     select id, $3, $4, $2 from mine
     on conflict (operation_id, step, fence, attempt) do update set finished_at = null, outcome = null
   )
-  select cancel_requested, deadline_passed from mine`;
+  select cancel_requested, overtaken, deadline_passed from mine`;
 
 const waitText = `
   with mine as (
@@ -211,16 +220,18 @@ export function operationRecords(database: Database): OperationRecords {
     take: (operationId, options) => take(database, operationId, options),
     async beginStep(lease, { step, attempt, before, leaseMs }) {
       const values = [lease.operationId, lease.fence, step, attempt, leaseMs, before];
-      const { rows } = await database.query<{ cancel_requested: boolean; deadline_passed: boolean }>(
-        beginStepText,
-        values,
-      );
+      const { rows } = await database.query<{
+        cancel_requested: boolean;
+        overtaken: boolean;
+        deadline_passed: boolean;
+      }>(beginStepText, values);
       const row = rows[0];
       if (row === undefined) throw fencedOut(lease.operationId);
-      return { cancelRequested: row.cancel_requested, deadlinePassed: row.deadline_passed };
+      const { cancel_requested: cancelRequested, overtaken, deadline_passed: deadlinePassed } = row;
+      return { cancelRequested, overtaken, deadlinePassed };
     },
     async cancellation(operationId) {
-      const text = 'select state, cancel_requested from operations where id = $1';
+      const text = `select state, cancel_requested from operations where id = $1 and overtaken_by is null`;
       const { rows } = await database.query<{ state: string; cancel_requested: boolean }>(text, [operationId]);
       const { state, cancel_requested: isRequested } = rows[0] ?? { state: 'unknown', cancel_requested: false };
       if (state === 'cancelled') return 'carried-out';

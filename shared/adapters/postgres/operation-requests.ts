@@ -68,7 +68,8 @@ export async function findOperation(
 // A later operation has touched the instance since: going on, or undoing, would spoil what that one did.
 const nothingLater = `not exists (
   select 1 from operations as later where later.instance_id = mine.instance_id
-    and (later.created_at, later.id) > (mine.created_at, mine.id) and later.state <> 'cancelled')`;
+    and (later.created_at, later.id) > (mine.created_at, mine.id) and later.state <> 'cancelled'
+    and coalesce(later.result ->> 'result', '') <> 'nothing-to-do')`;
 
 /**
  * Puts a failed operation back in the queue, with a new round and a new deadline. It is carried out by the version that
@@ -84,7 +85,7 @@ export async function retryOperation(
     `update operations as mine set
        state = 'queued', attempt = 1, round = round + 1, error_code = null, error_text = null, finished_at = null,
        next_check_at = clock_timestamp(), not_before = null,
-       deadline = clock_timestamp() + $2::integer * interval '1 millisecond',
+       deadline = clock_timestamp() + $2::integer * interval '1 millisecond', started_at = clock_timestamp(),
        step = case when definition_version = $3 then step end, definition_version = $3
      where id = $1 and state = 'failed' and ${nothingLater}`,
     [operationId, options.deadlineMs, options.definitionVersion],

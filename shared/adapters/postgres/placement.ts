@@ -7,6 +7,9 @@ import { fencedOut } from './operation-records.ts';
 
 const serverColumns = 's.id, s.host, s.port, s.admin_user, s.secret_key, s.ssl_mode';
 
+/** Is an operation to end before its time? `requested` by a person, or `overtaken` by a later operation. */
+export type CancelState = 'none' | 'requested' | 'overtaken';
+
 /**
  * Locks the operation's row and refuses an old fence; the lock orders two holders of one lease, and an end with a cancel
  * that comes at the same time.
@@ -14,13 +17,16 @@ const serverColumns = 's.id, s.host, s.port, s.admin_user, s.secret_key, s.ssl_m
 export async function lockOperation(
   transaction: Queryable,
   operation: { id: string; fence: number },
-): Promise<{ cancelRequested: boolean }> {
-  const { rows } = await transaction.query<{ cancel_requested: boolean }>(
-    `select cancel_requested from operations where id = $1 and fence = $2 and state = 'running' for update`,
+): Promise<CancelState> {
+  const { rows } = await transaction.query<{ cancel_requested: boolean; overtaken: boolean }>(
+    `select cancel_requested, overtaken_by is not null as overtaken from operations
+     where id = $1 and fence = $2 and state = 'running' for update`,
     [operation.id, operation.fence],
   );
-  if (rows[0] === undefined) throw fencedOut(operation.id);
-  return { cancelRequested: rows[0].cancel_requested };
+  const row = rows[0];
+  if (row === undefined) throw fencedOut(operation.id);
+  if (row.overtaken) return 'overtaken';
+  return row.cancel_requested ? 'requested' : 'none';
 }
 
 async function serverOfInstance(transaction: Queryable, instanceId: string): Promise<DatabaseServerRow | undefined> {

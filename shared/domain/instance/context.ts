@@ -5,13 +5,20 @@ import type { Credentials, CredentialsStore, Fenced, WantedRuntime } from './por
 
 /** What the steps of an operation on one instance work on. The runner loads it anew for every lease. */
 export type InstanceContext = StepContext & {
-  /** Replaced by the placement step, which changes the row. */
+  /** Replaced by the steps that change the row: the placement, and the one that takes a host. */
   instance: Instance;
   /** As the customer sees it, without a path: `https://name.example.com`. */
-  readonly publicUrl: string;
+  publicUrl: string;
   /** Read once per lease, then kept. */
   credentials: Credentials | undefined;
+  /** When it was read, by this process' monotonic clock. */
+  readonly loadedAtMs: number;
 };
+
+/** How long the operation has been at work, since its first turn. */
+export function ageMsOf({ operation, loadedAtMs }: InstanceContext): number {
+  return operation.ageMs + performance.now() - loadedAtMs;
+}
 
 /** Who writes: the instance and the fence of the operation's lease. */
 export function fencedOf(context: InstanceContext): Fenced {

@@ -89,3 +89,8 @@ export type Instance = {
 export function isWantedRunning(instance: Pick<Instance, 'desiredState' | 'suspensions'>): boolean {
   return instance.desiredState === 'running' && instance.suspensions.length === 0;
 }
+
+/** Was it ever brought about? False until its provisioning has ended well. */
+export function isMade(instance: Pick<Instance, 'observedGeneration'>): boolean {
+  return instance.observedGeneration > 0;
+}

@@ -23,6 +23,17 @@ export type Placement = {
   release(operation: { id: string; fence: number }, instanceId: string): Promise<void>;
 };
 
+/** The public names of instances, unique over the fleet. */
+export type Hosts = {
+  /** Gives the host up, so that its name can be used again. Repeatable. @throws Failure `fenced`. */
+  free(operation: { id: string; fence: number }, instanceId: string): Promise<void>;
+  /**
+   * Takes `<name>.<domain>` where it is free, else `<name>-<short id>.<domain>`; the one it has, if it has one.
+   * @throws Failure `fenced`.
+   */
+  take(operation: { id: string; fence: number }, instanceId: string): Promise<{ host: string; publicUrl: string }>;
+};
+
 /** The credentials Secret of an instance. */
 export type CredentialsStore = {
   /** Undefined when there is none. @throws Failure `foreign-object` when one of that name is not this instance's. */
@@ -114,7 +125,11 @@ export type TenantDatabases = {
   /** Ends every session in the instance's database but our own, and waits until they are gone (at most 5 s). */
   cutSessions(server: DatabaseServer, fenced: Fenced): Promise<void>;
   /** Is `web.base.url` of the instance's Odoo this one? Asked as the tenant. */
-  hasBaseUrl(server: DatabaseServer, instanceId: string, options: { password: string; baseUrl: string }): Promise<boolean>;
+  hasBaseUrl(
+    server: DatabaseServer,
+    instanceId: string,
+    options: { password: string; baseUrl: string },
+  ): Promise<boolean>;
   /** Writes `web.base.url` as the tenant, from a connection that carries the fence. */
   setBaseUrl(server: DatabaseServer, fenced: Fenced, options: { password: string; baseUrl: string }): Promise<void>;
 
@@ -174,6 +189,10 @@ export type ClusterJobs = {
   /** Create-only; a Job of that name that carries our labels counts as created. */
   start(job: OdooJob): Promise<void>;
   remove(name: string): Promise<void>;
+  /** Jobs of one owner that are there, by label. */
+  countOf(owner: string): Promise<number>;
+  /** Ends and removes them, with their pods and Secrets. */
+  removeAllOf(owner: string): Promise<void>;
 };
 
 /** One run of the Odoo image against one database: an initialisation or the build of a template. */

@@ -1,32 +1,124 @@
-import type { InstanceStatus } from './instance.ts';
+import { type Instance, type InstanceStatus, isMade, isWantedRunning } from './instance.ts';
 
-/** What may happen to an instance's status. */
+/** What may happen to an instance's status. Operations begin, finish and fail; the cluster is observed. */
 export type InstanceEvent =
   | 'provision-started'
   | 'provision-finished'
   | 'provision-failed'
   | 'provision-retried'
-  | 'provision-cancelled';
+  | 'provision-cancelled'
+  | `${'start' | 'stop' | 'restart' | 'suspend' | 'resume' | 'terminate' | 'undo'}-${'began' | 'finished' | 'failed'}`
+  | 'repair-finished'
+  | 'observed-available'
+  | 'observed-unavailable'
+  | 'observed-gone';
 
-/** One row of the life of an instance. */
-export type Transition = { from: InstanceStatus; event: InstanceEvent; to: InstanceStatus };
+/** What of an instance's row decides about a transition. */
+export type InstanceFacts = Pick<Instance, 'desiredState' | 'suspensions' | 'generation' | 'observedGeneration'>;
 
 /**
- * The life of an instance: the only way a status changes. What is not in the table does not happen: the status stays
- * and nothing is announced.
+ * Conditions on the row, by name. `settled`: the last thing that was wanted has been brought about, so what the cluster
+ * shows now is news and not an operation's unfinished work.
+ */
+export const guards = {
+  'wanted running': (facts: InstanceFacts) => isWantedRunning(facts),
+  'wanted stopped': (facts: InstanceFacts) => facts.desiredState === 'stopped' && facts.suspensions.length === 0,
+  // One that was never made has nothing to be suspended: it comes up suspended when its provisioning ends.
+  'suspension open': (facts: InstanceFacts) => facts.desiredState !== 'terminated' && facts.suspensions.length > 0,
+  'made, suspension open': (facts: InstanceFacts) =>
+    isMade(facts) && facts.desiredState !== 'terminated' && facts.suspensions.length > 0,
+  'wanted terminated': (facts: InstanceFacts) => facts.desiredState === 'terminated',
+  'wanted back': (facts: InstanceFacts) => facts.desiredState !== 'terminated',
+  settled: (facts: InstanceFacts) => facts.generation === facts.observedGeneration,
+  'settled, wanted running': (facts: InstanceFacts) =>
+    facts.generation === facts.observedGeneration && isWantedRunning(facts),
+} as const;
+export type Guard = keyof typeof guards;
+
+/** One row of the life of an instance. */
+export type Transition = { from: InstanceStatus; event: InstanceEvent; guard: Guard | undefined; to: InstanceStatus };
+
+function rows(
+  from: readonly InstanceStatus[],
+  event: InstanceEvent,
+  to: InstanceStatus,
+  guard?: Guard,
+): readonly Transition[] {
+  return from.filter((status) => status !== to).map((status) => ({ from: status, event, guard, to }));
+}
+
+/** Where an instance rests, by what is wanted of it. */
+function rest(from: readonly InstanceStatus[], event: InstanceEvent): readonly Transition[] {
+  return [
+    ...rows(from, event, 'running', 'wanted running'),
+    ...rows(from, event, 'stopped', 'wanted stopped'),
+    ...rows(from, event, 'suspended', 'suspension open'),
+  ];
+}
+
+const made = ['running', 'stopped', 'suspended', 'missing', 'error'] as const;
+const moving = ['starting', 'stopping', 'restarting', 'updating', 'maintenance'] as const;
+
+/**
+ * The life of an instance: the only way a status changes. What is not in the table, or whose guard does not hold, does
+ * not happen: the status stays and nothing is announced.
  */
 export const transitions: readonly Transition[] = [
-  { from: 'creating', event: 'provision-started', to: 'starting' },
-  { from: 'starting', event: 'provision-finished', to: 'running' },
-  { from: 'creating', event: 'provision-failed', to: 'error' },
-  { from: 'starting', event: 'provision-failed', to: 'error' },
-  { from: 'error', event: 'provision-retried', to: 'starting' },
-  { from: 'creating', event: 'provision-cancelled', to: 'terminated' },
-  { from: 'starting', event: 'provision-cancelled', to: 'terminated' },
-  { from: 'error', event: 'provision-cancelled', to: 'terminated' },
+  ...rows(['creating'], 'provision-started', 'starting'),
+  ...rest(['starting'], 'provision-finished'),
+  ...rows(['creating', 'starting'], 'provision-failed', 'error'),
+  ...rows(['error'], 'provision-retried', 'starting'),
+  ...rows(['creating', 'starting', 'error'], 'provision-cancelled', 'terminated'),
+
+  ...rows(['stopped', 'missing', 'error', 'stopping', 'restarting'], 'start-began', 'starting', 'wanted running'),
+  ...rows(['starting'], 'start-finished', 'running', 'wanted running'),
+  ...rows(['starting'], 'start-failed', 'error'),
+
+  ...rows(['running', 'missing', 'error', 'starting'], 'restart-began', 'restarting', 'wanted running'),
+  ...rows(['restarting'], 'restart-finished', 'running', 'wanted running'),
+  ...rows(['restarting'], 'restart-failed', 'error'),
+
+  ...rows(['running', 'starting', 'restarting', 'missing', 'error'], 'stop-began', 'stopping', 'wanted stopped'),
+  ...rows(['stopping'], 'stop-finished', 'stopped', 'wanted stopped'),
+  ...rows(['stopping'], 'stop-failed', 'error'),
+
+  ...rows(
+    [...made.filter((status) => status !== 'suspended'), ...moving],
+    'suspend-began',
+    'stopping',
+    'made, suspension open',
+  ),
+  ...rows(['stopping'], 'suspend-finished', 'suspended', 'suspension open'),
+  ...rows(['stopping'], 'suspend-failed', 'error'),
+
+  ...rows(['suspended', 'error', 'missing', 'stopping'], 'resume-began', 'starting', 'wanted running'),
+  ...rows(['suspended', 'error', 'missing'], 'resume-began', 'stopping', 'wanted stopped'),
+  ...rows(['starting'], 'resume-finished', 'running', 'wanted running'),
+  ...rows(['stopping'], 'resume-finished', 'stopped', 'wanted stopped'),
+  ...rows(['starting', 'stopping'], 'resume-failed', 'error'),
+
+  ...rows(['creating', ...made, ...moving], 'terminate-began', 'terminating', 'wanted terminated'),
+  ...rows(['terminating'], 'terminate-finished', 'terminated', 'wanted terminated'),
+  ...rows(['terminating'], 'terminate-failed', 'error'),
+
+  ...rows(['terminated', 'terminating', 'error'], 'undo-began', 'maintenance', 'wanted back'),
+  ...rest(['maintenance'], 'undo-finished'),
+  ...rows(['maintenance'], 'undo-failed', 'error'),
+
+  ...rest([...made, ...moving], 'repair-finished'),
+
+  ...rows(['running'], 'observed-unavailable', 'error', 'settled'),
+  ...rows(['running', 'error'], 'observed-gone', 'missing', 'settled'),
+  ...rows(['missing', 'error'], 'observed-available', 'running', 'settled, wanted running'),
 ];
 
-/** The status after `event`, or undefined when the table has no such row. */
-export function statusAfter(from: InstanceStatus, event: InstanceEvent): InstanceStatus | undefined {
-  return transitions.find((row) => row.from === from && row.event === event)?.to;
+/** The status after `event`, or undefined when the table has no such row for an instance of these facts. */
+export function statusAfter(
+  from: InstanceStatus,
+  event: InstanceEvent,
+  facts: InstanceFacts,
+): InstanceStatus | undefined {
+  return transitions.find(
+    (row) => row.from === from && row.event === event && (row.guard === undefined || guards[row.guard](facts)),
+  )?.to;
 }

@@ -1,5 +1,16 @@
 /** The kinds of work on an instance; one Knative Service each, the same word in folder, manifest and `opkind`. */
-export const operationKinds = ['provision'] as const;
+export const operationKinds = [
+  'provision',
+  'start',
+  'stop',
+  'restart',
+  'suspend',
+  'resume',
+  'terminate',
+  'undo',
+  'purge',
+  'repair',
+] as const;
 export type OperationKind = (typeof operationKinds)[number];
 
 /** `failed` is not the end: `retry` continues it where it stopped, `cancel` undoes what it made. */
@@ -27,7 +38,11 @@ export type Operation = {
   /** By the database's clock. */
   deadline: Date;
   deadlinePassed: boolean;
+  /** Since its lease was taken for the first time, by the database's clock. */
+  ageMs: number;
   cancelRequested: boolean;
+  /** The later operation that ends this one: it stops where it stands, and undoes nothing. */
+  overtakenBy: string | null;
   requestedBy: string;
   /** Id of the event that asked for it. */
   cause: string;

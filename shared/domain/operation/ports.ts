@@ -25,8 +25,11 @@ export type OperationRecords = {
   beginStep(
     lease: Lease,
     options: { step: string; attempt: number; before: string | null; leaseMs: number },
-  ): Promise<{ cancelRequested: boolean; deadlinePassed: boolean }>;
-  /** Is the operation being undone, or was it? For a process that was overtaken: it needs no lease. */
+  ): Promise<{ cancelRequested: boolean; overtaken: boolean; deadlinePassed: boolean }>;
+  /**
+   * Is the operation being undone, or was it? For a process that lost its lease: it needs none. One that a later
+   * operation has ended is not undone: `none`.
+   */
   cancellation(operationId: string): Promise<'none' | 'requested' | 'carried-out'>;
   /** Makes the lease last longer while a step takes its time. Does nothing for one that was taken over. */
   renew(lease: Lease, options: { leaseMs: number }): Promise<void>;

@@ -37,7 +37,12 @@ export type StepContext = {
 export type OperationDefinition<Context extends StepContext> = {
   kind: OperationKind;
   version: number;
-  /** From acceptance to the last step; after it the operation fails with `deadline-exceeded`. */
+  /** From its first turn to the last step; after it the operation fails with `deadline-exceeded`. */
   deadlineMs: number;
+  /**
+   * What a person's `cancel` does. `undoes`: takes away what the operation made. `refused`: nothing; the way back is
+   * another operation, such as a start after a stop.
+   */
+  cancel: 'undoes' | 'refused';
   steps: readonly Step<Context>[];
 };

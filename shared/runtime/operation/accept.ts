@@ -24,15 +24,17 @@ export type OperationRequest = {
 };
 
 /** Part of the transaction: writes what the operation needs, or says why it is refused. */
-export type Admit = (
-  transaction: Queryable,
-  operationId: string,
-) => Promise<
-  { admitted: true; announce: OutgoingEvent } | { admitted: false; refusal: Failure; announce: OutgoingEvent }
->;
+export type Admit = (transaction: Queryable, operationId: string) => Promise<Admission>;
+
+/** `coalesced`: an unfinished operation is what is asked for, and answers for both. */
+export type Admission = { announce: readonly OutgoingEvent[] } & (
+  | { admission: 'admitted' }
+  | { admission: 'coalesced'; operationId: string }
+  | { admission: 'refused'; refusal: Failure }
+);
 
 export type Accepted =
-  | { outcome: 'accepted' | 'duplicate' | 'repeated'; operationId: string }
+  | { outcome: 'accepted' | 'duplicate' | 'repeated' | 'coalesced'; operationId: string }
   | { outcome: 'refused'; refusal: Failure | undefined };
 
 /**
@@ -83,10 +85,15 @@ async function admitNew(
   const earlier = await findRequested(transaction, request);
   if (earlier !== undefined) return await repeat(transaction, { event, request, earlier });
   const admission = await work.admit(transaction, operationId);
-  await enqueue(transaction, [admission.announce]);
-  if (!admission.admitted) {
+  await enqueue(transaction, admission.announce);
+  if (admission.admission === 'coalesced') {
+    await changeInboxOutcome(transaction, event, { operationId: admission.operationId, outcome: 'coalesced' });
+    await audit(transaction, { ...work, operationId: admission.operationId }, { word: 'coalesced' });
+    return { outcome: 'coalesced', operationId: admission.operationId };
+  }
+  if (admission.admission === 'refused') {
     await changeInboxOutcome(transaction, event, { operationId: null, outcome: `refused: ${admission.refusal.code}` });
-    await audit(transaction, work, { code: admission.refusal.code, text: admission.refusal.message });
+    await audit(transaction, work, { word: 'refused', code: admission.refusal.code, text: admission.refusal.message });
     return { outcome: 'refused', refusal: admission.refusal };
   }
   await insertOperation(transaction, {
@@ -95,7 +102,7 @@ async function admitNew(
     requestedBy: event.source,
     cause: event.id,
   });
-  await audit(transaction, work, undefined);
+  await audit(transaction, work, { word: 'requested' });
   return { outcome: 'accepted', operationId };
 }
 
@@ -118,15 +125,14 @@ async function repeat(
 
 async function audit(
   transaction: Queryable,
-  work: { event: RequestEvent; operationId: string; request: OperationRequest },
-  refusal: { code: string; text: string } | undefined,
+  { event, operationId, request }: { event: RequestEvent; operationId: string; request: OperationRequest },
+  { word, ...refusal }: { word: 'requested' | 'coalesced' | 'refused'; code?: string; text?: string },
 ): Promise<void> {
-  const { event, request } = work;
   await appendAudit(transaction, {
     actor: event.source,
-    action: refusal === undefined ? `${request.kind}.requested` : `${request.kind}.refused`,
+    action: `${request.kind}.${word}`,
     instanceId: request.instanceId,
-    operationId: refusal === undefined ? work.operationId : null,
+    operationId: word === 'refused' ? null : operationId,
     detail: { event: event.id, ...refusal },
   });
 }

@@ -51,6 +51,7 @@ export function makeWorld(options: { leaseMs?: number; budgetMs?: number } = {})
     definition: {
       kind: 'provision',
       version: 1,
+      cancel: 'undoes',
       deadlineMs: 60_000,
       steps: [step('one'), step('two'), step('three')],
     },

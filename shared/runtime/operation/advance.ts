@@ -106,9 +106,10 @@ async function runSteps<Context extends StepContext>(run: Run<Context>): Promise
     if (outcome !== 'done') return outcome;
     before = step.name;
   }
-  if ((await run.work.succeed(run.context)) === 'succeeded') return 'succeeded';
+  const end = await run.work.succeed(run.context);
+  if (end === 'succeeded') return 'succeeded';
   const last = before ?? operation.step ?? '';
-  return await cancel(run, { step: last, attempt: 1, before: null });
+  return await cancel(run, { step: last, attempt: 1, before: null }, { isOvertaken: end === 'overtaken' });
 }
 
 async function runStep<Context extends StepContext>(
@@ -119,7 +120,7 @@ async function runStep<Context extends StepContext>(
   const { records, leaseMs } = run.options;
   for (;;) {
     const begun = await records.beginStep(run.lease, { ...turn, leaseMs });
-    if (begun.cancelRequested) return await cancel(run, turn);
+    if (begun.cancelRequested) return await cancel(run, turn, { isOvertaken: begun.overtaken });
     if (begun.deadlinePassed) {
       const { waitingFor } = run.context.operation;
       const why = waitingFor === null ? '' : ` It last waited for ${waitingFor}.`;

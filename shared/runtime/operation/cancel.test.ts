@@ -8,7 +8,7 @@ describe('an end', () => {
   test('finds a cancel that came during the last step, and leaves it its way', async () => {
     const world = makeWorld();
     const id = world.add();
-    world.work.succeed = async () => 'cancel-requested';
+    world.work.succeed = async () => 'requested';
     expect(await world.go(id)).toBe('cancelled');
     expect(world.said.at(-1)).toBe('cancelled');
   });

@@ -4,10 +4,19 @@ import type { StepContext } from '#shared/domain/operation/step.ts';
 import { type AdvanceOutcome, type Run, type Turn, takeOver, tellTrouble } from './run.ts';
 
 /**
- * Undoes, last step first, what this operation made, unless there is a reason not to. An undo that fails is tried again for as long as it takes: only
- * what is gone lets the operation end.
+ * Undoes, last step first, what this operation made, unless there is a reason not to. An undo that fails is tried again for
+ * as long as it takes: only what is gone lets the operation end. One that a later operation has overtaken ends where it
+ * stands: the later one takes the instance from there.
  */
-export async function cancel<Context extends StepContext>(run: Run<Context>, turn: Turn): Promise<AdvanceOutcome> {
+export async function cancel<Context extends StepContext>(
+  run: Run<Context>,
+  turn: Turn,
+  { isOvertaken }: { isOvertaken: boolean },
+): Promise<AdvanceOutcome> {
+  if (isOvertaken) {
+    await run.work.cancel(run.context, { isOvertaken });
+    return 'cancelled';
+  }
   const { records, leaseMs } = run.options;
   const { operation } = run.context;
   let undoing = turn.step;
@@ -36,6 +45,6 @@ export async function cancel<Context extends StepContext>(run: Run<Context>, tur
     await records.tryLater(run.lease, { step: undoing, attempt: turn.attempt + 1, failure, afterMs });
     return 'waiting';
   }
-  await run.work.cancel(run.context);
+  await run.work.cancel(run.context, { isOvertaken });
   return 'cancelled';
 }

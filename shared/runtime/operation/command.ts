@@ -7,7 +7,10 @@ import { type RequestEvent, reusedId } from './accept.ts';
 /** What a person may say about an operation. `advance` is not among them: it changes nothing by itself. */
 export type OperationCommandWord = 'retry' | 'cancel';
 
-/** `ignored`: the operation is not in a state in which the command means anything; the audit says so. */
+/**
+ * `ignored`: the operation is not in a state in which the command means anything, or is of a kind that is not cancelled;
+ * the audit says so.
+ */
 export type CommandOutcome = 'done' | 'duplicate' | 'ignored' | 'unknown';
 
 /** A command, with the definition of the function that carries it out. */
@@ -15,7 +18,7 @@ export type OperationCommand = {
   word: OperationCommandWord;
   operationId: string;
   instanceId: string;
-  definition: { kind: string; version: number; deadlineMs: number };
+  definition: { kind: string; version: number; deadlineMs: number; cancel: 'undoes' | 'refused' };
   reason: string;
 };
 
@@ -49,7 +52,7 @@ export async function commandOperation(
     const hasEffect =
       word === 'retry'
         ? await retryOperation(transaction, operationId, options)
-        : await requestCancel(transaction, operationId, options);
+        : definition.cancel === 'undoes' && (await requestCancel(transaction, operationId, options));
     await appendAudit(transaction, {
       actor: event.source,
       action: `${operation.kind}.${word}${hasEffect ? '' : '.ignored'}`,

@@ -26,11 +26,14 @@ export type RunnableOperation<Context extends StepContext> = {
   load(operation: Operation): Promise<Context>;
   /** Before the first step of a fresh lease: raises the fence in the stores that have one of their own. */
   takeOver(context: Context): Promise<void>;
-  /** Each of the three ends is one transaction: operation, instance, audit and outgoing events. */
-  succeed(context: Context): Promise<'succeeded' | 'cancel-requested'>;
+  /**
+   * Each of the three ends is one transaction: operation, instance, audit and outgoing events. A success gives way to a
+   * cancel that was asked for, or to a later operation that overtakes it, and says so.
+   */
+  succeed(context: Context): Promise<'succeeded' | 'requested' | 'overtaken'>;
   /** `refusesCancel`: the failure is why a cancel that was asked for is not carried out. */
   fail(context: Context, end: { step: string; failure: Failure; refusesCancel: boolean }): Promise<void>;
-  cancel(context: Context): Promise<void>;
+  cancel(context: Context, end: { isOvertaken: boolean }): Promise<void>;
   /** Why what was made must not be undone, if there is a reason. Asked before anything is. */
   objectToCancel(context: Context): Promise<Failure | undefined>;
 };

@@ -1,6 +1,20 @@
 import { fencedOf, type InstanceContext, wantedRuntime } from '#shared/domain/instance/context.ts';
-import type { ClusterPart, CredentialsStore, TenantCluster } from '#shared/domain/instance/ports.ts';
+import type {
+  ClusterPart,
+  CredentialsStore,
+  TenantCluster,
+  TenantDatabases,
+  TenantHttp,
+} from '#shared/domain/instance/ports.ts';
 import { done, missing, type Step } from '#shared/domain/operation/step.ts';
+
+/** What the steps that bring an instance up and down talk to. */
+export type RuntimePorts = {
+  cluster: TenantCluster;
+  credentials: CredentialsStore;
+  databases: TenantDatabases;
+  http: TenantHttp;
+};
 
 /** Makes one part of the instance in the cluster as its row wants it. */
 export function applyPart(

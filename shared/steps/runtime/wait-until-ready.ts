@@ -1,4 +1,5 @@
 import type { InstanceContext } from '#shared/domain/instance/context.ts';
+import { isWantedRunning } from '#shared/domain/instance/instance.ts';
 import type { TenantCluster, TenantHttp } from '#shared/domain/instance/ports.ts';
 import { done, type Look, type Step, waiting } from '#shared/domain/operation/step.ts';
 
@@ -8,6 +9,8 @@ const deploymentCheckMs = 5_000;
 const pageCheckMs = 1_000;
 
 async function readiness(context: InstanceContext, ports: { cluster: TenantCluster; http: TenantHttp }): Promise<Look> {
+  // A stop or a suspension came meanwhile: there is nothing to wait for.
+  if (!isWantedRunning(context.instance)) return done;
   const deployment = await ports.cluster.availability(context.instance);
   if (!deployment.available) return waiting(`Deployment: ${deployment.reason}`, { checkAfterMs: deploymentCheckMs });
   const page = await ports.http.loginPageAnswers(context.instance);

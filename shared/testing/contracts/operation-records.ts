@@ -134,7 +134,7 @@ export function operationRecordsContract(open: () => OperationRecordsWorld): voi
     test('each is noted with its attempt, and closed when the next one begins', async () => {
       const id = await world.queue();
       const lease = leaseOf(await take(id));
-      expect(await begin(lease, 'one')).toEqual({ cancelRequested: false, deadlinePassed: false });
+      expect(await begin(lease, 'one')).toEqual({ cancelRequested: false, overtaken: false, deadlinePassed: false });
       await begin(lease, 'two', { before: 'one' });
       expect(await world.look(id)).toMatchObject({ state: 'running', step: 'two', attempt: 1 });
       expect(await world.steps(id)).toEqual([

@@ -123,6 +123,11 @@ export function fakeInstancePorts() {
     async remove(name) {
       if (world.jobs.delete(name)) did.push(`remove ${name}`);
     },
+    countOf: async (owner) => world.started.filter((job) => job.owner === owner && world.jobs.has(job.name)).length,
+    async removeAllOf(owner) {
+      did.push(`remove all jobs of ${owner}`);
+      for (const job of world.started) if (job.owner === owner) world.jobs.delete(job.name);
+    },
   };
   const credentials: CredentialsStore = {
     read: async () => world.secret,

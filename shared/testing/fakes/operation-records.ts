@@ -96,7 +96,9 @@ export function fakeOperationRecords(clock: () => number = Date.now): FakeOperat
         waitingFor: null,
         deadline: new Date(clock() + 1_800_000),
         deadlinePassed: false,
+        ageMs: 0,
         cancelRequested: false,
+        overtakenBy: null,
         requestedBy: 'urn:test',
         cause: 'event-1',
         request: {},
@@ -138,10 +140,12 @@ export function fakeOperationRecords(clock: () => number = Date.now): FakeOperat
       const until = clock() + leaseMs;
       const waitingFor = mine.step === step ? mine.waitingFor : null;
       Object.assign(mine, { step, attempt, woken: false, waitingFor, leaseUntilMs: until, nextCheckAtMs: until });
-      return { cancelRequested: mine.cancelRequested, deadlinePassed: mine.deadline.getTime() < clock() };
+      const { cancelRequested, overtakenBy, deadline } = mine;
+      return { cancelRequested, overtaken: overtakenBy !== null, deadlinePassed: deadline.getTime() < clock() };
     },
     async cancellation(operationId) {
-      const { state, cancelRequested } = row(operationId);
+      const { state, cancelRequested, overtakenBy } = row(operationId);
+      if (overtakenBy !== null) return 'none';
       if (state === 'cancelled') return 'carried-out';
       return cancelRequested && ['queued', ...active].includes(state) ? 'requested' : 'none';
     },

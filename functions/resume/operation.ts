@@ -1,0 +1,44 @@
+import { resumeAccepted, resumeFailed, resumeSucceeded } from '#events/instance/resume.ts';
+import { type Instance, isMade } from '#shared/domain/instance/instance.ts';
+import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
+import { onlyWhile } from '#shared/steps/only-while.ts';
+import { applyPart, type RuntimePorts } from '#shared/steps/runtime/apply-part.ts';
+import { bringUp } from '#shared/steps/runtime/bring-up.ts';
+import { waitUntilReady } from '#shared/steps/runtime/wait-until-ready.ts';
+
+/** As a start. */
+const deadlineMs = 15 * 60_000;
+
+/**
+ * Closes one reason of a suspension. With none left the instance is again what is desired, running or stopped; with
+ * another one open only its page changes.
+ */
+export function resumeOperation(ports: RuntimePorts): InstanceOperation {
+  return {
+    definition: {
+      kind: 'resume',
+      version: 1,
+      deadlineMs,
+      cancel: 'refused',
+      steps: [
+        ...onlyWhile((instance) => isAlive(instance) && isFree(instance), [...bringUp(ports), waitUntilReady(ports)]),
+        ...onlyWhile(
+          (instance) => isAlive(instance) && !isFree(instance),
+          [{ ...applyPart('ingress', ports), name: 'suspension-page' }],
+        ),
+      ],
+    },
+    events: { accepted: resumeAccepted, succeeded: resumeSucceeded, failed: resumeFailed },
+    moves: { began: 'resume-began', finished: 'resume-finished', failed: 'resume-failed' },
+    isStillWanted: isFree,
+    notification: 'instance-resumed',
+  };
+}
+
+function isAlive(instance: Instance): boolean {
+  return isMade(instance) && instance.desiredState !== 'terminated';
+}
+
+function isFree(instance: Instance): boolean {
+  return instance.suspensions.length === 0;
+}

@@ -1,0 +1,33 @@
+import { suspendAccepted, suspendFailed, suspendSucceeded } from '#events/instance/suspend.ts';
+import { type Instance, isMade } from '#shared/domain/instance/instance.ts';
+import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
+import { onlyWhile } from '#shared/steps/only-while.ts';
+import { applyPart, type RuntimePorts } from '#shared/steps/runtime/apply-part.ts';
+import { bringDown } from '#shared/steps/runtime/bring-down.ts';
+
+/** As a stop. */
+const deadlineMs = 10 * 60_000;
+
+function isSuspended(instance: Instance): boolean {
+  return instance.desiredState !== 'terminated' && instance.suspensions.length > 0;
+}
+
+/** Keeps an instance from running: its host shows the suspension page, its runtime goes, its data is not touched. */
+export function suspendOperation(ports: RuntimePorts): InstanceOperation {
+  return {
+    definition: {
+      kind: 'suspend',
+      version: 1,
+      deadlineMs,
+      cancel: 'refused',
+      steps: onlyWhile(
+        (instance) => isMade(instance) && isSuspended(instance),
+        [applyPart('ingress', ports), ...bringDown(ports)],
+      ),
+    },
+    events: { accepted: suspendAccepted, succeeded: suspendSucceeded, failed: suspendFailed },
+    moves: { began: 'suspend-began', finished: 'suspend-finished', failed: 'suspend-failed' },
+    isStillWanted: isSuspended,
+    notification: 'instance-suspended',
+  };
+}

@@ -1,0 +1,32 @@
+import { terminateAccepted, terminateFailed, terminateSucceeded } from '#events/instance/terminate.ts';
+import type { Instance } from '#shared/domain/instance/instance.ts';
+import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
+import { onlyWhile } from '#shared/steps/only-while.ts';
+import { type TakeDownPorts, takeDown } from '#shared/steps/runtime/take-down.ts';
+
+/** As a stop, and the database's way aside. */
+const deadlineMs = 20 * 60_000;
+
+function isTerminated(instance: Instance): boolean {
+  return instance.desiredState === 'terminated';
+}
+
+/**
+ * The first of the two phases of an end: the runtime goes and the host is free, the database is set aside, files and
+ * passwords are kept. `undo` restores all of it while its window is open; `purge` destroys it after that.
+ */
+export function terminateOperation(ports: TakeDownPorts): InstanceOperation {
+  return {
+    definition: {
+      kind: 'terminate',
+      version: 1,
+      deadlineMs,
+      cancel: 'refused',
+      steps: onlyWhile(isTerminated, takeDown(ports)),
+    },
+    events: { accepted: terminateAccepted, succeeded: terminateSucceeded, failed: terminateFailed },
+    moves: { began: 'terminate-began', finished: 'terminate-finished', failed: 'terminate-failed' },
+    isStillWanted: isTerminated,
+    notification: 'instance-terminated',
+  };
+}

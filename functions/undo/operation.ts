@@ -1,0 +1,43 @@
+import { undoAccepted, undoFailed, undoSucceeded } from '#events/instance/undo.ts';
+import type { Instance } from '#shared/domain/instance/instance.ts';
+import type { Hosts } from '#shared/domain/instance/ports.ts';
+import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
+import { bringDatabaseBack, setBaseUrl } from '#shared/steps/database/keep-database.ts';
+import { takeHost } from '#shared/steps/hosts/hosts.ts';
+import { onlyWhile } from '#shared/steps/only-while.ts';
+import type { RuntimePorts } from '#shared/steps/runtime/apply-part.ts';
+import { applyAllParts } from '#shared/steps/runtime/bring-up.ts';
+import { waitUntilReady } from '#shared/steps/runtime/wait-until-ready.ts';
+
+/** As a start, and the database's way back. */
+const deadlineMs = 20 * 60_000;
+
+function isWantedBack(instance: Instance): boolean {
+  return instance.desiredState !== 'terminated';
+}
+
+/**
+ * Undoes a termination: the instance is again what it was before, running or stopped, under its old host where that is
+ * free and under a longer one where it is not. Its `succeeded` event says which.
+ */
+export function undoOperation(ports: RuntimePorts & { hosts: Hosts }): InstanceOperation {
+  return {
+    definition: {
+      kind: 'undo',
+      version: 1,
+      deadlineMs,
+      cancel: 'refused',
+      steps: onlyWhile(isWantedBack, [
+        takeHost(ports),
+        bringDatabaseBack(ports),
+        setBaseUrl(ports),
+        ...applyAllParts(ports),
+        waitUntilReady(ports),
+      ]),
+    },
+    events: { accepted: undoAccepted, succeeded: undoSucceeded, failed: undoFailed },
+    moves: { began: 'undo-began', finished: 'undo-finished', failed: 'undo-failed' },
+    isStillWanted: isWantedBack,
+    notification: 'instance-restored',
+  };
+}

@@ -1,0 +1,62 @@
+import type {
+  ClusterJobs,
+  CredentialsStore,
+  Hosts,
+  Placement,
+  TenantCluster,
+  TenantDatabases,
+  TenantHttp,
+} from '#shared/domain/instance/ports.ts';
+import { openTenantCluster } from './kubernetes/open.ts';
+import { openTenantHttp } from './odoo-http/tenant-http.ts';
+import { openOdooServers } from './odoo-server/odoo-servers.ts';
+import type { Database } from './postgres/database.ts';
+import { hosts } from './postgres/hosts.ts';
+import { placement } from './postgres/placement.ts';
+
+/** All that the steps of operations on instances talk to. */
+export type InstancePorts = {
+  placement: Placement;
+  hosts: Hosts;
+  credentials: CredentialsStore;
+  databases: TenantDatabases;
+  cluster: TenantCluster;
+  jobs: ClusterJobs;
+  http: TenantHttp;
+};
+
+export type InstancePortsOptions = {
+  database: Database;
+  odooServers: Parameters<typeof openOdooServers>[0];
+  cluster: Parameters<typeof openTenantCluster>[0];
+  tenantHttp: Parameters<typeof openTenantHttp>[0];
+  /** Wraps the store of credentials, such as to tell the log what never to print. */
+  remembering: (store: CredentialsStore) => CredentialsStore;
+};
+
+/** Opens the ports once per process. Nothing is connected before the first use. */
+export function openInstancePorts(options: InstancePortsOptions): {
+  ports: InstancePorts;
+  /** In this order, by name. */
+  closers: readonly { name: string; close: () => Promise<void> }[];
+} {
+  const servers = openOdooServers(options.odooServers);
+  const tenants = openTenantCluster(options.cluster);
+  const http = openTenantHttp(options.tenantHttp);
+  return {
+    ports: {
+      placement: placement(options.database),
+      hosts: hosts(options.database),
+      databases: servers.databases,
+      cluster: tenants.cluster,
+      jobs: tenants.jobs,
+      credentials: options.remembering(tenants.credentials),
+      http,
+    },
+    closers: [
+      { name: 'odoo servers', close: () => servers.end() },
+      { name: 'cluster', close: () => tenants.close() },
+      { name: 'tenants', close: () => http.close() },
+    ],
+  };
+}

@@ -1,0 +1,104 @@
+import type { OperationKind } from './operation.ts';
+
+/**
+ * What a new operation does about an unfinished one of the same instance.
+ * `wait`: it takes its turn after it. `cancel`: the unfinished one stops at its next step, with nothing undone; the new
+ * one takes the instance from there. `refuse`: the request is not accepted. `coalesce`: the unfinished one is what is
+ * asked for, if nothing was asked since; it answers for both.
+ *
+ * No pair of these kinds runs beside another: each of them changes the instance's runtime.
+ */
+export type Relation = 'wait' | 'cancel' | 'refuse' | 'coalesce';
+
+type Row = Readonly<Partial<Record<OperationKind, Exclude<Relation, 'wait'>>>>;
+
+/** Requested kind × unfinished kind; what is not there waits. */
+export const relations: Readonly<Record<OperationKind, Row>> = {
+  // An instance's first operation: there is nothing it could meet.
+  provision: {},
+  start: { start: 'coalesce', terminate: 'refuse', purge: 'refuse' },
+  stop: {
+    stop: 'coalesce',
+    start: 'cancel',
+    restart: 'cancel',
+    repair: 'cancel',
+    terminate: 'refuse',
+    purge: 'refuse',
+  },
+  restart: { restart: 'coalesce', terminate: 'refuse', purge: 'refuse' },
+  // Whoever does not pay must not run on because a start or repair of his takes its time.
+  suspend: {
+    suspend: 'coalesce',
+    start: 'cancel',
+    restart: 'cancel',
+    resume: 'cancel',
+    repair: 'cancel',
+    terminate: 'refuse',
+    purge: 'refuse',
+  },
+  resume: { resume: 'coalesce', terminate: 'refuse', purge: 'refuse' },
+  terminate: {
+    terminate: 'coalesce',
+    provision: 'cancel',
+    start: 'cancel',
+    stop: 'cancel',
+    restart: 'cancel',
+    suspend: 'cancel',
+    resume: 'cancel',
+    undo: 'cancel',
+    repair: 'cancel',
+    purge: 'refuse',
+  },
+  undo: { undo: 'coalesce', purge: 'refuse' },
+  purge: { purge: 'coalesce', undo: 'refuse' },
+  // Whatever is at work brings about what is wanted by itself; what it leaves is found again.
+  repair: {
+    repair: 'coalesce',
+    provision: 'refuse',
+    start: 'refuse',
+    stop: 'refuse',
+    restart: 'refuse',
+    suspend: 'refuse',
+    resume: 'refuse',
+    terminate: 'refuse',
+    undo: 'refuse',
+    purge: 'refuse',
+  },
+};
+
+export function relationOf(requested: OperationKind, unfinished: OperationKind): Relation {
+  return relations[requested][unfinished] ?? 'wait';
+}
+
+/** An operation that is queued, running or waiting, and not being cancelled. */
+export type UnfinishedOperation = {
+  id: string;
+  kind: OperationKind;
+  /** Of suspend and resume: only those of one reason stand for each other. */
+  cause: string | null;
+};
+
+/** Operations of one instance that may be unfinished at a time. */
+export const queueLimit = 20;
+
+export type Queueing =
+  | { decision: 'enter'; overtakes: readonly UnfinishedOperation[] }
+  | { decision: 'coalesce'; with: UnfinishedOperation }
+  | { decision: 'refuse'; because: UnfinishedOperation | 'queue-full' };
+
+/** Decides about a request among the unfinished operations of its instance, oldest first. Pure. */
+export function queue(
+  requested: { kind: OperationKind; cause: string | null },
+  unfinished: readonly UnfinishedOperation[],
+): Queueing {
+  const relation = (other: UnfinishedOperation) => relationOf(requested.kind, other.kind);
+  const refusing = unfinished.find((other) => relation(other) === 'refuse');
+  if (refusing !== undefined) return { decision: 'refuse', because: refusing };
+  const last = unfinished.at(-1);
+  if (last !== undefined && relation(last) === 'coalesce' && last.cause === requested.cause) {
+    return { decision: 'coalesce', with: last };
+  }
+  const overtakes = unfinished.filter((other) => relation(other) === 'cancel');
+  if (unfinished.length - overtakes.length >= queueLimit) return { decision: 'refuse', because: 'queue-full' };
+  return { decision: 'enter', overtakes };
+}

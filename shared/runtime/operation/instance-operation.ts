@@ -1,0 +1,195 @@
+import type { InferData } from '#events/envelope.ts';
+import type { operationEvents } from '#events/instance/operation-events.ts';
+import { notificationRequested } from '#events/notification/requested.ts';
+import type { Database, Queryable } from '#shared/adapters/postgres/database.ts';
+import { markObserved, readInstance } from '#shared/adapters/postgres/instance-records.ts';
+import {
+  cancelOperation,
+  failOperation,
+  secondsSinceAccepted,
+  succeedOperation,
+} from '#shared/adapters/postgres/operation-ends.ts';
+import { announce } from '#shared/domain/event/announce.ts';
+import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
+import { Failure } from '#shared/domain/failure.ts';
+import { fencedOf, type InstanceContext } from '#shared/domain/instance/context.ts';
+import { type Instance, isMade } from '#shared/domain/instance/instance.ts';
+import type { TenantDatabases } from '#shared/domain/instance/ports.ts';
+import { type InstanceEvent, statusAfter } from '#shared/domain/instance/transitions.ts';
+import { oneLine } from '#shared/domain/one-line.ts';
+import { eventIdOf } from '#shared/domain/operation/identifiers.ts';
+import type { OperationDefinition } from '#shared/domain/operation/step.ts';
+import { auditEnd, envelopeOf, leaseOf, moveOn, passTurn, underLease } from './ends.ts';
+import type { RunnableOperation } from './run.ts';
+
+/** The events of one kind of operation on an instance that is there already. */
+export type InstanceOperationEvents = ReturnType<typeof operationEvents>;
+
+type Notification = InferData<typeof notificationRequested>['notification'];
+
+/** What tells one kind of operation from another, besides its steps. */
+export type InstanceOperation = {
+  definition: OperationDefinition<InstanceContext>;
+  events: Pick<InstanceOperationEvents, 'accepted' | 'succeeded' | 'failed'>;
+  /** Moves of the status; a kind without one leaves it alone then. */
+  moves: { began?: InstanceEvent; finished?: InstanceEvent; failed?: InstanceEvent };
+  /** Does the row still want what this kind does? If not its steps do nothing, and it ends as `superseded`. */
+  isStillWanted(instance: Instance): boolean;
+  /** What the customer is told when it is done. */
+  notification?: Notification;
+  /** Part of the transaction that ends it well. */
+  onSuccess?(transaction: Queryable, context: InstanceContext): Promise<void>;
+};
+
+/** How an operation on an instance ended well. */
+export type InstanceOperationResult = 'done' | 'nothing-to-do' | 'superseded';
+
+/** An operation on an instance that is there, as the runner carries it out. */
+export function instanceOperation(
+  database: Database,
+  kind: InstanceOperation,
+  { eventSource, databases }: { eventSource: string; databases: Pick<TenantDatabases, 'takeOver'> },
+): RunnableOperation<InstanceContext> {
+  return {
+    definition: kind.definition,
+    async load(operation) {
+      const { instance, publicUrl } = await readInstance(database, operation.instanceId);
+      const loadedAtMs = performance.now();
+      const context: InstanceContext = { operation, instance, publicUrl, credentials: undefined, loadedAtMs };
+      if (!operation.cancelRequested) await begin(database, kind, { context, eventSource });
+      return context;
+    },
+    async takeOver(context) {
+      const server = context.instance.databaseServer;
+      if (server !== null) await databases.takeOver(server, fencedOf(context));
+    },
+    succeed: (context) => succeed(database, kind, { context, eventSource }),
+    fail: (context, end) => fail(database, kind, { context, eventSource, ...end }),
+    // It has nothing to undo; a person's cancel never gets here.
+    objectToCancel: async () =>
+      new Failure('not-allowed', `An operation of kind ${kind.definition.kind} is not undone. Ask for the opposite.`),
+    cancel: (context) => giveWay(database, kind, { context, eventSource }),
+  };
+}
+
+type Work = { context: InstanceContext; eventSource: string };
+
+/** Before the first step of a lease; a second call finds the status moved. */
+async function begin(database: Database, kind: InstanceOperation, { context, eventSource }: Work): Promise<void> {
+  const { instance } = context;
+  const event = kind.moves.began;
+  if (event === undefined || statusAfter(instance.status, event, instance) === undefined) return;
+  await underLease(database, context, async (transaction) => {
+    return await moveOn(transaction, context, { event, reason: `${sentence(kind)} has begun.`, source: eventSource });
+  });
+}
+
+function sentence({ definition }: InstanceOperation): string {
+  return `The ${definition.kind}`;
+}
+
+async function succeed(
+  database: Database,
+  kind: InstanceOperation,
+  { context, eventSource }: Work,
+): Promise<'succeeded' | 'requested' | 'overtaken'> {
+  const cancel = await underLease(database, context, async (transaction, now) => {
+    if (now !== 'none') return [];
+    // As the row is now: it may have been told something else while the last steps ran.
+    const { instance, publicUrl } = await readInstance(transaction, context.instance.id);
+    const result = resultOf(kind, instance);
+    const seconds = await secondsSinceAccepted(transaction, context.operation.id);
+    await succeedOperation(transaction, leaseOf(context), { result, seconds });
+    const moved = await finish(transaction, kind, { context, eventSource });
+    if (result === 'done') await kind.onSuccess?.(transaction, context);
+    const turn = await passTurn(transaction, context, eventSource);
+    // What is wanted since is for those that wait: the last of them settles it.
+    if (result === 'done' && turn.length === 0) await markObserved(transaction, instance.id);
+    await auditEnd(transaction, context, { end: 'succeeded', detail: { seconds, result } });
+    const url = instance.host === '' ? null : publicUrl;
+    const data = { ...told(context), kind: kind.definition.kind, seconds, url, result };
+    return [
+      ...moved,
+      ...turn,
+      announce(kind.events.succeeded, data, envelopeOf(context, 'succeeded', eventSource)),
+      ...(result === 'done' ? notice(kind, { context, eventSource }) : []),
+    ];
+  });
+  return cancel === 'none' ? 'succeeded' : cancel;
+}
+
+function resultOf(kind: InstanceOperation, instance: Instance): InstanceOperationResult {
+  if (!isMade(instance) && instance.desiredState !== 'terminated') return 'nothing-to-do';
+  return kind.isStillWanted(instance) ? 'done' : 'superseded';
+}
+
+async function finish(
+  transaction: Queryable,
+  kind: InstanceOperation,
+  { context, eventSource }: Work,
+): Promise<readonly OutgoingEvent[]> {
+  const event = kind.moves.finished;
+  if (event === undefined) return [];
+  return await moveOn(transaction, context, { event, reason: `${sentence(kind)} is done.`, source: eventSource });
+}
+
+function told({ instance, operation }: InstanceContext) {
+  return { instance: instance.id, customer: instance.customerId, operation: operation.id };
+}
+
+function notice(kind: InstanceOperation, { context, eventSource }: Work): readonly OutgoingEvent[] {
+  if (kind.notification === undefined) return [];
+  const data = { ...told(context), notification: kind.notification };
+  return [announce(notificationRequested, data, envelopeOf(context, 'notify', eventSource))];
+}
+
+async function fail(
+  database: Database,
+  kind: InstanceOperation,
+  {
+    context,
+    eventSource,
+    step,
+    failure,
+    refusesCancel,
+  }: Work & { step: string; failure: Failure; refusesCancel: boolean },
+): Promise<void> {
+  await underLease(database, context, async (transaction, now) => {
+    await failOperation(transaction, leaseOf(context), { failure, refusesCancel });
+    // It ends in favour of the one that overtakes it: nobody is told of a failure.
+    if (now !== 'none' && !refusesCancel) return await passTurn(transaction, context, eventSource);
+    const text = oneLine(failure.message, 1_000);
+    const event = kind.moves.failed;
+    const moved =
+      event === undefined ? [] : await moveOn(transaction, context, { event, reason: text, source: eventSource });
+    await auditEnd(transaction, context, { end: 'failed', detail: { step, code: failure.code, text } });
+    const data = { ...told(context), kind: kind.definition.kind, code: failure.code, text };
+    return [
+      ...moved,
+      ...(await passTurn(transaction, context, eventSource)),
+      announce(kind.events.failed, data, envelopeOf(context, 'failed', eventSource)),
+    ];
+  });
+}
+
+/** A later operation has overtaken it and takes the instance from here. */
+async function giveWay(database: Database, kind: InstanceOperation, { context, eventSource }: Work): Promise<void> {
+  await underLease(database, context, async (transaction) => {
+    await cancelOperation(transaction, leaseOf(context));
+    await auditEnd(transaction, context, { end: 'overtaken', detail: {} });
+    return [
+      ...(await passTurn(transaction, context, eventSource)),
+      overtakenEvent(kind.events.failed, { ...told(context), kind: kind.definition.kind }, eventSource),
+    ];
+  });
+}
+
+/** What the requester of an operation is told that a later one has overtaken. Once per operation. */
+export function overtakenEvent(
+  definition: InstanceOperationEvents['failed'],
+  told: { instance: string; customer: string; operation: string; kind: string },
+  source: string,
+): OutgoingEvent {
+  const data = { ...told, code: 'superseded', text: 'A later operation has taken its place.' };
+  return announce(definition, data, { id: eventIdOf(told.operation, 'overtaken'), source });
+}
