@@ -36,14 +36,22 @@ export async function setAside(access: ServerAccess, fenced: Fenced): Promise<vo
   await cutSessions(access, fenced);
   // half-made, and never anybody's: the next holder of the fence would drop it, but there is none after this
   if (live === undefined) await dropLeftovers(access, fenced);
+  const rename = () =>
+    withFence(access, fenced, { doing: 'set the database aside' }, (client) => renameAside(client, fenced));
+  await renameUntilFree(rename, { cut: () => cutSessions(access, fenced) });
+}
+
+/** A session that had logged in before it could not any more may not be in the list of sessions yet. */
+export async function renameUntilFree(
+  rename: () => Promise<void>,
+  options: { cut: () => Promise<void> },
+): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await withFence(access, fenced, { doing: 'set the database aside' }, (client) => renameAside(client, fenced));
-      return;
+      return await rename();
     } catch (error) {
       if (attempt === renameAttempts || !(error instanceof Failure) || error.code !== 'conflict') throw error;
-      // a session that had logged in before it could not any more, and was not in the list of sessions yet
-      await cutSessions(access, fenced);
+      await options.cut();
     }
   }
 }
@@ -56,11 +64,16 @@ async function renameAside(client: PoolClient, fenced: Fenced): Promise<void> {
     if (aside?.allowsConnections) await client.query(closed(tombstone));
     return;
   }
-  const rename = `ALTER DATABASE ${quoteIdentifier(live.name)} RENAME TO ${quoteIdentifier(tombstone)}`;
+  await renameClosed(client, live.name, tombstone);
+}
+
+/** Renames a database and closes it to connections. @throws Failure `conflict` when somebody is in it. */
+export async function renameClosed(client: PoolClient, from: string, to: string): Promise<void> {
+  const rename = `ALTER DATABASE ${quoteIdentifier(from)} RENAME TO ${quoteIdentifier(to)}`;
   await client.query(`SET LOCAL statement_timeout = ${renameTimeoutMs}`);
-  await batch(client, [rename, closed(tombstone)]).catch((error) => {
+  await batch(client, [rename, closed(to)]).catch((error) => {
     const isInUse = saysItIsInUse(error) || sqlStateOf(error) === '57014';
-    throw isInUse ? new Failure('conflict', `Somebody is in database ${live.name}; try again`) : error;
+    throw isInUse ? new Failure('conflict', `Somebody is in database ${from}; try again`) : error;
   });
 }
 

@@ -15,6 +15,8 @@ export type DatabaseRow = {
   /** The comment; only the owner can set it, CREATE DATABASE … TEMPLATE does not copy it, RENAME keeps it. */
   mark: string | null;
   publicMayConnect: boolean;
+  /** The role that bears the database's name may connect and make temporary tables: of a live one, the tenant. */
+  namesakeMayConnect: boolean;
 };
 
 /** The columns of a DatabaseRow, from pg_database. */
@@ -22,7 +24,10 @@ export const databaseColumns = `datname::text AS name, pg_get_userbyid(datdba)::
   pg_has_role(current_user, datdba, 'USAGE') AS "isOurs", datallowconn AS "allowsConnections",
   shobj_description(oid, 'pg_database') AS mark,
   has_database_privilege('public', oid, 'CONNECT') OR has_database_privilege('public', oid, 'TEMPORARY')
-    AS "publicMayConnect"`;
+    AS "publicMayConnect",
+  EXISTS (SELECT FROM pg_roles r WHERE r.rolname = datname
+          AND has_database_privilege(r.oid, pg_database.oid, 'CONNECT')
+          AND has_database_privilege(r.oid, pg_database.oid, 'TEMPORARY')) AS "namesakeMayConnect"`;
 
 async function findDatabases(client: ClientBase, names: readonly string[]): Promise<DatabaseRow[]> {
   const query = `SELECT ${databaseColumns} FROM pg_database WHERE datname = ANY ($1)`;

@@ -1,6 +1,9 @@
+import type { Survey } from '#shared/domain/drift/ports.ts';
 import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
 import type { TenantDatabases, WarmDatabases } from '#shared/domain/instance/ports.ts';
+import { surveyServer } from './catalogue.ts';
 import { prepareServer, type ReachedServer, reachServer } from './prepare.ts';
+import { listQuarantined, type Quarantined } from './quarantine.ts';
 import { openServerAccess, type ServerAccess, type ServerLog, type ServerStats } from './server-access.ts';
 import { sweepServer } from './sweep.ts';
 import { tenantDatabases } from './tenant-databases.ts';
@@ -28,6 +31,10 @@ export type OdooServers = {
   prepare(server: DatabaseServer): Promise<void>;
   /** Drops databases that nobody needs: `trash_…`, and `making_…` of holders that have lost the fence. Returns their names. */
   sweep(server: DatabaseServer): Promise<readonly string[]>;
+  /** What the server holds of a shard, and what of it is not as the records want it: see `surveyServer`. */
+  survey(server: DatabaseServer, shard: string): Promise<Survey>;
+  /** Databases that were put out of use because no record knew their instance. */
+  quarantined(server: DatabaseServer): Promise<readonly Quarantined[]>;
   /** Connections by server id. */
   stats(): Readonly<Record<string, ServerStats>>;
   end(): Promise<void>;
@@ -77,6 +84,8 @@ export function openOdooServers(options: OdooServersOptions): OdooServers {
     reach: async (server) => reachServer(entryOf(server).access),
     prepare: async (server) => void (await prepared(server)),
     sweep: async (server) => sweepServer(await prepared(server)),
+    survey: async (server, shard) => surveyServer(await prepared(server), shard),
+    quarantined: async (server) => listQuarantined(await prepared(server)),
     stats: () => Object.fromEntries([...accesses.values()].map(({ access }) => [access.server.id, access.stats()])),
     end: async () => void (await Promise.all([...accesses.values()].map(({ access }) => access.end()))),
   };

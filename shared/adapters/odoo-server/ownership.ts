@@ -1,7 +1,7 @@
 import type { ClientBase } from 'pg';
 import { Failure } from '#shared/domain/failure.ts';
 import type { Fenced } from '#shared/domain/instance/ports.ts';
-import { findPlaces, findTenantDatabase, refuseBoth } from './databases.ts';
+import { type DatabaseRow, findPlaces, findTenantDatabase, refuseBoth } from './databases.ts';
 import { withFence } from './fence.ts';
 import { personalisedMark, tenantNames } from './object-names.ts';
 import { quoteIdentifier } from './quote.ts';
@@ -25,13 +25,20 @@ export function openToTenant(database: string, to: { role: string; ownerRole: st
   ];
 }
 
-/** Is the database there, marked by a completed `personalise` for this instance, rightly owned and closed to PUBLIC? */
+/**
+ * Is the database there, marked by a completed `personalise` for this instance, rightly owned, open to its tenant and
+ * closed to PUBLIC?
+ */
 export async function isTenantsOwn(client: ClientBase, instanceId: string): Promise<boolean> {
   const found = await findTenantDatabase(client, instanceId);
+  return found?.mark === personalisedMark(instanceId) && isRightlyOwned(found, instanceId);
+}
+
+function isRightlyOwned(found: DatabaseRow, instanceId: string): boolean {
   return (
-    found !== undefined &&
-    found.mark === personalisedMark(instanceId) &&
     found.owner === tenantNames(instanceId).ownerRole &&
+    found.allowsConnections &&
+    found.namesakeMayConnect &&
     !found.publicMayConnect
   );
 }
@@ -41,10 +48,22 @@ export async function isTenantsOwn(client: ClientBase, instanceId: string): Prom
  * @throws Failure `not-found` when it is not there, `foreign-object` when its owner is one the admin may not act as.
  */
 export async function repairOwnership(access: ServerAccess, fenced: Fenced): Promise<void> {
-  const { database, role, ownerRole } = tenantNames(fenced.instanceId);
+  const { database } = tenantNames(fenced.instanceId);
   await withFence(access, fenced, { doing: 'repair the ownership of the database' }, async (client) => {
     const { live } = refuseBoth(await findPlaces(client, fenced.instanceId));
     if (live === undefined) throw new Failure('not-found', `There is no database ${database}`);
-    await batch(client, [...closeToPublic(database), ...openToTenant(database, { role, ownerRole })]);
+    await grantOwnership(client, fenced.instanceId);
   });
+}
+
+/** Owner and grants in the shared catalogues; nothing inside the database. Changes nothing that is right. */
+export async function grantOwnership(client: ClientBase, instanceId: string): Promise<void> {
+  const { database, role, ownerRole } = tenantNames(instanceId);
+  const found = await findTenantDatabase(client, instanceId);
+  if (found === undefined || isRightlyOwned(found, instanceId)) return;
+  await batch(client, [
+    ...closeToPublic(database),
+    `ALTER DATABASE ${quoteIdentifier(database)} WITH ALLOW_CONNECTIONS true`,
+    ...openToTenant(database, { role, ownerRole }),
+  ]);
 }

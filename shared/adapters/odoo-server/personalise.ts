@@ -5,7 +5,7 @@ import type { Fenced } from '#shared/domain/instance/ports.ts';
 import { findTenantDatabase } from './databases.ts';
 import { fencedApplicationName, withFence } from './fence.ts';
 import { personalisedMark, templateObjectsRole, tenantNames } from './object-names.ts';
-import { closeToPublic, isTenantsOwn, openToTenant } from './ownership.ts';
+import { closeToPublic, grantOwnership, openToTenant } from './ownership.ts';
 import { hashOdooPassword } from './password-hash.ts';
 import { quoteIdentifier, quoteLiteral } from './quote.ts';
 import type { ServerAccess } from './server-access.ts';
@@ -36,10 +36,12 @@ export async function personalise(access: ServerAccess, fenced: Fenced, personal
   const passwordHash = hashOdooPassword(personal.adminPassword);
   passwordHash.catch(() => undefined);
   await withFence(access, fenced, { doing: 'personalise the database' }, async (control) => {
-    if (await isTenantsOwn(control, fenced.instanceId)) return;
-    if ((await findTenantDatabase(control, fenced.instanceId)) === undefined) {
+    const found = await findTenantDatabase(control, fenced.instanceId);
+    if (found === undefined) {
       throw new Failure('conflict', `There is no database ${database} to personalise; create it first`);
     }
+    // the tenant has been in there since: a second time would lock him out of his own administrator
+    if (found.mark === personalisedMark(fenced.instanceId)) return await grantOwnership(control, fenced.instanceId);
     const to = { database, applicationName: fencedApplicationName(fenced) };
     await access.unpooled('personalise the database', to, async (inside) => {
       const facts = await lookBefore(inside, database);

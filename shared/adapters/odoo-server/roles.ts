@@ -26,7 +26,7 @@ export type RoleOptions =
   | { login: true; verifier: string; connectionLimit: number };
 
 /**
- * Makes the role, or gives the one that is there the verifier and the limit, and lets the admin act as it. Must run in
+ * Makes the role, or gives the one that is there the same rights, verifier and limit, and lets the admin act as it. Must run in
  * a transaction that keeps others from the same name. Whoever knows the password stays connected when it is set again.
  */
 export async function ensureRole(client: ClientBase, name: string, options: RoleOptions): Promise<void> {
@@ -35,8 +35,8 @@ export async function ensureRole(client: ClientBase, name: string, options: Role
   const login = options.login
     ? `LOGIN PASSWORD ${quoteLiteral(options.verifier)} CONNECTION LIMIT ${Math.trunc(options.connectionLimit)}`
     : 'NOLOGIN';
-  if (found.rowCount === 0) await client.query(`CREATE ROLE ${role} NOCREATEDB NOCREATEROLE NOINHERIT ${login}`);
-  else await client.query(`ALTER ROLE ${role} ${login}`);
+  const verb = found.rowCount === 0 ? 'CREATE' : 'ALTER';
+  await client.query(`${verb} ROLE ${role} NOCREATEDB NOCREATEROLE NOINHERIT ${login}`);
   await client.query(await grantRoleToAdmin(client, name));
 }
 

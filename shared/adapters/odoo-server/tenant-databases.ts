@@ -62,6 +62,7 @@ async function hasRoles(access: ServerAccess, instanceId: string): Promise<boole
   const { rowCount } = await access.control('look for the roles', (client) =>
     client.query(
       `SELECT FROM pg_roles WHERE (rolname = $1 OR (rolname = $2 AND NOT rolcanlogin))
+         AND NOT (rolsuper OR rolcreatedb OR rolcreaterole)
          AND pg_has_role(current_user, oid, 'USAGE')`,
       [role, ownerRole],
     ),
