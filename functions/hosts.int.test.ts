@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { request } from 'undici';
 import { afterAll, beforeAll, expect, vi } from 'vitest';
+import { customerReactivated } from '#events/customer/reactivated.ts';
 import { ping } from '#events/knative/ping.ts';
 import { resourceUpdate } from '#events/knative/resource-update.ts';
 import { operationAdvance } from '#events/operation/advance.ts';
@@ -53,6 +54,12 @@ const accepted: Record<string, Pick<HostedFunction, 'good' | 'takesExtraFields'>
         const data = { ...operationAdvance.example, operation: randomUUID() };
         return eventOf(operationAdvance.type, data, { 'ce-subject': data.instance });
       },
+    },
+  },
+  billing: {
+    good: {
+      outcome: 'applied',
+      make: () => eventOf(customerReactivated.type, { customer: randomUUID(), sequence: 1 }),
     },
   },
   observe: {

@@ -1,9 +1,11 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { lockBilling } from '#shared/adapters/postgres/subscriptions.ts';
 import { deriveInstanceId } from '#shared/domain/instance/names.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { billingWorld, cancelled, configuration, inDays, overdue, subscription } from './billing.fixture.ts';
 
-const world = billingWorld(platformOfThisFile());
+const platform = platformOfThisFile();
+const world = billingWorld(platform);
 const { say } = world;
 beforeEach(() => world.reset());
 
@@ -195,6 +197,20 @@ describe('payment', () => {
     expect(kinds.at(-1) ?? 'resume').toBe('resume');
     const orders = (await world.asked()).map(({ data }) => data['sequence']);
     expect(orders).toEqual(orders.map((_, at) => at + 1));
+  });
+
+  test('waits for whoever is deciding about the same customer', async () => {
+    const instance = await world.addInstance();
+    const waiting = `select 1 from pg_locks where locktype = 'advisory' and not granted
+      and database = (select oid from pg_database where datname = current_database())`;
+    let answered: Promise<string> | undefined;
+    await platform().transaction(async (transaction) => {
+      await lockBilling(transaction, 'c-1');
+      answered = say('billing.overdue.changed', subscription(1, { instance, ...overdue }));
+      await expect.poll(async () => (await world.rows(waiting)).length).toBe(1);
+      expect(await world.rows('select 1 from subscriptions')).toEqual([]);
+    });
+    expect(await answered).toBe('applied');
   });
 
   test('B12: with a new plan resumes all the same', async () => {
