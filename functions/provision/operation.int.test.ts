@@ -41,6 +41,10 @@ async function makeOperation() {
     look: async (_instance, part) => (objects.has(part) ? 'done' : 'missing'),
     apply: async (_instance, part) => void objects.add(part),
     remove: async (_instance, part) => void objects.delete(part),
+    lookScale: async () => 'done',
+    applyScale: async () => {},
+    isGone: async (_instance, part) => !objects.has(part),
+    countPods: async () => 0,
     availability: async () => ({ available: true, reason: '' }),
   };
   const http = { loginPageAnswers: async () => ({ answers: true, reason: '' }) };

@@ -128,6 +128,10 @@ describe('in the cluster', () => {
       },
       apply: async (_instance, which, wanted) => void looks.push(`apply ${which} ${wanted.databaseServer.id}`),
       remove: async (_instance, which, { fence }) => void looks.push(`remove ${which} ${fence}`),
+      lookScale: async () => 'done',
+      applyScale: async () => {},
+      isGone: async () => true,
+      countPods: async () => 0,
       availability: async () => ({ available, reason: '0 of 1 replicas' }),
     };
     const http: TenantHttp = {

@@ -31,6 +31,8 @@ const instance: Instance = {
   host: 'shop.example.com',
   clusterId: 'main',
   desiredState: 'running',
+  suspensions: [],
+  restartedBy: null,
   status: 'creating',
   generation: 1,
   observedGeneration: 0,
