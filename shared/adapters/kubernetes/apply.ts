@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Failure } from '#shared/domain/failure.ts';
 import type { Call, KubernetesApi } from './client.ts';
 import { differencesOf } from './differences.ts';
-import type { Kind, Stored } from './kinds.ts';
+import { type Kind, kinds, type Stored } from './kinds.ts';
 import { annotationKeys, labelKeys, managedBy } from './resources/labels.ts';
 
 /** A field the server does not know is a mistake of ours, which it would otherwise drop in silence. */
@@ -33,7 +33,7 @@ export type Target<T extends Wanted> = { kind: Kind; wanted: T };
  */
 export async function lookObject(api: KubernetesApi, target: Target<Wanted>): Promise<'done' | 'missing'> {
   const found = await findOurs(api, target);
-  return found !== undefined && isAsWanted(found, target.wanted) ? 'done' : 'missing';
+  return found !== undefined && isAsWanted(found, target) ? 'done' : 'missing';
 }
 
 /**
@@ -128,12 +128,12 @@ async function change<T extends Wanted>(
     throw new Failure('conflict', `${describe(target)} is being deleted: it is made anew when it is gone.`);
   }
   // The server's object has every field of the wanted one.
-  if (isAsWanted(found, target.wanted)) return found as Stored & T;
+  if (isAsWanted(found, target)) return found as Stored & T;
   const applied = await patch(api, target, { found, writer, how: 'apply' });
-  if (applied === undefined || isAsWanted(applied, target.wanted)) return applied;
+  if (applied === undefined || isAsWanted(applied, target)) return applied;
   // Of some lists an apply leaves the items that others have added, and may then be refused for them: the whole list is written.
   const merged = await patch(api, target, { found: applied, writer, how: 'merge' });
-  if (merged === undefined || isAsWanted(merged, target.wanted)) return merged;
+  if (merged === undefined || isAsWanted(merged, target)) return merged;
   const paths = differencesOf(merged, target.wanted).join(', ');
   throw new Failure(
     'constraint-violated',
@@ -187,12 +187,14 @@ function isOurs(found: Stored, wanted: Wanted): boolean {
  * Is it as it is wanted, and was that what it was written for last? The first finds what somebody changed by hand, the second a field
  * that is wanted no longer.
  */
-function isAsWanted(found: Stored, wanted: Wanted): boolean {
-  return found.metadata?.deletionTimestamp === undefined && driftOf(found, wanted).length === 0;
+function isAsWanted(found: Stored, target: Target<Wanted>): boolean {
+  return found.metadata?.deletionTimestamp === undefined && driftOfObject(found, target).length === 0;
 }
 
 /** Paths at which an object of ours is not as wanted; the mark of the last write counts too. */
-export function driftOf(found: Stored, wanted: Wanted): string[] {
+export function driftOfObject(found: Stored, { kind, wanted }: Target<Wanted>): string[] {
+  // Nothing can be taken away from a claim, and one that is larger than wanted stays so.
+  if (kind === kinds.volumeClaim) return differencesOf(found, wanted);
   const annotations = { ...wanted.metadata?.annotations, [annotationKeys.desired]: desiredHash(wanted) };
   return differencesOf(found, { ...wanted, metadata: { ...wanted.metadata, annotations } });
 }

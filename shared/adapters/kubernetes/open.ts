@@ -1,8 +1,10 @@
+import type { Survey } from '#shared/domain/drift/ports.ts';
 import type { ClusterJobs, CredentialsStore, TenantCluster } from '#shared/domain/instance/ports.ts';
 import { type ClientOptions, type ClientStats, openKubernetesApi } from './client.ts';
 import { credentialsStore } from './credentials.ts';
 import { clusterJobs } from './jobs.ts';
 import type { ClusterSettings } from './resources/settings.ts';
+import { surveyShard } from './survey.ts';
 import { tenantCluster } from './tenant-cluster.ts';
 
 /** One cluster's adapter: three ports on one client with kept connections. Nothing is read or sent before the first call. */
@@ -10,6 +12,8 @@ export function openTenantCluster(config: ClientOptions & ClusterSettings): {
   cluster: TenantCluster;
   jobs: ClusterJobs;
   credentials: CredentialsStore;
+  /** Lists the objects of one shard, page by page; a shard is the first character of an instance's id. */
+  survey(shard: string): Promise<Survey>;
   stats(): ClientStats;
   close(): Promise<void>;
 } {
@@ -18,6 +22,7 @@ export function openTenantCluster(config: ClientOptions & ClusterSettings): {
     cluster: tenantCluster(api, config),
     jobs: clusterJobs(api, config),
     credentials: credentialsStore(api, config.namespace),
+    survey: (shard) => surveyShard(api, config, shard),
     stats: () => api.stats(),
     close: () => api.close(),
   };

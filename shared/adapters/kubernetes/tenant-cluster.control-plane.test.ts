@@ -6,6 +6,7 @@ import { startControlPlane, waitForAccount, whyNoControlPlane } from '#scripts/c
 import { openClusterClient } from '#shared/sandbox/kubernetes/cluster-client.ts';
 import { tenantClusterContract } from '#shared/testing/contracts/tenant-cluster.ts';
 import { clusterDriftContract } from '#shared/testing/contracts/tenant-cluster-drift.ts';
+import { clusterSurveyContract } from '#shared/testing/contracts/tenant-cluster-survey.ts';
 import { openKubernetesApi } from './client.ts';
 import { kinds, type Stored } from './kinds.ts';
 import { openTenantCluster } from './open.ts';
@@ -19,6 +20,7 @@ const why = obstacle === undefined ? '' : `: cannot be started here, ${obstacle}
 describe.skipIf(obstacle !== undefined && !process.env['CI'])(`the real control plane${why}`, () => {
   tenantClusterContract('the real kube-apiserver', openRealCluster);
   clusterDriftContract('the real kube-apiserver', openRealCluster);
+  clusterSurveyContract('the real kube-apiserver', openRealCluster);
 
   it('makes pods of ours under Pod Security’s restricted profile', async () => {
     const { kubeconfigFile, namespace, close } = await openRealCluster();

@@ -7,6 +7,7 @@ import { type Fault, type KubernetesApi, startKubernetesApi } from '#shared/sand
 import { type KubernetesClient, openKubernetesClient } from '#shared/sandbox/kubernetes-client.ts';
 import { jobOf, tenantClusterContract } from '#shared/testing/contracts/tenant-cluster.ts';
 import { clusterDriftContract } from '#shared/testing/contracts/tenant-cluster-drift.ts';
+import { clusterSurveyContract } from '#shared/testing/contracts/tenant-cluster-survey.ts';
 import { openKubernetesApi } from './client.ts';
 import { type Kind, kinds, type Stored } from './kinds.ts';
 import { openTenantCluster } from './open.ts';
@@ -73,6 +74,7 @@ const openSandbox = async () => ({ kubeconfigFile: server.kubeconfigFile, namesp
 
 tenantClusterContract("the sandbox's server", openSandbox);
 clusterDriftContract("the sandbox's server", openSandbox);
+clusterSurveyContract("the sandbox's server", openSandbox);
 
 describe('two holders of one instance', () => {
   it('the older one, stopped between its look and its write, is refused by the server', async () => {

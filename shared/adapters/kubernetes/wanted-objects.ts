@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto';
-import type { Instance } from '#shared/domain/instance/instance.ts';
+import type { DatabaseServer, Instance } from '#shared/domain/instance/instance.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import { odooConf } from '#shared/domain/instance/odoo-conf.ts';
-import type { ClusterPart, WantedRuntime } from '#shared/domain/instance/ports.ts';
+import type { ClusterPart, Credentials, WantedRuntime } from '#shared/domain/instance/ports.ts';
 import type { Target, Wanted } from './apply.ts';
 import { type Kind, kinds } from './kinds.ts';
 import { masterPasswordHash } from './master-password.ts';
-import { configurationSecret } from './resources/configuration-secret.ts';
+import { configurationHash, configurationSecret } from './resources/configuration-secret.ts';
 import { deployments } from './resources/deployment.ts';
 import { ingress } from './resources/ingress.ts';
 import { labelsOf } from './resources/labels.ts';
@@ -44,27 +43,31 @@ export function targetsOf(
   part: ClusterPart,
   { settings, wanted }: { settings: ClusterSettings; wanted: WantedRuntime },
 ): Target<Wanted>[] {
+  const { databaseServer, credentials } = wanted;
+  const odooConf = confOf(instance, { settings, databaseServer, credentials });
   const kind = kindOfPart[part];
-  return objectsOf(instance, part, { settings, wanted }).map((object) => ({ kind, wanted: object }));
+  if (part === 'configuration') {
+    const formHash = configurationFormHash(instance, { settings, databaseServer });
+    return [{ kind, wanted: configurationSecret(instance.id, settings.namespace, { odooConf, formHash }) }];
+  }
+  const basis = { settings, databaseServer, configurationHash: configurationHash(odooConf) };
+  return objectsOf(instance, part, basis).map((object) => ({ kind, wanted: object }));
 }
 
-function objectsOf(
+/** All but the configuration: what the row says without anything secret. */
+export function objectsOf(
   instance: Instance,
-  part: ClusterPart,
-  { settings, wanted }: { settings: ClusterSettings; wanted: WantedRuntime },
+  part: Exclude<ClusterPart, 'configuration'>,
+  basis: { settings: ClusterSettings; databaseServer: DatabaseServer; configurationHash: string },
 ): Wanted[] {
+  const { settings } = basis;
   switch (part) {
-    case 'configuration':
-      return [configurationSecret(instance.id, settings.namespace, confOf(instance, { settings, wanted }))];
     case 'volume':
       return [volumeClaim(instance, settings)];
     case 'network-policy':
-      return [networkPolicy(instance, { settings, databaseServer: wanted.databaseServer })];
-    case 'deployment': {
-      const conf = confOf(instance, { settings, wanted });
-      const configurationHash = createHash('sha256').update(conf).digest('hex').slice(0, 32);
-      return deployments(instance, { settings, configurationHash });
-    }
+      return [networkPolicy(instance, basis)];
+    case 'deployment':
+      return deployments(instance, basis);
     case 'service':
       return [service(instance, settings.namespace)];
     case 'ingress':
@@ -72,15 +75,24 @@ function objectsOf(
   }
 }
 
+/** Hash of odoo.conf without its passwords: whether a Secret was written for this row can be told by who knows none. */
+export function configurationFormHash(
+  instance: Instance,
+  options: { settings: ClusterSettings; databaseServer: DatabaseServer },
+): string {
+  return configurationHash(confOf(instance, { ...options, credentials: undefined }));
+}
+
 function confOf(
   instance: Instance,
-  { settings, wanted }: { settings: ClusterSettings; wanted: WantedRuntime },
+  options: { settings: ClusterSettings; databaseServer: DatabaseServer; credentials: Credentials | undefined },
 ): string {
+  const { settings, databaseServer, credentials } = options;
   return odooConf({
     instance,
-    databaseServer: wanted.databaseServer,
-    databasePassword: wanted.credentials.databasePassword,
-    masterPasswordHash: masterPasswordHash(wanted.credentials.masterPassword, instance.id),
+    databaseServer,
+    databasePassword: credentials?.databasePassword ?? '',
+    masterPasswordHash: credentials === undefined ? '' : masterPasswordHash(credentials.masterPassword, instance.id),
     ...(settings.addonsPath ? { addonsPath: settings.addonsPath } : {}),
     ...(settings.mailRelay ? { mailRelay: settings.mailRelay } : {}),
   });

@@ -21,8 +21,10 @@ export const annotationKeys = {
   fence: 'odoofleet.dev/fence',
   /** Hash of what the object was wanted to be when it was written last. */
   desired: 'odoofleet.dev/desired',
-  /** On pods: hash of odoo.conf, so that a changed file means new pods. */
+  /** On pods and the configuration Secret: hash of odoo.conf. A changed file means new pods. */
   configuration: 'odoofleet.dev/configuration',
+  /** On the configuration Secret: hash of odoo.conf without its passwords. */
+  form: 'odoofleet.dev/form',
   /** On pods: the operation whose restart they must have seen. */
   restarted: 'odoofleet.dev/restarted',
 } as const;

@@ -97,7 +97,10 @@ describe('objects of an instance', () => {
   it('are these for a plan of one process', () => {
     expect({
       credentials: credentialsSecret(instance.id, settings.namespace, credentials),
-      configuration: configurationSecret(instance.id, settings.namespace, '[options]\n'),
+      configuration: configurationSecret(instance.id, settings.namespace, {
+        odooConf: '[options]\n',
+        formHash: 'form',
+      }),
       volume: volumeClaim(instance, settings),
       networkPolicy: networkPolicy(instance, { settings, databaseServer }),
       deployments: specsOf(instance),
