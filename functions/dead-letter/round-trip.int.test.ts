@@ -61,7 +61,7 @@ it('they arrive by the broker where their origin is no function we know', async 
 
 it('two ticks at once send each event once', async () => {
   await rolledOut();
-  const letters = (await world.rows()).map(({ id }) => id);
+  const letters = (await world.rows()).map(({ id }) => String(id));
   world.standIn.delivered.length = 0;
   await world.makeDue();
   const reports = await Promise.all([world.upkeep(), world.upkeep(), world.upkeep()]);

@@ -19,7 +19,8 @@ const trigger = (name: string, filterAttributes: Record<string, string>) => ({
     retry: 5,
     backoff: { policy: 'exponential' as const, delayMs: 1000 },
     timeoutMs: 60_000,
-    deadLetterSink: 'dead-letter',
+    // any Service that is there
+    deadLetterSink: 'stop',
   },
 });
 const requested = 'dev.odoofleet.instance.stop.requested';
