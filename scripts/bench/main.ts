@@ -12,6 +12,7 @@ const benches: Record<BenchName, () => Promise<(surroundings: Surroundings) => P
   pool: async () => (await import('./pool/bench.ts')).benchPool,
   provision: async () => (await import('./provision/bench.ts')).benchProvision,
   burst: async () => (await import('./burst/bench.ts')).benchBurst,
+  kubernetes: async () => (await import('./kubernetes/bench.ts')).benchKubernetes,
 };
 
 function machine(): string {

@@ -4,7 +4,13 @@ export type Cell = string | number;
 export type Table = { title: string; columns: readonly string[]; rows: readonly (readonly Cell[])[] };
 
 /** A number that was promised, and what was measured in its place. */
-export type Goal = { what: string; measured: number; limit: number; unit: 'ms' | 'x'; is: 'at most' | 'at least' };
+export type Goal = {
+  what: string;
+  measured: number;
+  limit: number;
+  unit: 'ms' | 'x' | 'per call';
+  is: 'at most' | 'at least';
+};
 
 /** What one bench found. */
 export type BenchReport = {
