@@ -26,6 +26,7 @@ beforeEach(async () => {
     'truncate operations, operation_steps, inbox, outbox, instances, suspensions, db_servers, leases cascade',
   );
   await database.query('update images set warm_target = 2');
+  await database.query(`update reconcile_shards set due_at = 'infinity', holder = null, until = null`);
 });
 
 /** A tick on the real records; the broker, the functions, the Odoo servers and the cluster are in memory. */
@@ -46,6 +47,17 @@ function makeWorld(change: Partial<ReconcileDependencies> = {}) {
       return takesAll(events);
     },
     adoptLegacyServer: async () => {},
+    parts: [],
+    engine: {
+      clusterId: 'default',
+      surveyors: {
+        cluster: async () => ({ driftOf: () => [], orphans: () => [] }),
+        server: async () => ({ driftOf: () => [], orphans: () => [] }),
+      },
+      warmShortages: async () => [],
+      settings: { everyMs: 300_000, orphanQuarantineDays: 7, purgesAfterWindow: false },
+      onFinding: () => {},
+    },
     onWarm: () => {},
     onTrouble: (what, error) => void troubles.push(`${what}: ${(error as Error).message}`),
     ports: {
@@ -62,7 +74,11 @@ function makeWorld(change: Partial<ReconcileDependencies> = {}) {
         retireTemplate: async () => {},
         refill: async () => 0,
       },
-      jobs: { look: async () => ({ state: 'absent' }), start: async () => {}, remove: async () => {} },
+      jobs: {
+        look: async () => ({ state: 'absent' }),
+        start: async () => {},
+        remove: async () => {},
+      },
     },
     ...change,
   };
@@ -103,7 +119,7 @@ async function fillOutbox(events: number): Promise<void> {
 describe('a tick', () => {
   test('with nothing to do says so', async () => {
     const { tick: go, troubles } = makeWorld();
-    expect(await go()).toEqual({ published: 0, woken: 0, straight: 0, failed: 0, warm: [] });
+    expect(await go()).toEqual({ published: 0, woken: 0, straight: 0, failed: 0, warm: [], passes: [] });
     expect(troubles).toEqual([]);
   });
 
@@ -254,6 +270,20 @@ describe('trouble', () => {
     expect(straight).toHaveLength(1);
   });
 
+  test('of what others add is told of and keeps nothing away', async () => {
+    await database.query(`update reconcile_shards set due_at = now() where shard = 'a'`);
+    const done: string[] = [];
+    const { tick: go, troubles } = makeWorld({
+      parts: [
+        { name: 'one', run: () => Promise.reject(new Failure('timeout', 'Too slow.')) },
+        { name: 'two', run: async () => done.push('two') },
+      ],
+    });
+    expect((await go()).passes).toMatchObject([{ shard: 'a', instances: 0 }]);
+    expect(troubles).toEqual(['one: Too slow.']);
+    expect(done).toEqual(['two']);
+  });
+
   test('of all parts is told to the source of the ticks', async () => {
     const away = new Failure('unavailable', 'The database is away.');
     const broken: Database = {
@@ -263,6 +293,6 @@ describe('trouble', () => {
     };
     const { tick: go, troubles } = makeWorld({ database: broken });
     await expect(go()).rejects.toBe(away);
-    expect(troubles).toHaveLength(3);
+    expect(troubles).toHaveLength(4);
   });
 });

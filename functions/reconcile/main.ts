@@ -1,20 +1,46 @@
 import { Gauge } from 'prom-client';
 import { ping } from '#events/knative/ping.ts';
+import { openResender } from '#shared/adapters/eventing/resend.ts';
 import { openTenantCluster } from '#shared/adapters/kubernetes/open.ts';
+import { openDirectoryStore } from '#shared/adapters/objectstore/directory.ts';
 import { openOdooServers } from '#shared/adapters/odoo-server/odoo-servers.ts';
+import { readFleetNumbers } from '#shared/adapters/postgres/fleet-facts.ts';
 import { adoptLegacyServer } from '#shared/adapters/postgres/legacy-server.ts';
+import { ruleOf } from '#shared/domain/drift/policy.ts';
 import { asFailure } from '#shared/domain/failure.ts';
+import { billingUpkeep } from '#shared/runtime/billing/upkeep.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
+import { eventFunctions } from '#shared/runtime/dead-letter/origin.ts';
+import { deadLetterUpkeep } from '#shared/runtime/dead-letter/upkeep.ts';
 import { eventFunction } from '#shared/runtime/event-function.ts';
 import { host } from '#shared/runtime/host.ts';
 import { knownSecrets } from '#shared/runtime/known-secrets.ts';
+import { settleObservations } from '#shared/runtime/observations.ts';
 import { odooAdminPasswords } from '#shared/runtime/odoo-passwords.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
-import { functionAddresses, odooServers, tenantCluster } from '#shared/runtime/rows.ts';
+import {
+  deadLetterSpool,
+  functionAddresses,
+  instanceDefaults,
+  odooServers,
+  reconciling,
+  tenantCluster,
+} from '#shared/runtime/rows.ts';
 import { tenantClusterOptions } from '#shared/runtime/tenant-cluster-options.ts';
-import { tick } from './handler.ts';
+import { makeFleetGauges } from './gauges.ts';
+import { type TickPart, tick } from './handler.ts';
+import { findShortages } from './server-upkeep.ts';
 
-const rows = defineConfig({ ...platformRows, ...odooServers, ...tenantCluster, ...functionAddresses });
+const { clusterId } = instanceDefaults;
+const rows = defineConfig({
+  ...platformRows,
+  ...odooServers,
+  ...tenantCluster,
+  ...functionAddresses,
+  ...deadLetterSpool,
+  ...reconciling,
+  clusterId,
+});
 const config = parseConfig(rows, process.env);
 const platform = openPlatform('reconcile', config);
 const { log, metrics, shutdown } = platform;
@@ -40,6 +66,36 @@ async function adoptLegacy(): Promise<void> {
   }
 }
 
+const showNumbers = makeFleetGauges(metrics.registry);
+const resender = openResender();
+shutdown.during('close-connections', 'dead letters', () => resender.end());
+const spool = config.spoolFolder === undefined ? undefined : openDirectoryStore(config.spoolFolder);
+const onTrouble = (what: string, error: unknown) =>
+  log.warn({ what, err: asFailure(error) }, 'a part of the tick failed');
+
+const parts: readonly TickPart[] = [
+  { name: 'observations', run: () => settleObservations(platform) },
+  { name: 'billing', run: () => billingUpkeep({ ...platform, onTrouble }) },
+  {
+    name: 'dead letters',
+    run: async () => {
+      const { imported, givenUp, unreadable } = await deadLetterUpkeep({
+        ...platform,
+        functionUrl: config.functionUrl,
+        functions: eventFunctions,
+        brokerUrl: config.brokerUrl,
+        resend: resender.send,
+        spool,
+        onTrouble,
+        budgetMs: 5_000,
+      });
+      if (imported > 0) log.info({ imported }, 'dead letters were imported from the spool');
+      if (givenUp > 0) log.error({ givenUp }, 'dead events were given up: they wait for a person');
+      if (unreadable.length > 0) log.error({ unreadable }, 'the spool holds what is no dead letter');
+    },
+  },
+];
+
 const handler = eventFunction({
   ...platform.eventFunctionParts,
   definitions: [ping],
@@ -48,6 +104,7 @@ const handler = eventFunction({
   async handle() {
     const report = await tick({
       ...platform,
+      parts,
       publishStraight: (name, events) => platform.publishTo(config.functionUrl.replace('{function}', name), events),
       ports: {
         warm: servers.warm,
@@ -56,6 +113,24 @@ const handler = eventFunction({
         reach: (server) => servers.reach(server),
         sweep: (server) => servers.sweep(server),
       },
+      engine: {
+        clusterId: config.clusterId,
+        surveyors: {
+          cluster: (shard) => tenants.survey(shard),
+          server: (server, shard) => servers.survey(server, shard),
+        },
+        warmShortages: () => findShortages(platform.database, servers.warm),
+        settings: {
+          everyMs: config.reconcileEveryMs,
+          orphanQuarantineDays: config.orphanQuarantineDays,
+          purgesAfterWindow: config.purgeAfterWindow === 'on',
+        },
+        onFinding: (finding) => {
+          const rule = ruleOf(finding.kind);
+          const level = rule?.severity === 'alarm' ? 'error' : 'warn';
+          log[level]({ finding, what: rule?.what, toDo: rule?.toDo }, 'the world is not as the records want it');
+        },
+      },
       adoptLegacyServer: adoptLegacy,
       onWarm: (one) => {
         warmDatabases.set({ server: one.serverId, template: one.digest }, one.warm);
@@ -63,8 +138,11 @@ const handler = eventFunction({
         if (isNews) log.error({ server: one.serverId, reason: one.reason }, 'a template cannot be built');
         if (one.reason !== undefined) complained.add(one.reason);
       },
-      onTrouble: (what, error) => log.warn({ what, err: asFailure(error) }, 'a part of the tick failed'),
+      onTrouble,
     });
+    // What the parts have asked for goes out with this tick, not with the next.
+    await platform.flush();
+    showNumbers(await readFleetNumbers(platform.database));
     return report.woken > 0 ? 'woke' : 'quiet';
   },
 });

@@ -3,7 +3,7 @@ import { Failure } from '#shared/domain/failure.ts';
 import type { ClusterJobs, OdooJob, WarmDatabases } from '#shared/domain/instance/ports.ts';
 import { templateKeyOf } from '#shared/domain/instance/template.ts';
 import { exampleInstance, exampleServer } from '#shared/testing/examples.ts';
-import { keepWarm, templateJobName } from './warm-databases.ts';
+import { keepWarm, shortagesOf, templateJobName } from './warm-databases.ts';
 
 const server = exampleServer();
 const { image } = exampleInstance();
@@ -156,4 +156,16 @@ test('what belongs to no active image goes, and a wish for no clones keeps what 
   expect(world.did).toEqual([]);
   await keepWarm(ports, server, [{ image: { ...image, addonsDigest: 'another' }, target: 0 }]);
   expect(world.did).toEqual(['remove', `retire ${template.digest}`]);
+});
+
+test('a pool of less than half is a shortage, and so is a template that is not ready', () => {
+  const of = (found: Parameters<typeof shortagesOf>[2], target = 5) =>
+    shortagesOf('one', [{ image, target }], found).map(({ reason }) => reason);
+  const { digest } = template;
+  expect(of([{ digest, template: 'ready', warm: 3 }])).toEqual([]);
+  expect(of([{ digest, template: 'ready', warm: 2 }])).toEqual([`fewer than half of 5 clones for image ${image.id}`]);
+  const none = [`its template is not ready: none of 5 clones for image ${image.id}`];
+  expect(of([{ digest, template: 'building', warm: 0 }])).toEqual(none);
+  expect(of([])).toEqual(none);
+  expect(of([], 0)).toEqual([]);
 });

@@ -121,3 +121,18 @@ export async function keepWarm(
   }
   return reports;
 }
+
+/** Templates of which there are less than half of the wished clones. A template that is being built counts as none. */
+export function shortagesOf(
+  serverId: string,
+  wishes: readonly WarmWish[],
+  found: Awaited<ReturnType<WarmDatabases['survey']>>,
+): { serverId: string; digest: string; reason: string }[] {
+  return wishes.flatMap(({ image, target }) => {
+    const { digest } = plainTemplateOf(image).template;
+    const seen = found.find((one) => one.digest === digest);
+    if ((seen?.warm ?? 0) * 2 >= target) return [];
+    const what = seen?.template === 'ready' ? 'fewer than half' : 'its template is not ready: none';
+    return [{ serverId, digest, reason: `${what} of ${target} clones for image ${image.id}` }];
+  });
+}

@@ -164,6 +164,28 @@ export const functionAddresses = defineConfig({
   ),
 });
 
+/** How the world is compared with the records. */
+export const reconciling = defineConfig({
+  reconcileEveryMs: row(
+    'RECONCILE_EVERY_MS',
+    integer(10_000, 86_400_000),
+    300_000,
+    'Time between two looks at an instance, a tenth more or less.',
+  ),
+  orphanQuarantineDays: row(
+    'ORPHAN_QUARANTINE_DAYS',
+    integer(1, 3_650),
+    7,
+    'Databases that bear our name and belong to no record are put out of use after so many days.',
+  ),
+  purgeAfterWindow: row(
+    'PURGE_AFTER_WINDOW',
+    oneOf('on', 'off'),
+    'off',
+    'on: ask for the purge of terminated instances whose undo window is over; off: report them.',
+  ),
+});
+
 /** How long work may be held. One step is at most 20 s, so a lease of 30 s that is renewed per step never ends within one. */
 export const operations = defineConfig({
   leaseMs: row('LEASE_MS', integer(1_000, 300_000), 30_000, 'How long a taken operation is held without renewal.'),

@@ -8,12 +8,17 @@ import { openSuspensions } from './instance-facts.ts';
 import { toPlan } from './plans.ts';
 import type { Row } from './rows.ts';
 
+/**
+ * `now`: it can be asked. `not-now`: an operator has marked it with `error`, or its address was changed and it was not
+ * reached since. `not-yet`: new, and nothing is on it.
+ */
+export type ServerReading = 'now' | 'not-now' | 'not-yet';
+
 /** What the rows of instances refer to. Read once per pass, so that a page carries ids only. */
 export type Catalogue = {
   plans: ReadonlyMap<string, Plan>;
   images: ReadonlyMap<string, Image>;
-  /** With what an operator says of them: a server in `error` is not asked. */
-  servers: ReadonlyMap<string, { server: DatabaseServer; status: Row<'db_servers'>['status'] }>;
+  servers: ReadonlyMap<string, { server: DatabaseServer; reading: ServerReading }>;
 };
 
 export async function readCatalogue(queryable: Queryable): Promise<Catalogue> {
@@ -23,8 +28,14 @@ export async function readCatalogue(queryable: Queryable): Promise<Catalogue> {
   return {
     plans: new Map(plans.rows.map((row) => [row.id, toPlan(row)])),
     images: new Map(images.rows.map((row) => [row.id, toImage(row)])),
-    servers: new Map(servers.rows.map((row) => [row.id, { server: toDatabaseServer(row), status: row.status }])),
+    servers: new Map(servers.rows.map((row) => [row.id, { server: toDatabaseServer(row), reading: readingOf(row) }])),
   };
+}
+
+function readingOf(row: Row<'db_servers'>): ServerReading {
+  if (row.status === 'error') return 'not-now';
+  if (row.reached_at !== null) return 'now';
+  return row.instance_count === 0 ? 'not-yet' : 'not-now';
 }
 
 type InstanceRow = Omit<Row<'instances'>, 'created_at' | 'updated_at'> & {

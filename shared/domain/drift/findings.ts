@@ -91,7 +91,8 @@ export function orphansOf(surveys: ShardSurveys, known: readonly KnownInstance[]
 function misplaced(orphan: Orphan, known: ReadonlySet<string>): Orphan {
   if (orphan.instanceId === null || !known.has(orphan.instanceId)) return orphan;
   const { quarantine: _never, ...rest } = orphan;
-  return { ...rest, kind: 'database-elsewhere' };
+  const kind = orphan.kind === 'orphan-database' ? 'database-elsewhere' : orphan.kind;
+  return { ...rest, kind, detail: 'its record names another server' };
 }
 
 /** One finding per kind and subject, with all their details. */

@@ -1,8 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Catalogue } from '#shared/adapters/postgres/shard-instances.ts';
 import { type Place, placeOfServer, type ShardSurveys } from '#shared/domain/drift/findings.ts';
 import type { Survey, Surveyors } from '#shared/domain/drift/ports.ts';
 import { Failure } from '#shared/domain/failure.ts';
+import { within } from './within.ts';
 
 /** Servers read at once. */
 const serversAtOnce = 8;
@@ -39,11 +39,10 @@ export async function surveyShard(
     const waiting = [...work.catalogue.servers.values()];
     const reader = async () => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        const { server, status } = next;
+        const { server, reading } = next;
         const place = placeOfServer(server.id);
-        // An operator has taken it out of use: it is known that it cannot be asked.
-        if (status === 'error') blind.add(place);
-        else {
+        if (reading === 'not-now') blind.add(place);
+        if (reading === 'now') {
           const survey = await read(place, () => surveyors.server(server, work.shard));
           if (survey !== undefined) servers.set(server.id, survey);
         }
@@ -53,21 +52,4 @@ export async function surveyShard(
   };
   const [cluster] = await Promise.all([read('cluster', () => surveyors.cluster(work.shard)), readServers()]);
   return { cluster, servers, blind };
-}
-
-async function within<T>(deadlineMs: number, work: () => Promise<T>, what: string): Promise<T> {
-  const over = new AbortController();
-  const late = delay(deadlineMs, undefined, { signal: over.signal }).then(() => {
-    throw new Failure('timeout', `${what} was not read within ${deadlineMs} ms.`);
-  });
-  // ends the timer; its rejection is nobody's
-  late.catch(() => undefined);
-  try {
-    const working = work();
-    // when the deadline wins, its end comes to nobody
-    working.catch(() => undefined);
-    return await Promise.race([working, late]);
-  } finally {
-    over.abort();
-  }
 }

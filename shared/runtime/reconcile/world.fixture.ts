@@ -89,6 +89,7 @@ export async function makeDue(database: Database, shards: readonly string[]): Pr
 export async function insertMadeInstance(database: Database, id: string, serverId = 'one'): Promise<void> {
   const server = { id: serverId, host: 'db.example', port: 5432, adminUser: 'admin', secretKey: serverId };
   await upsertDatabaseServer(database, { ...server, sslMode: 'disable' }, { maxInstances: 1_000 });
+  await database.query('update db_servers set reached_at = coalesce(reached_at, now()) where id = $1', [serverId]);
   await insertTestInstance(database, id);
   await database.query(
     `update instances set observed_generation = 1, status = 'running', db_server_id = $2 where id = $1`,
