@@ -35,7 +35,7 @@ export function purgeOperation(ports: TakeDownPorts & { placement: Placement }):
       ]),
     },
     events: { accepted: purgeAccepted, succeeded: purgeSucceeded, failed: purgeFailed },
-    moves: {},
+    moves: { finished: 'purge-finished' },
     isStillWanted: isTerminated,
     onSuccess: (transaction, { instance }) => markPurged(transaction, instance.id),
   };

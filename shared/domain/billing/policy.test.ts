@@ -128,7 +128,7 @@ describe('of several subscriptions', () => {
     [['trial', 'unpaid'], 'trial', 'run'],
     [['active', 'cancelled'], 'active', 'run'],
     [['overdue', 'expired'], 'overdue', 'suspend'],
-    [['unpaid', 'cancelled'], 'unpaid', 'keep'],
+    [['unpaid', 'cancelled'], 'cancelled', 'keep'],
     [['expired', 'cancelled'], 'cancelled', 'terminate'],
   ] as const)('%j the worst decides, and an ended one only when no other is left', (states, state, wish) => {
     expect(standing(states.map((one) => governed(one)))).toEqual({ state, wish });

@@ -95,8 +95,8 @@ const ranks: Readonly<Record<SubscriptionState, number>> = {
 
 /**
  * The standing of an instance: the worst of its subscriptions and of its customer. One that has ended counts only when
- * no other is left, so that a new subscription takes the place of an old one. A consequence `nothing` is as if it were
- * paid.
+ * no other is left, so that a new subscription takes the place of an old one; while the new one is not paid yet, nothing
+ * is done, and nothing that was stopped by the old one's end may start. A consequence `nothing` is as if it were paid.
  */
 export function standingOf(
   subscriptions: readonly GovernedSubscription[],
@@ -104,16 +104,25 @@ export function standingOf(
   now: Date,
 ): BillingStanding {
   const states = subscriptions.map(({ facts, policy }) => heldState(facts, policy, now));
-  const living = states.filter(({ state }) => state !== 'cancelled' && state !== 'expired');
-  const worst = (living.length > 0 ? living : states).reduce<BillingStanding & { rank: number }>(
-    (one, other) => (rankOf(other) > one.rank ? { ...other, rank: rankOf(other) } : one),
-    { state: 'none', wish: 'run', rank: -1 },
-  );
+  const ofBills = standingOfBills(states);
   const wish = customerWishes[customer];
-  if (customer === 'deleted' && wish !== 'nothing') return { state: customer, wish };
-  if (customer === 'deactivated' && wish !== 'nothing' && worst.wish !== 'terminate') return { state: customer, wish };
-  return { state: worst.state, wish: worst.wish };
+  if (customer === 'active' || wish === 'nothing') return ofBills;
+  return wish === 'suspend' && ofBills.wish === 'terminate' ? ofBills : { state: customer, wish };
 }
+
+function standingOfBills(states: readonly HeldState[]): BillingStanding {
+  const isOver = ({ state }: HeldState) => state === 'cancelled' || state === 'expired';
+  const living = worstOf(states.filter((one) => !isOver(one)));
+  const ended = worstOf(states.filter(isOver));
+  if (living === undefined) return ended ?? { state: 'none', wish: 'run' };
+  return living.state === 'unpaid' && ended !== undefined ? { state: ended.state, wish: 'keep' } : living;
+}
+
+function worstOf(states: readonly HeldState[]): HeldState | undefined {
+  return states.toSorted((one, other) => rankOf(other) - rankOf(one))[0];
+}
+
+type HeldState = { state: SubscriptionState; wish: Wish };
 
 function heldState(
   facts: SubscriptionFacts,
@@ -126,6 +135,6 @@ function heldState(
 }
 
 /** Of two that have ended, the one that asks for more. */
-function rankOf({ state, wish }: { state: SubscriptionState; wish: Wish }): number {
+function rankOf({ state, wish }: HeldState): number {
   return ranks[state] + (wish === 'terminate' ? 10 : 0);
 }

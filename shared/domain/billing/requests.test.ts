@@ -3,21 +3,19 @@ import { describe, expect, test } from 'vitest';
 import type { Wish } from './policy.ts';
 import { type InstanceFacts, type LastRequest, nextRequest } from './requests.ts';
 
-const provision = { instance: 'derivedid234', name: 'acme', plan: 'small' };
-
 function facts(change: Partial<InstanceFacts> = {}): InstanceFacts {
   return {
     presence: 'own',
     isTerminated: false,
     isSuspended: false,
     last: undefined,
-    provision: undefined,
+    wantsMade: 'nothing',
     isPayment: false,
     ...change,
   };
 }
 function last(kind: LastRequest['kind'], change: Partial<LastRequest> = {}): LastRequest {
-  return { kind, isSuspended: false, isTerminated: false, isSettled: true, data: {}, ...change };
+  return { kind, isSuspended: false, isTerminated: false, isSettled: true, ...change };
 }
 const suspended = last('suspend', { isSuspended: true });
 const terminated = last('terminate', { isTerminated: true });
@@ -57,27 +55,28 @@ describe('what is asked for', () => {
 
   test('nothing of another customer’s instance', () => {
     for (const wish of ['run', 'keep', 'suspend', 'terminate'] as const) {
-      expect(kindOf(wish, { presence: 'foreign', provision, last: suspended, isPayment: true })).toBeUndefined();
+      expect(
+        kindOf(wish, { presence: 'foreign', wantsMade: 'anew', last: suspended, isPayment: true }),
+      ).toBeUndefined();
     }
   });
 });
 
 describe('an instance that is not there', () => {
   test('is made when it may run and its configuration is known', () => {
-    expect(kindOf('run', { presence: 'absent', provision })).toBe('provision');
+    expect(kindOf('run', { presence: 'absent', wantsMade: 'anew' })).toBe('provision');
     expect(kindOf('run', { presence: 'absent' })).toBeUndefined();
     for (const wish of ['keep', 'suspend', 'terminate'] as const) {
-      expect(kindOf(wish, { presence: 'absent', provision })).toBeUndefined();
+      expect(kindOf(wish, { presence: 'absent', wantsMade: 'anew' })).toBeUndefined();
     }
   });
 
   test('is asked for once; after a refusal again when what is asked for has changed', () => {
-    const asked = last('provision', { data: provision });
-    const other = { ...provision, name: 'other' };
-    expect(kindOf('run', { presence: 'absent', provision, last: asked })).toBeUndefined();
-    expect(kindOf('run', { presence: 'absent', provision: other, last: asked })).toBe('provision');
+    const asked = last('provision');
+    expect(kindOf('run', { presence: 'absent', wantsMade: 'as-asked', last: asked })).toBeUndefined();
+    expect(kindOf('run', { presence: 'absent', wantsMade: 'anew', last: asked })).toBe('provision');
     const unsettled = { ...asked, isSettled: false };
-    expect(kindOf('run', { presence: 'absent', provision: other, last: unsettled })).toBeUndefined();
+    expect(kindOf('run', { presence: 'absent', wantsMade: 'anew', last: unsettled })).toBeUndefined();
   });
 });
 
@@ -88,7 +87,7 @@ test('whatever a refusal leaves, the same wish is asked for once', () => {
     isTerminated: fc.boolean(),
     isSuspended: fc.constant(false),
     isPayment: fc.boolean(),
-    provision: fc.constantFrom(provision, undefined),
+    wantsMade: fc.constantFrom('nothing', 'anew'),
     last: fc.option(fc.constantFrom(suspended, terminated, last('resume'), last('undo'), last('provision')), {
       nil: undefined,
     }),
@@ -102,7 +101,7 @@ test('whatever a refusal leaves, the same wish is asked for once', () => {
         const next = nextRequest(wish, now);
         if (next === undefined) continue;
         asked += 1;
-        now = { ...now, last: { ...next, isSettled: true, data: now.provision } };
+        now = { ...now, wantsMade: 'as-asked', last: { ...next, isSettled: true } };
       }
       // an undo may be followed by the resume it was waited with
       expect(asked).toBeLessThanOrEqual(2);

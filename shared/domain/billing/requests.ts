@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { BillingState, Wish } from './policy.ts';
 
 export const billingRequestKinds = ['provision', 'suspend', 'resume', 'terminate', 'undo'] as const;
@@ -11,8 +10,6 @@ export type LastRequest = {
   isTerminated: boolean;
   /** The operation's function has it, or sending it again was given up. */
   isSettled: boolean;
-  /** The event's data. */
-  data: unknown;
 };
 
 /** What is known of an instance when it is decided about. */
@@ -23,8 +20,8 @@ export type InstanceFacts = {
   /** A suspension for billing is open, whoever asked for it. */
   isSuspended: boolean;
   last: LastRequest | undefined;
-  /** The request for an instance that is to be made, where a subscription tells its configuration. */
-  provision: object | undefined;
+  /** Of the instance that its subscription wants made: nothing is known; what was asked for already; something else. */
+  wantsMade: 'nothing' | 'as-asked' | 'anew';
   /** It is a payment that is decided about. */
   isPayment: boolean;
 };
@@ -60,9 +57,8 @@ export function nextRequest(wish: Wish, facts: InstanceFacts): NextRequest | und
 }
 
 /** Once for each configuration: one that was refused is asked for again when it has changed. */
-function mayProvision(wish: Wish, { provision, last }: InstanceFacts): boolean {
-  if (wish !== 'run' || provision === undefined) return false;
-  return last === undefined || (last.isSettled && !isDeepStrictEqual(last.data, provision));
+function mayProvision(wish: Wish, { wantsMade, last }: InstanceFacts): boolean {
+  return wish === 'run' && wantsMade === 'anew' && (last === undefined || last.isSettled);
 }
 
 const texts: Readonly<Record<BillingState, string>> = {

@@ -41,6 +41,17 @@ const wasMade: Rule = ({ instanceId }, facts) =>
     ? undefined
     : refuse('not-allowed', `Instance ${instanceId} was never made. Retry its provisioning, or cancel it.`);
 
+const wasEverMade: Rule = ({ instanceId }, facts) =>
+  isMade(facts)
+    ? undefined
+    : refuse(
+        'not-allowed',
+        `Instance ${instanceId} was never made: there is nothing to bring back. Ask for a new one.`,
+      );
+
+const wasMadeOrEnded: Rule = (asked, facts) =>
+  facts.desiredState === 'terminated' ? undefined : wasMade(asked, facts);
+
 const isNotSuspended: Rule = ({ instanceId }, { suspensions }) =>
   suspensions.length === 0
     ? undefined
@@ -108,9 +119,10 @@ const rules: Readonly<Record<OperationKind, readonly Rule[]>> = {
   suspend: [isAlive],
   resume: [isAlive, isSuspendedFor, billsAllowIt],
   terminate: [isNotTerminated],
-  undo: [isNotPurged, isTerminated, isWithinWindow, quotaHasRoom, billsAllowIt],
+  undo: [isNotPurged, isTerminated, isWithinWindow, wasEverMade, quotaHasRoom, billsAllowIt],
   purge: [isNotPurged, isTerminated, isPastWindow, hasFinalBackup],
-  repair: [isAlive, wasMade],
+  // Also of one that is terminated: what a termination left half done is taken away.
+  repair: [isNotPurged, wasMadeOrEnded],
 };
 
 /** The first reason to refuse what is asked of an instance, or undefined. Pure. */

@@ -9,6 +9,7 @@ export type InstanceEvent =
   | 'provision-cancelled'
   | `${'start' | 'stop' | 'restart' | 'suspend' | 'resume' | 'terminate' | 'undo'}-${'began' | 'finished' | 'failed'}`
   | 'repair-finished'
+  | 'purge-finished'
   | 'observed-available'
   | 'observed-unavailable'
   | 'observed-gone';
@@ -28,7 +29,7 @@ export const guards = {
   'made, suspension open': (facts: InstanceFacts) =>
     isMade(facts) && facts.desiredState !== 'terminated' && facts.suspensions.length > 0,
   'wanted terminated': (facts: InstanceFacts) => facts.desiredState === 'terminated',
-  'wanted back': (facts: InstanceFacts) => facts.desiredState !== 'terminated',
+  'made, wanted back': (facts: InstanceFacts) => isMade(facts) && facts.desiredState !== 'terminated',
   settled: (facts: InstanceFacts) => facts.generation === facts.observedGeneration,
   'settled, wanted running': (facts: InstanceFacts) =>
     facts.generation === facts.observedGeneration && isWantedRunning(facts),
@@ -101,11 +102,15 @@ export const transitions: readonly Transition[] = [
   ...rows(['terminating'], 'terminate-finished', 'terminated', 'wanted terminated'),
   ...rows(['terminating'], 'terminate-failed', 'error'),
 
-  ...rows(['terminated', 'terminating', 'error'], 'undo-began', 'maintenance', 'wanted back'),
+  // Also where the termination never had its turn: it may have overtaken what was to be done before it.
+  ...rows(['terminated', 'terminating', ...made, ...moving], 'undo-began', 'maintenance', 'made, wanted back'),
   ...rest(['maintenance'], 'undo-finished'),
   ...rows(['maintenance'], 'undo-failed', 'error'),
 
+  // A termination that failed is carried out by either of these, too.
+  ...rows(['terminating', 'error'], 'purge-finished', 'terminated', 'wanted terminated'),
   ...rest([...made, ...moving], 'repair-finished'),
+  ...rows(['terminating', 'error'], 'repair-finished', 'terminated', 'wanted terminated'),
 
   ...rows(['running'], 'observed-unavailable', 'error', 'settled'),
   ...rows(['running', 'error'], 'observed-gone', 'missing', 'settled'),

@@ -104,7 +104,8 @@ async function succeed(
     if (result === 'done') await kind.onSuccess?.(transaction, context);
     const turn = await passTurn(transaction, context, eventSource);
     // What is wanted since is for those that wait: the last of them settles it.
-    if (result === 'done' && turn.length === 0) await markObserved(transaction, instance.id);
+    // One that was never made does not become so by its end.
+    if (result === 'done' && turn.length === 0 && isMade(instance)) await markObserved(transaction, instance.id);
     await auditEnd(transaction, context, { end: 'succeeded', detail: { seconds, result } });
     const url = instance.host === '' ? null : publicUrl;
     const data = { ...told(context), kind: kind.definition.kind, seconds, url, result };

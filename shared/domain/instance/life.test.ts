@@ -1,0 +1,196 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { type OperationKind, operationKinds } from '../operation/operation.ts';
+import { queue, type UnfinishedOperation } from '../operation/queueing.ts';
+import { type InstanceStatus, isMade, isWantedRunning, type SuspensionReason } from './instance.ts';
+import { after, intentOf } from './intent.ts';
+import { refuseOperation } from './operation-admission.ts';
+import { type InstanceEvent, statusAfter } from './transitions.ts';
+
+// The life of one instance as the pure decisions make it, without stores: requests are admitted or not, operations take
+// their turns, end well or badly, are overtaken, and the cluster is observed at any time.
+
+type Operation = UnfinishedOperation & { state: 'queued' | 'active'; isOvertaken: boolean };
+
+type World = {
+  status: InstanceStatus;
+  desiredState: 'running' | 'stopped' | 'terminated';
+  desiredBefore: 'running' | 'stopped' | null;
+  suspensions: readonly SuspensionReason[];
+  generation: number;
+  observedGeneration: number;
+  isPastUndo: boolean;
+  isPurged: boolean;
+  queue: Operation[];
+  made: number;
+};
+
+const causes = ['billing', 'abuse'] as const;
+
+type Happening =
+  | { what: 'ask'; kind: OperationKind; cause: SuspensionReason }
+  | { what: 'turn' | 'succeed' | 'fail' | 'window-ends' }
+  | { what: 'observe'; event: 'observed-available' | 'observed-unavailable' | 'observed-gone' };
+
+const happening: fc.Arbitrary<Happening> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      what: fc.constant('ask' as const),
+      kind: fc.constantFrom(...operationKinds.filter((kind) => kind !== 'provision')),
+      cause: fc.constantFrom(...causes),
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ what: fc.constant('turn' as const) }) },
+  { weight: 5, arbitrary: fc.record({ what: fc.constant('succeed' as const) }) },
+  { weight: 1, arbitrary: fc.record({ what: fc.constantFrom('fail' as const, 'window-ends' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      what: fc.constant('observe' as const),
+      event: fc.constantFrom('observed-available' as const, 'observed-unavailable' as const, 'observed-gone' as const),
+    }),
+  },
+);
+
+function move(world: World, event: InstanceEvent): void {
+  world.status = statusAfter(world.status, event, world) ?? world.status;
+}
+
+function ask(world: World, kind: OperationKind, cause: SuspensionReason): void {
+  const asked = { kind, cause: kind === 'suspend' || kind === 'resume' ? cause : null };
+  const unfinished = world.queue.filter(({ isOvertaken }) => !isOvertaken);
+  const queueing = queue(asked, unfinished);
+  if (queueing.decision !== 'coalesce') {
+    const refusal = refuseOperation(
+      { ...asked, instanceId: 'x', billingRefusal: undefined, backupRefusal: undefined },
+      {
+        ...world,
+        customerId: 'c',
+        isBeingMade: unfinished.some((one) => one.kind === 'provision'),
+        liveInstances: 0,
+        quota: 1,
+      },
+    );
+    if (refusal !== undefined) return;
+  }
+  if (queueing.decision === 'refuse') return;
+  const intent = intentOf(kind, world, asked.cause);
+  Object.assign(world, after(world, intent));
+  if (Object.keys(intent).length > 0) world.generation += 1;
+  if (intent.tombstone !== undefined) world.isPastUndo = false;
+  if (queueing.decision === 'coalesce') return;
+  for (const { id } of queueing.overtakes) {
+    const overtaken = world.queue.find((one) => one.id === id);
+    if (overtaken !== undefined) overtaken.isOvertaken = true;
+  }
+  world.queue = world.queue.filter(({ isOvertaken, state }) => !(isOvertaken && state === 'queued'));
+  world.made += 1;
+  world.queue.push({ id: `operation ${world.made}`, ...asked, state: 'queued', isOvertaken: false });
+}
+
+function takeTurn(world: World): void {
+  const first = world.queue[0];
+  if (first === undefined || first.state === 'active') return;
+  first.state = 'active';
+  if (first.kind === 'provision') move(world, world.status === 'error' ? 'provision-retried' : 'provision-started');
+  else if (first.kind !== 'purge' && first.kind !== 'repair') move(world, `${first.kind}-began`);
+}
+
+function end(world: World, how: 'finished' | 'failed'): void {
+  const first = world.queue[0];
+  if (first?.state !== 'active') return;
+  world.queue.shift();
+  if (first.isOvertaken) return;
+  if (how === 'finished') {
+    if (first.kind === 'purge') world.isPurged = true;
+    move(world, `${first.kind}-finished`);
+    const isLast = world.queue.length === 0 && isMade(world);
+    if (isLast || first.kind === 'provision') world.observedGeneration = world.generation;
+  } else if (first.kind !== 'purge' && first.kind !== 'repair') move(world, `${first.kind}-failed`);
+}
+
+function happen(world: World, one: Happening): void {
+  if (one.what === 'ask') ask(world, one.kind, one.cause);
+  else if (one.what === 'turn') takeTurn(world);
+  else if (one.what === 'succeed') end(world, 'finished');
+  else if (one.what === 'fail') end(world, 'failed');
+  else if (one.what === 'window-ends') world.isPastUndo = world.desiredState === 'terminated';
+  else if (world.queue.length === 0) move(world, one.event);
+}
+
+function newWorld(): World {
+  const provision: Operation = {
+    id: 'operation 0',
+    kind: 'provision',
+    cause: null,
+    state: 'queued',
+    isOvertaken: false,
+  };
+  return {
+    status: 'creating',
+    desiredState: 'running',
+    desiredBefore: null,
+    suspensions: [],
+    generation: 1,
+    observedGeneration: 0,
+    isPastUndo: false,
+    isPurged: false,
+    queue: [provision],
+    made: 0,
+  };
+}
+
+/** What must hold after everything that can happen. */
+function expectSound(before: World, world: World, one: Happening): void {
+  expect(world.observedGeneration).toBeLessThanOrEqual(world.generation);
+  expect(world.queue.filter(({ state }) => state === 'active').length).toBeLessThanOrEqual(1);
+  expect(world.queue.length).toBeLessThanOrEqual(21);
+  // A purged instance stays what it is.
+  if (before.isPurged) expect(world.status).toBe('terminated');
+  // Terminated never comes back but by an undo, which was accepted within the window.
+  if (before.status === 'terminated' && world.status !== 'terminated') {
+    expect(one.what).toBe('turn');
+    expect(world.queue[0]?.kind).toBe('undo');
+    expect(world.desiredState).not.toBe('terminated');
+  }
+  // Nothing comes to run that is not meant to.
+  if (world.status === 'running' && before.status !== 'running') expect(isWantedRunning(world)).toBe(true);
+  if (world.status === 'suspended' && before.status !== 'suspended') expect(world.suspensions).not.toEqual([]);
+  // Once all is done, an instance is what is wanted of it: no suspended one runs, no running one is suspended.
+  const isSettled = world.queue.length === 0 && world.generation === world.observedGeneration && isMade(world);
+  if (isSettled && !['error', 'missing'].includes(world.status)) {
+    const wanted = { running: 'running', stopped: 'stopped', terminated: 'terminated' }[world.desiredState];
+    const isSuspended = world.desiredState !== 'terminated' && world.suspensions.length > 0;
+    expect(world.status).toBe(isSuspended ? 'suspended' : wanted);
+  }
+}
+
+test('in any life of 200 events nothing runs that must not, and terminated is the end but for an undo', () => {
+  const seen = new Set<string>();
+  fc.assert(
+    fc.property(fc.array(happening, { minLength: 200, maxLength: 200 }), (life) => {
+      const world = newWorld();
+      for (const one of life) {
+        const before = { ...world, queue: [...world.queue] };
+        happen(world, one);
+        expectSound(before, world, one);
+        seen.add(world.status);
+      }
+    }),
+    { numRuns: 250 },
+  );
+  // The property was tried on all of the table, not on a corner of it.
+  expect([...seen].sort()).toEqual(
+    expect.arrayContaining([
+      'error',
+      'maintenance',
+      'missing',
+      'restarting',
+      'running',
+      'stopped',
+      'suspended',
+      'terminated',
+    ]),
+  );
+});

@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import { type OperationKind, operationKinds } from './operation.ts';
+import { queue, queueLimit, relationOf, relations, type UnfinishedOperation } from './queueing.ts';
+
+const unfinished = (kind: OperationKind, cause: string | null = null, id: string = kind): UnfinishedOperation => ({
+  id,
+  kind,
+  cause,
+});
+
+const cells = operationKinds.flatMap((requested) =>
+  Object.entries(relations[requested]).map(([other, relation]) => ({
+    requested,
+    other: other as OperationKind,
+    relation,
+  })),
+);
+
+describe('each cell of the table of kinds that is not "wait"', () => {
+  test.each(cells)('$requested over an unfinished $other: $relation', ({ requested, other, relation }) => {
+    const one = unfinished(other);
+    const decided = queue({ kind: requested, cause: null }, [one]);
+    if (relation === 'cancel') expect(decided).toEqual({ decision: 'enter', overtakes: [one] });
+    if (relation === 'refuse') expect(decided).toEqual({ decision: 'refuse', because: one });
+    if (relation === 'coalesce') expect(decided).toEqual({ decision: 'coalesce', with: one });
+  });
+
+  test('there are as many as the table has, and every other pair waits', () => {
+    expect(cells).toHaveLength(46);
+    const others = operationKinds.flatMap((requested) =>
+      operationKinds.filter((other) => relationOf(requested, other) === 'wait').map((other) => ({ requested, other })),
+    );
+    expect(others).toHaveLength(operationKinds.length ** 2 - cells.length);
+    for (const { requested, other } of others) {
+      expect(queue({ kind: requested, cause: null }, [unfinished(other)])).toEqual({
+        decision: 'enter',
+        overtakes: [],
+      });
+    }
+  });
+});
+
+describe('one answers for both', () => {
+  test('only when nothing was asked since', () => {
+    const decided = queue({ kind: 'start', cause: null }, [unfinished('start'), unfinished('restart')]);
+    expect(decided).toEqual({ decision: 'enter', overtakes: [] });
+  });
+
+  test('only for the same reason', () => {
+    const billing = unfinished('suspend', 'billing');
+    expect(queue({ kind: 'suspend', cause: 'billing' }, [billing])).toEqual({ decision: 'coalesce', with: billing });
+    expect(queue({ kind: 'suspend', cause: 'abuse' }, [billing])).toMatchObject({ decision: 'enter' });
+  });
+});
+
+describe('the queue of an instance', () => {
+  const waiting = Array.from({ length: queueLimit }, (_, index) =>
+    unfinished(index % 2 === 0 ? 'resume' : 'stop', index % 2 === 0 ? 'billing' : null, `operation ${index}`),
+  );
+
+  test('ends at its limit', () => {
+    expect(queue({ kind: 'restart', cause: null }, waiting)).toEqual({ decision: 'refuse', because: 'queue-full' });
+    expect(queue({ kind: 'restart', cause: null }, waiting.slice(1))).toMatchObject({ decision: 'enter' });
+  });
+
+  test('has room for whatever clears it', () => {
+    expect(queue({ kind: 'terminate', cause: null }, waiting)).toEqual({ decision: 'enter', overtakes: waiting });
+  });
+});
