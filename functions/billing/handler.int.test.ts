@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { lockBilling } from '#shared/adapters/postgres/subscriptions.ts';
+import { billingStateOf } from '#shared/adapters/postgres/subscriptions.ts';
+import { refuseByBilling } from '#shared/domain/billing/gate.ts';
 import { deriveInstanceId } from '#shared/domain/instance/names.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { billingWorld, cancelled, configuration, inDays, overdue, subscription } from './billing.fixture.ts';
@@ -160,59 +161,6 @@ describe('payment', () => {
     expect(await world.kinds()).toEqual(['suspend', 'resume']);
   });
 
-  test('B11: a failure that arrives after the payment changes nothing, and is recorded', async () => {
-    const instance = await world.addInstance();
-    await say('billing.invoice.paid', paid(2, { instance }));
-    expect(await say('billing.invoice.payment.failed', failed(1, { instance }))).toBe('superseded');
-    expect(await world.kinds()).toEqual([]);
-    expect((await world.outcomes()).sort()).toEqual(['applied', 'superseded']);
-    const [entry] = await world.rows<object>(`select actor, detail from audit where action = 'billing.superseded'
-      order by sequence desc limit 1`);
-    expect(entry).toMatchObject({ actor: 'urn:billing', detail: { subscription: 's-1', sequence: 1 } });
-  });
-
-  test('B11: delivered ten times at once it counts once', async () => {
-    const instance = await world.addInstance();
-    const deliveries = Array.from({ length: 10 }, () =>
-      say('billing.invoice.payment.failed', failed(1, { instance }), { id: 'one' }),
-    );
-    const outcomes = await Promise.all(deliveries);
-    expect(outcomes.filter((outcome) => outcome === 'applied')).toHaveLength(1);
-    expect(outcomes.filter((outcome) => outcome === 'duplicate')).toHaveLength(9);
-    expect(await world.kinds()).toEqual(['suspend']);
-    await expect(say('billing.invoice.payment.failed', failed(2, { instance }), { id: 'one' })).rejects.toMatchObject({
-      code: 'reused-event-id',
-    });
-  });
-
-  test('B11: ten news at once end in the newest, whichever comes first', async () => {
-    const instance = await world.addInstance();
-    const news = Array.from({ length: 10 }, (_, at) =>
-      subscription(at + 1, { instance, ...(at % 2 === 0 ? overdue : {}) }),
-    );
-    await Promise.all(news.map((one) => say('billing.overdue.changed', one)));
-    const [held] = await world.rows('select sequence, paid from subscriptions');
-    expect(held).toEqual({ sequence: 10, paid: true });
-    const kinds = await world.kinds();
-    expect(kinds.at(-1) ?? 'resume').toBe('resume');
-    const orders = (await world.asked()).map(({ data }) => data['sequence']);
-    expect(orders).toEqual(orders.map((_, at) => at + 1));
-  });
-
-  test('waits for whoever is deciding about the same customer', async () => {
-    const instance = await world.addInstance();
-    const waiting = `select 1 from pg_locks where locktype = 'advisory' and not granted
-      and database = (select oid from pg_database where datname = current_database())`;
-    let answered: Promise<string> | undefined;
-    await platform().transaction(async (transaction) => {
-      await lockBilling(transaction, 'c-1');
-      answered = say('billing.overdue.changed', subscription(1, { instance, ...overdue }));
-      await expect.poll(async () => (await world.rows(waiting)).length).toBe(1);
-      expect(await world.rows('select 1 from subscriptions')).toEqual([]);
-    });
-    expect(await answered).toBe('applied');
-  });
-
   test('B12: with a new plan resumes all the same', async () => {
     const instance = await world.addInstance();
     await say('billing.overdue.changed', subscription(1, { ...overdue, instance }));
@@ -288,6 +236,8 @@ describe('the end of a subscription', () => {
     const next = { subscription: 's-2', instance };
     await say('billing.subscription.created', subscription(1, { ...next, paid: false }));
     expect(await world.kinds()).toEqual(['terminate']);
+    // nor can it be undone by hand before that
+    expect(refuseByBilling(await billingStateOf(platform(), instance))).toMatchObject({ code: 'not-allowed' });
     await say('billing.invoice.paid', { ...subscription(2, next), invoice: 'i-9' });
     expect(await world.kinds()).toEqual(['terminate', 'undo']);
   });

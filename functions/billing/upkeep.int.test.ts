@@ -92,6 +92,15 @@ describe('a request', () => {
     ]);
   });
 
+  test('is with its function when that has this very one', async () => {
+    for (const number of [1, 2]) {
+      const instance = await world.addInstance(number);
+      await say('billing.overdue.changed', subscription(1, { instance, subscription: `s-${number}`, ...overdue }));
+      if (number === 1) await world.carryOut();
+    }
+    expect(await world.tick()).toMatchObject({ resent: 1 });
+  });
+
   test('that the outbox has forgotten is written anew, the same', async () => {
     const instance = await world.addInstance();
     await say('billing.overdue.changed', subscription(1, { instance, ...overdue }));

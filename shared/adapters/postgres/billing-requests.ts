@@ -7,7 +7,7 @@ import type { Row } from './rows.ts';
 /** What the records say of an instance that is decided about. */
 export type BilledInstance = Pick<InstanceFacts, 'presence' | 'isTerminated' | 'isSuspended'> & {
   instanceId: string;
-  last: (LastRequest & { sequence: number }) | undefined;
+  last: (LastRequest & { sequence: number; data: unknown }) | undefined;
 };
 
 type BilledRow = {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { appendAudit } from '#shared/adapters/postgres/audit.ts';
 import {
   type BilledInstance,
@@ -78,7 +79,9 @@ function decideOne(
   const { instance, standing } = work;
   const { instanceId } = instance;
   const provision = provisionData(work.subscriptions, instanceId);
-  const next = nextRequest(standing.wish, { ...instance, provision, isPayment });
+  const isAsAsked = isDeepStrictEqual(instance.last?.data, provision);
+  const wantsMade = provision === undefined ? 'nothing' : isAsAsked ? 'as-asked' : 'anew';
+  const next = nextRequest(standing.wish, { ...instance, wantsMade, isPayment });
   if (next === undefined) return [];
   const sequence = (instance.last?.sequence ?? 0) + 1;
   const data =
