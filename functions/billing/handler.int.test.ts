@@ -75,7 +75,7 @@ describe('a subscription that asks for an instance', () => {
 
   test('is refused one once, and asks again when its configuration is another', async () => {
     await say('billing.subscription.created', subscription(1, { configuration }));
-    await world.carryOut('refuse');
+    await world.carryOut('refused: not-allowed');
     await world.tick();
     await say('billing.invoice.paid', { ...subscription(2), invoice: 'i-1' });
     expect(await world.kinds()).toEqual(['provision']);

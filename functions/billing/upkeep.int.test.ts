@@ -124,11 +124,24 @@ describe('a request', () => {
   ] as const)('to %s that is refused is not asked for again', async (kind, change) => {
     const instance = await world.addInstance();
     await say('billing.subscription.changed', subscription(1, { instance, ...change }));
-    await world.carryOut('refuse');
+    await world.carryOut('refused: not-allowed');
     for (let round = 0; round < 3; round += 1) await world.tick();
     await say('billing.subscription.changed', subscription(2, { instance, ...change }));
     await world.tick();
     expect(await world.kinds()).toEqual([kind]);
+  });
+
+  test.each([
+    ['suspend', overdue],
+    ['terminate', cancelled],
+  ] as const)('to %s that met too many operations is asked for again, and then no more', async (kind, change) => {
+    const instance = await world.addInstance();
+    await say('billing.subscription.changed', subscription(1, { instance, ...change }));
+    await world.carryOut('refused: too-many-operations');
+    expect(await world.tick()).toMatchObject({ asked: 1 });
+    await world.carryOut();
+    for (let round = 0; round < 3; round += 1) await world.tick();
+    expect(await world.kinds()).toEqual([kind, kind]);
   });
 
   test('for an instance whose bill was never paid follows as soon as the instance is there', async () => {

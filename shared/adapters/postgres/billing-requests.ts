@@ -115,29 +115,44 @@ export async function checkRequests(
   transaction: Queryable,
   { customerId, eventSource }: { customerId: string; eventSource: string },
 ): Promise<CheckedRequest[]> {
-  const { rows } = await transaction.query<
-    Pick<Row<'billing_requests'>, 'instance_id' | 'kind' | 'event_id' | 'data' | 'resends'> & { is_handled: boolean }
-  >(
-    `select instance_id, kind, event_id, data, resends, ${isHandled} as is_handled
+  const { rows } = await transaction.query<CheckedRow>(
+    `select r.*, (select inbox.outcome from inbox where inbox.source = $2 and inbox.id = r.event_id::text) as came_to
      from billing_requests r
      where customer_id = $1 and check_at <= clock_timestamp()
-     for update skip locked`,
+     for update of r skip locked`,
     [customerId, eventSource],
   );
   const checked: CheckedRequest[] = [];
   for (const row of rows) {
-    const became = row.is_handled ? 'settled' : row.resends >= maxResends ? 'given-up' : 'resent';
+    const became = fateOf(row);
     if (became === 'resent') await publishAgain(transaction, { ...row, eventSource });
     const waitMs = became === 'resent' ? Math.min(firstCheckMs * 2 ** row.resends, longestWaitMs) : null;
+    const { is_suspended, is_terminated } = became === 'put-off' ? beliefBefore(row) : row;
     await transaction.query(
       `update billing_requests set check_at = clock_timestamp() + $2::integer * interval '1 millisecond',
-         resends = resends + $3
+         resends = resends + $3, is_suspended = $4, is_terminated = $5
        where instance_id = $1`,
-      [row.instance_id, waitMs, became === 'resent' ? 1 : 0],
+      [row.instance_id, waitMs, became === 'resent' ? 1 : 0, is_suspended, is_terminated],
     );
     checked.push({ instanceId: row.instance_id, kind: row.kind, became });
   }
   return checked;
+}
+
+type CheckedRow = Row<'billing_requests'> & { came_to: string | null };
+
+function fateOf({ came_to, resends }: CheckedRow): CheckedRequest['became'] {
+  if (came_to === 'refused: too-many-operations') return 'put-off';
+  if (came_to !== null) return 'settled';
+  return resends >= maxResends ? 'given-up' : 'resent';
+}
+
+/** What was believed before the request. */
+function beliefBefore({ kind, is_suspended, is_terminated }: CheckedRow) {
+  return {
+    is_suspended: kind === 'suspend' ? false : kind === 'resume' ? true : is_suspended,
+    is_terminated: kind === 'terminate' ? false : kind === 'undo' ? true : is_terminated,
+  };
 }
 
 /** One that waits to be published is left alone; one that the outbox has forgotten is written anew. */

@@ -56,8 +56,8 @@ async function upkeepOf(
   if (!(await tryLockBilling(transaction, customerId))) return { asked: 0, resent: 0, givenUp: 0 };
   const checked = await checkRequests(transaction, { customerId, eventSource });
   const due = await listDue(transaction, customerId);
-  // What was held back until this one had arrived can be asked for now.
-  const settled = checked.filter(({ became }) => became === 'settled');
+  // What was held back until this one had arrived can be asked for now, and what was put off again.
+  const settled = checked.filter(({ became }) => became === 'settled' || became === 'put-off');
   const instanceIds = [...settled, ...due].flatMap(({ instanceId }) => instanceId ?? []);
   const asked = await decideInstances(transaction, {
     customerId,
