@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type SuspensionReason, suspensionReasons } from '#shared/domain/instance/instance.ts';
+import type { SuspensionReason } from '#shared/domain/instance/instance.ts';
 import { pageFor } from './page.ts';
 
 /** A port per reason, and one for the kubelet's questions. */
@@ -13,22 +13,31 @@ export type SuspensionPage = { ports: Ports; stop(): Promise<void> };
 /** Starts listening; port 0 takes a free one. Which port was asked says why: nothing of the request but its language is read. */
 export async function startSuspensionPage(options: { address: string; ports: Ports }): Promise<SuspensionPage> {
   const { address, ports } = options;
-  const servers = new Map<keyof Ports, Server>([['health', makeServer(healthListener)]]);
-  for (const reason of suspensionReasons) servers.set(reason, makeServer(pageListener(reason)));
-  for (const [name, server] of servers) {
-    server.listen(ports[name], address);
-    await once(server, 'listening');
-  }
-  const portOf = (name: keyof Ports) => (servers.get(name)?.address() as AddressInfo).port;
+  const servers = {
+    billing: makeServer(pageListener('billing')),
+    abuse: makeServer(pageListener('abuse')),
+    health: makeServer(healthListener),
+  } satisfies Record<keyof Ports, Server>;
+  const all = Object.values(servers);
+  await Promise.all(
+    Object.entries(servers).map(([name, server]) => listen(server, ports[name as keyof Ports], address)),
+  );
   return {
-    ports: { billing: portOf('billing'), abuse: portOf('abuse'), health: portOf('health') },
+    ports: { billing: portOf(servers.billing), abuse: portOf(servers.abuse), health: portOf(servers.health) },
     async stop() {
-      const closed = [...servers.values()].map((server) => once(server, 'close'));
-      for (const server of servers.values()) server.close();
+      const closed = all.map((server) => once(server, 'close'));
+      for (const server of all) server.close();
       await Promise.all(closed);
     },
   };
 }
+
+async function listen(server: Server, port: number, address: string): Promise<void> {
+  server.listen(port, address);
+  await once(server, 'listening');
+}
+
+const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 
 /** Whoever is slow to ask is let go; there is nothing here worth waiting for. A websocket's upgrade is a request like others. */
 function makeServer(listener: RequestListener): Server {
