@@ -101,10 +101,11 @@ export async function listCustomersToCheck(queryable: Queryable, limit: number):
   return rows.map(({ customer_id }) => customer_id);
 }
 
+/** `put-off`: refused because of what else is asked of the instance now; it is to be asked for anew. */
 export type CheckedRequest = {
   instanceId: string;
   kind: BillingRequestKind;
-  became: 'settled' | 'given-up' | 'resent';
+  became: 'settled' | 'put-off' | 'given-up' | 'resent';
 };
 
 /**
