@@ -50,7 +50,7 @@ function withoutBrokerAttributes(body: Buffer): Buffer {
 /** Sends kept events to brokers and functions over kept connections. A redirect is an answer and is not followed. */
 export function openResender(options: { timeoutMs?: number; connections?: number } = {}): Resender {
   const timeoutMs = options.timeoutMs ?? 10_000;
-  const agent = new Agent({ connections: options.connections ?? 8, connect: { timeout: timeoutMs } });
+  const agent = new Agent({ connections: options.connections ?? 16, connect: { timeout: timeoutMs } });
   return {
     async send(url, { headers, body }) {
       try {
