@@ -1,14 +1,13 @@
-import type { Trigger } from '../manifests.ts';
 import type { Dispatch } from './dispatch.ts';
 import type { BrokerEvent } from './event.ts';
 import type { Copies } from './faults.ts';
 import type { Entry, Journal } from './journal.ts';
 import type { Manner } from './manners.ts';
-import { arrived, matches, queueName } from './routing.ts';
+import { arrived, type BrokerTrigger, matches, queueName } from './routing.ts';
 import { type BrokerStats, countFor } from './stats.ts';
 
 export type AcceptContext = {
-  triggers: readonly Trigger[];
+  triggers: readonly BrokerTrigger[];
   manner: Manner;
   isAsynchronous: boolean;
   journal: Journal;
@@ -27,12 +26,13 @@ export async function acceptEvent(
   options: { publisherGone?: AbortSignal } = {},
 ): Promise<void> {
   const { dispatch, journal, manner, stats } = context;
+  const stored = arrived(manner, event, new Date());
   const planned = context.triggers
     .filter((trigger) => matches(manner, trigger, event))
     .flatMap(({ name }) => planFor(context, event, name));
   const queues = planned.map(({ queue }) => queue);
   // an event that no Trigger wants is accepted and gone, as with Knative
-  const entries = queues.length === 0 ? [] : await journal.put(arrived(manner, event, new Date()), queues);
+  const entries = queues.length === 0 ? [] : await journal.put(stored, queues);
   stats.accepted += 1;
   const taken = entries.map((entry, index) => {
     const result = Promise.withResolvers<boolean>();

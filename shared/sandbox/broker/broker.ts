@@ -1,16 +1,16 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Agent } from 'undici';
-import type { Trigger } from '../manifests.ts';
 import { type AcceptContext, acceptEvent } from './accept.ts';
 import { openDispatch } from './dispatch.ts';
-import type { BrokerEvent } from './event.ts';
+import { type BrokerEvent, NotACloudEvent } from './event.ts';
 import { type Faults, openCopies } from './faults.ts';
 import { watchIdleness } from './idleness.ts';
 import { listenForEvents, portOf } from './ingress.ts';
 import { memoryJournal, openJournal } from './journal.ts';
 import { type MannerName, manners } from './manners.ts';
 import { resume } from './resume.ts';
+import type { BrokerTrigger } from './routing.ts';
 import { type BrokerStats, emptyStats } from './stats.ts';
 
 const BROKER_NAMESPACE = 'odoo-fleet';
@@ -21,7 +21,7 @@ export type BrokerOptions = {
   folder: string;
   /** A free one unless stated. */
   port?: number;
-  triggers: readonly Trigger[];
+  triggers: readonly BrokerTrigger[];
   /** Where a Knative Service answers; asked before every delivery. */
   subscriberUrl: (serviceName: string) => string;
   /** Where a dead letter sink answers. undefined: it has no function, and each dead letter becomes a file in the folder. */
@@ -75,7 +75,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     deadLetterUrl: options.deadLetterUrl ?? ((): undefined => undefined),
     deadLetterFolder: join(options.folder, 'dead-letters'),
     parallelism: options.parallelism ?? 4,
-    onReply: (event) => acceptEvent(context, event),
+    onReply: (event) => acceptReply(context, event, log),
     onChange: idleness.check,
     log,
   });
@@ -124,4 +124,19 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       await close();
     },
   };
+}
+
+/** A reply that is refused is dropped: nobody waits for an answer to it. */
+async function acceptReply(
+  context: AcceptContext,
+  event: BrokerEvent,
+  log: NonNullable<BrokerOptions['log']>,
+): Promise<void> {
+  try {
+    await acceptEvent(context, event);
+  } catch (error) {
+    if (!(error instanceof NotACloudEvent)) throw error;
+    context.stats.refused += 1;
+    log('reply dropped', { id: event.attributes['id'], reason: error.message });
+  }
 }

@@ -62,19 +62,18 @@ type Received = { url: string; answer: Answer; reply?: BrokerEvent; errorData: s
 
 async function attemptOnce(event: BrokerEvent, options: DeliverOptions): Promise<Received> {
   const { headers, body } = toRequest(event);
-  if (options.manner.prefersReply) headers['prefer'] = 'reply';
+  Object.assign(headers, options.manner.deliveryHeaders);
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), options.delivery.timeoutMs);
   let url = '';
   try {
     url = options.url();
-    const response = await request(url, {
-      method: 'POST',
-      headers,
-      body,
+    const by = {
       dispatcher: options.httpDispatcher,
       signal: AbortSignal.any([options.signal, timeout.signal]),
-    });
+    };
+    const first = await request(url, { method: 'POST', headers, body, ...by });
+    const response = options.manner.followsRedirects ? await follow(first, url, by) : first;
     const answered = Buffer.from(await response.body.arrayBuffer());
     const errorData = answered.toString('base64').slice(0, ERROR_DATA_CHARACTERS);
     return { url, ...classify(response.statusCode, response.headers, answered), errorData };
@@ -85,6 +84,27 @@ async function attemptOnce(event: BrokerEvent, options: DeliverOptions): Promise
   } finally {
     clearTimeout(timer);
   }
+}
+
+// Go's HTTP client gives up after ten.
+const MOST_REDIRECTS = 10;
+
+/** The answer at the end of a chain of redirects: 301, 302 and 303 by GET, without the event. */
+async function follow(
+  first: Dispatcher.ResponseData,
+  url: string,
+  by: { dispatcher: Dispatcher; signal: AbortSignal },
+): Promise<Dispatcher.ResponseData> {
+  let response = first;
+  let at = url;
+  for (let hop = 0; hop < MOST_REDIRECTS; hop++) {
+    const { location } = response.headers;
+    if (typeof location !== 'string' || ![301, 302, 303].includes(response.statusCode)) return response;
+    await response.body.dump();
+    at = new URL(location, at).href;
+    response = await request(at, { method: 'GET', ...by });
+  }
+  throw new Error(`stopped after ${MOST_REDIRECTS} redirects`);
 }
 
 function classify(

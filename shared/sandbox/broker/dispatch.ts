@@ -6,7 +6,7 @@ import type { BrokerEvent } from './event.ts';
 import type { Entry, Journal } from './journal.ts';
 import type { Manner } from './manners.ts';
 import { openQueue, type Queue } from './queue.ts';
-import { parallelismOf, type QueueKind, queueName } from './routing.ts';
+import { asReply, forSubscriber, parallelismOf, type QueueKind, queueName } from './routing.ts';
 import { type BrokerStats, countFor } from './stats.ts';
 
 // RabbitMQ's dispatcher fetches this many events ahead, whatever its parallelism.
@@ -92,7 +92,7 @@ type Held = { entry: Entry; signal: AbortSignal };
 
 async function dispatchEvent(context: Context, trigger: Trigger, { entry, signal }: Held): Promise<void> {
   const outcome = await deliverTo(context, trigger, {
-    entry,
+    entry: { ...entry, event: forSubscriber(context.manner, entry.event) },
     signal,
     url: () => context.subscriberUrl(trigger.subscriber),
     onRetry: () => countFor(context.stats, trigger.name, 'retried'),
@@ -105,7 +105,7 @@ async function dispatchEvent(context: Context, trigger: Trigger, { entry, signal
     context.log(`event lost: ${trigger.subscriber} refused it, and this class of broker keeps no refused event`, facts);
   } else {
     countFor(context.stats, trigger.name, 'delivered');
-    if (outcome.reply !== undefined) await context.onReply(outcome.reply);
+    if (outcome.reply !== undefined) await context.onReply(asReply(context.manner, outcome.reply, entry.event));
   }
   settle(context, entry, true);
 }

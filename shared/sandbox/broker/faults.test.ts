@@ -39,3 +39,11 @@ test('delays stay within their limit and differ', () => {
   expect(Math.max(...delays)).toBeLessThanOrEqual(50);
   expect(new Set(delays).size).toBeGreaterThan(40);
 });
+
+test('a share is held back on top of its delay, as long as it says', () => {
+  const delays = plan({ reorderPercent: 20, reorderMs: 700, random: 1 }).flat();
+  expect(new Set(delays)).toEqual(new Set([0, 700]));
+  const heldBack = delays.filter((delayMs) => delayMs === 700).length;
+  expect(heldBack).toBeGreaterThan(320);
+  expect(heldBack).toBeLessThan(480);
+});

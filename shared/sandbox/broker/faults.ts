@@ -9,8 +9,11 @@ export type Faults = {
   dropTypes?: readonly string[];
   /** This share is delivered twice. */
   duplicatePercent?: number;
-  /** Each delivery waits up to this long, so that later events overtake earlier ones. */
+  /** Each delivery waits up to this long. */
   delayMs?: number;
+  /** This share is held back by `reorderMs` (1000 unless stated) on top, so that later events overtake them. */
+  reorderPercent?: number;
+  reorderMs?: number;
   /** The seed. */
   random: number;
 };
@@ -29,7 +32,10 @@ export function copiesUnder(
   const mayDrop = faults.dropTypes === undefined || faults.dropTypes.includes(event.type);
   if (mayDrop && draw('drop') * 100 < (faults.dropPercent ?? 0)) return [];
   const copies = draw('duplicate') * 100 < (faults.duplicatePercent ?? 0) ? 2 : 1;
-  return Array.from({ length: copies }, (_, copy) => Math.round(draw(`delay ${copy}`) * (faults.delayMs ?? 0)));
+  return Array.from({ length: copies }, (_, copy) => {
+    const isHeldBack = draw(`reorder ${copy}`) * 100 < (faults.reorderPercent ?? 0);
+    return Math.round(draw(`delay ${copy}`) * (faults.delayMs ?? 0)) + (isHeldBack ? (faults.reorderMs ?? 1000) : 0);
+  });
 }
 
 /** A number in [0, 1) made from text. */

@@ -24,13 +24,16 @@ test.each(['rabbitmq', 'in-memory', 'kafka'] as const)('%s: success is done, the
 
 test.each([
   ['rabbitmq', 'lost', 'lost', 'done'],
-  ['in-memory', 'dead-letter', 'done', 'retry'],
+  ['in-memory', 'dead-letter', 'dead-letter', 'retry'],
   ['kafka', 'dead-letter', 'dead-letter', 'dead-letter'],
-] as const)('%s: a refusal is %s, a redirect is %s, a foreign body is %s', (name, refusal, redirect, foreign) => {
-  expect(verdicts(name, refused)).toEqual(all(refused.length, refusal));
-  expect(verdicts(name, redirects)).toEqual(all(redirects.length, redirect));
-  expect(verdicts(name, [status(200, 'foreign')])).toEqual([foreign]);
-});
+] as const)(
+  '%s: a refusal is %s, a redirect that is not followed is %s, a foreign body is %s',
+  (name, refusal, redirect, foreign) => {
+    expect(verdicts(name, refused)).toEqual(all(refused.length, refusal));
+    expect(verdicts(name, redirects)).toEqual(all(redirects.length, redirect));
+    expect(verdicts(name, [status(200, 'foreign')])).toEqual([foreign]);
+  },
+);
 
 test('the code of a delivery without an answer is -1 on RabbitMQ and 500 in memory', () => {
   expect(verdictOf(manners.rabbitmq, { kind: 'none' }).code).toBe(-1);

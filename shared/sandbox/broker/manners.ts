@@ -5,7 +5,10 @@ export type Verdict = 'done' | 'retry' | 'dead-letter' | 'lost';
 export type Manner = {
   /** An answer that is neither success nor worth another attempt: 400, 401, 403, 410, 413, 422, 425 and the like. */
   refused: Verdict;
+  /** A 3xx that is not followed. */
   redirected: Verdict;
+  /** Is the `Location` of a redirect asked, as Go's HTTP client does: by GET without the event? What answers there counts. */
+  followsRedirects: boolean;
   /** 2xx with a body that is no CloudEvent. */
   foreignBody: { verdict: Verdict; namesDestination: boolean };
   /** `knativeerrorcode` of a delivery that got no answer: refused, reset, timed out. */
@@ -25,9 +28,13 @@ export type Manner = {
   rollout: 'dead-letters-held' | 'keeps' | 'loses';
   /** In a Trigger's filter, does "" match every value? */
   emptyFilterMatchesAny: boolean;
-  /** Attributes and headers the broker adds to what it delivers. */
+  /** Does a Trigger's `spec.filters` count, and then instead of its `filter`? */
+  readsFilters: boolean;
+  /** So many times a reply may go through the broker (`knativebrokerttl`); undefined: a loop of replies never ends. */
+  hopLimit: number | undefined;
+  /** Attribute the broker adds to what it delivers. */
   addsArrivalTime: boolean;
-  prefersReply: boolean;
+  deliveryHeaders: Readonly<Record<string, string>>;
 };
 
 export type MannerName = 'rabbitmq' | 'in-memory' | 'kafka';
@@ -41,6 +48,7 @@ export const manners: Record<MannerName, Manner> = {
   rabbitmq: {
     refused: 'lost',
     redirected: 'lost',
+    followsRedirects: false,
     foreignBody: { verdict: 'done', namesDestination: false },
     noAnswerCode: -1,
     givesErrorData: false,
@@ -51,13 +59,15 @@ export const manners: Record<MannerName, Manner> = {
     ordersByPartitionKey: false,
     rollout: 'dead-letters-held',
     emptyFilterMatchesAny: false,
+    readsFilters: false,
+    hopLimit: undefined,
     addsArrivalTime: false,
-    prefersReply: false,
+    deliveryHeaders: {},
   },
   'in-memory': {
     refused: 'dead-letter',
-    // followed as a GET without body, which counts as success; the sandbox does not make that GET
-    redirected: 'done',
+    redirected: 'dead-letter',
+    followsRedirects: true,
     // the broker's filter turns it into 502; the dead letter has none of the error attributes
     foreignBody: { verdict: 'retry', namesDestination: false },
     noAnswerCode: 500,
@@ -69,12 +79,15 @@ export const manners: Record<MannerName, Manner> = {
     ordersByPartitionKey: false,
     rollout: 'loses',
     emptyFilterMatchesAny: true,
+    readsFilters: true,
+    hopLimit: 255,
     addsArrivalTime: true,
-    prefersReply: true,
+    deliveryHeaders: { prefer: 'reply', 'kn-namespace': 'odoo-fleet' },
   },
   kafka: {
     refused: 'dead-letter',
     redirected: 'dead-letter',
+    followsRedirects: false,
     // only knativeerrordest is set
     foreignBody: { verdict: 'dead-letter', namesDestination: true },
     noAnswerCode: undefined,
@@ -86,8 +99,10 @@ export const manners: Record<MannerName, Manner> = {
     ordersByPartitionKey: true,
     rollout: 'keeps',
     emptyFilterMatchesAny: true,
+    readsFilters: true,
+    hopLimit: undefined,
     addsArrivalTime: false,
-    prefersReply: true,
+    deliveryHeaders: { prefer: 'reply' },
   },
 };
 
