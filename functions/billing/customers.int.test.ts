@@ -134,14 +134,26 @@ describe('who may say what', () => {
     expect(await world.kinds()).toEqual(['suspend']);
   });
 
-  test('an instance nobody knows is kept in mind and nothing is asked of it', async () => {
+  test('an instance nobody knows is kept in mind and nothing is asked of it, until it comes', async () => {
     const instance = testInstanceId(77);
     expect(await say('billing.overdue.changed', subscription(1, { ...overdue, instance }))).toBe('applied');
     expect(await world.kinds()).toEqual([]);
+    await world.pass(1);
+    expect(await world.tick()).toMatchObject({ customers: 1, asked: 0 });
+    expect(await world.tick()).toMatchObject({ customers: 0 });
     await world.addInstance(77);
     expect(await stateOf(instance)).toBe('overdue');
-    // even if it becomes another customer's: then the subscription counts for nothing
-    await world.rows(`update instances set customer_id = 'c-2'`);
+    await world.pass(1);
+    expect(await world.tick()).toMatchObject({ asked: 1 });
+    expect(await world.kinds()).toEqual(['suspend']);
+  });
+
+  test('an instance nobody knew that turns out to be another customer’s is left alone', async () => {
+    const instance = testInstanceId(77);
+    await say('billing.overdue.changed', subscription(1, { ...overdue, instance }));
+    await world.addInstance(77, 'c-2');
+    await world.pass(1);
+    await world.tick();
     expect(await stateOf(instance)).toBe('none');
     await say('billing.overdue.changed', subscription(2, overdue));
     expect(await world.kinds()).toEqual([]);

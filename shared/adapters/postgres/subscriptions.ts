@@ -79,7 +79,12 @@ export async function noteDue(
 }
 
 /** A subscription with the policy of its plan, or the default where we have no such plan. */
-export type HeldSubscription = { facts: Subscription; policy: BillingPolicy };
+export type HeldSubscription = {
+  facts: Subscription;
+  policy: BillingPolicy;
+  /** When the last event that told something of it came. */
+  heldSince: Date;
+};
 
 /** The customer's subscriptions that pay for these instances, and the time by the database's clock. */
 export async function listSubscriptions(
@@ -97,7 +102,11 @@ export async function listSubscriptions(
   const held = rows.filter((row) => row.id !== undefined && row.id !== null) as SubscriptionWithPolicy[];
   return {
     now: rows[0]?.now ?? new Date(),
-    subscriptions: held.map((row) => ({ facts: toSubscription(row), policy: toPolicy(row) })),
+    subscriptions: held.map((row) => ({
+      facts: toSubscription(row),
+      policy: toPolicy(row),
+      heldSince: row.updated_at,
+    })),
   };
 }
 

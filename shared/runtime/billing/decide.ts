@@ -42,34 +42,64 @@ export async function decideInstances(transaction: Queryable, occasion: BillingO
   const { now, subscriptions } = await listSubscriptions(transaction, occasion);
   const customer = await standingOfCustomer(transaction, customerId);
   const instances = await readBilledInstances(transaction, occasion);
+  const decided = instances.map((instance) => {
+    const own = subscriptions.filter(({ facts }) => facts.instanceId === instance.instanceId);
+    const standing = standingOf(own, customer, now);
+    const lookAgain = isAwaited(instance, standing);
+    return {
+      requests: decideOne(occasion, { instance, subscriptions: own, standing }),
+      dues: own.map((one) => ({ source: one.facts.source, id: one.facts.id, dueAt: dueAt(one, { now, lookAgain }) })),
+    };
+  });
   await noteDue(
     transaction,
-    subscriptions.map(({ facts, policy }) => {
-      return { source: facts.source, id: facts.id, dueAt: stateOf(facts, policy, now).changesAt };
-    }),
+    decided.flatMap(({ dues }) => dues),
   );
-  const requests = instances.flatMap((instance) => {
-    const own = subscriptions.filter(({ facts }) => facts.instanceId === instance.instanceId);
-    return decideOne(occasion, { instance, subscriptions: own, standing: standingOf(own, customer, now) });
-  });
-  for (const request of requests) await saveRequest(transaction, request);
-  await enqueue(
-    transaction,
-    requests.map(({ kind, data, eventId, instanceId }) => {
-      const { eventSource: source, causationId } = occasion;
-      const cause = causationId === undefined ? {} : { causationId };
-      return requestEvent(kind, data, { id: eventId, source, instanceId, ...cause });
-    }),
-  );
-  for (const { kind, instanceId, eventId } of requests) {
+  const requests = decided.flatMap((one) => one.requests);
+  await ask(transaction, occasion, requests);
+  return requests.length;
+}
+
+async function ask(
+  transaction: Queryable,
+  { actor, causationId, eventSource: source }: BillingOccasion,
+  requests: readonly NewRequest[],
+): Promise<void> {
+  const cause = causationId === undefined ? {} : { causationId };
+  for (const request of requests) {
+    const { kind, instanceId, eventId } = request;
+    await saveRequest(transaction, request);
     await appendAudit(transaction, {
-      actor: occasion.actor,
+      actor,
       action: `billing.asked-${kind}`,
       instanceId,
-      detail: { event: eventId, ...(occasion.causationId === undefined ? {} : { cause: occasion.causationId }) },
+      detail: { event: eventId, ...cause },
     });
   }
-  return requests.length;
+  await enqueue(
+    transaction,
+    requests.map(({ kind, data, eventId: id, instanceId }) => {
+      return requestEvent(kind, data, { id, source, instanceId, ...cause });
+    }),
+  );
+}
+
+/** Billing may hear of an instance before its provisioning was accepted: what it wants then is wanted later, too. */
+function isAwaited({ presence }: BilledInstance, { wish }: BillingStanding): boolean {
+  return presence === 'absent' && (wish === 'suspend' || wish === 'terminate');
+}
+
+const firstLookMs = 10_000;
+
+/** When the subscription is to be decided about again. For an instance that never comes the waits double. */
+function dueAt(
+  { facts, policy, heldSince }: HeldSubscription,
+  { now, lookAgain }: { now: Date; lookAgain: boolean },
+): Date | null {
+  const { changesAt } = stateOf(facts, policy, now);
+  if (!lookAgain) return changesAt;
+  const look = new Date(now.getTime() + Math.max(firstLookMs, now.getTime() - heldSince.getTime()));
+  return changesAt !== null && changesAt < look ? changesAt : look;
 }
 
 function decideOne(
