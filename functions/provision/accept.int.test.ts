@@ -49,7 +49,7 @@ function accept(event: RequestEvent): Promise<string> {
     operations: { command: async () => 'done', goOn: async (id) => (advanced.push(id), 'waiting') },
     defaults: { imageId: 'odoo-19', clusterId: 'default', language: 'en_US', eventSource: 'urn:odoo-fleet' },
   });
-  return handler(event);
+  return handler(event, { customerId: null });
 }
 
 function request(data: Partial<Request> = {}, envelope: { id?: string; source?: string } = {}): RequestEvent {

@@ -1,7 +1,9 @@
 import { provisionRequested } from '#events/instance/provision-requested.ts';
 import type { TypedEvent } from '#shared/adapters/eventing/parse.ts';
+import { Failure } from '#shared/domain/failure.ts';
 import type { InstanceContext } from '#shared/domain/instance/context.ts';
 import { deriveInstanceId } from '#shared/domain/instance/names.ts';
+import type { Authority } from '#shared/runtime/authorise.ts';
 import { acceptOperation } from '#shared/runtime/operation/accept.ts';
 import {
   type OperationCommandEvent,
@@ -27,9 +29,15 @@ export type ProvisionHandlerParts = {
  * The answer is the outcome in a word.
  */
 export function provisionHandler(parts: ProvisionHandlerParts) {
-  return async (event: TypedEvent<(typeof provisionEvents)[number]>): Promise<string> => {
-    if (event.type !== provisionRequested.type) return await parts.operations.command(event as OperationCommandEvent);
-    return await request(parts, event as TypedEvent<typeof provisionRequested>);
+  return async (event: TypedEvent<(typeof provisionEvents)[number]>, authority: Authority): Promise<string> => {
+    if (event.type !== provisionRequested.type) {
+      return await parts.operations.command(event as OperationCommandEvent, authority);
+    }
+    const asked = event as TypedEvent<typeof provisionRequested>;
+    if (authority.customerId !== null && authority.customerId !== asked.data.customer) {
+      throw new Failure('not-allowed', 'This source may not ask for instances of that customer.');
+    }
+    return await request(parts, asked);
   };
 }
 

@@ -80,6 +80,7 @@ async function makeOperation() {
         instanceId: change.instanceId ?? instanceId,
         definition: { ...work.definition, kind: change.kind ?? 'provision' },
         reason: 'Because.',
+        customerId: null,
       },
     );
   return { world, objects, ports: all, work, operationId, command, go: () => advance(work, operationId, options) };

@@ -56,13 +56,15 @@ export async function findRequested(
 export async function findOperation(
   queryable: Queryable,
   operationId: string,
-): Promise<{ instanceId: string; kind: string; state: string } | undefined> {
-  const { rows } = await queryable.query<{ instance_id: string; kind: string; state: string }>(
-    'select instance_id, kind, state from operations where id = $1',
+): Promise<{ instanceId: string; customerId: string; kind: string; state: string } | undefined> {
+  const { rows } = await queryable.query<{ instance_id: string; customer_id: string; kind: string; state: string }>(
+    `select o.instance_id, i.customer_id, o.kind, o.state
+     from operations o join instances i on i.id = o.instance_id where o.id = $1`,
     [operationId],
   );
   const row = rows[0];
-  return row === undefined ? undefined : { instanceId: row.instance_id, kind: row.kind, state: row.state };
+  if (row === undefined) return undefined;
+  return { instanceId: row.instance_id, customerId: row.customer_id, kind: row.kind, state: row.state };
 }
 
 // A later operation has touched the instance since: going on, or undoing, would spoil what that one did.

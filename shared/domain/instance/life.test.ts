@@ -29,7 +29,9 @@ const causes = ['billing', 'abuse'] as const;
 
 type Happening =
   | { what: 'ask'; kind: OperationKind; cause: SuspensionReason }
-  | { what: 'turn' | 'succeed' | 'fail' | 'window-ends' }
+  | { what: 'turn' }
+  | { what: 'succeed' }
+  | { what: 'fail' | 'window-ends' }
   | { what: 'observe'; event: 'observed-available' | 'observed-unavailable' | 'observed-gone' };
 
 const happening: fc.Arbitrary<Happening> = fc.oneof(
@@ -116,7 +118,7 @@ function happen(world: World, one: Happening): void {
   else if (one.what === 'succeed') end(world, 'finished');
   else if (one.what === 'fail') end(world, 'failed');
   else if (one.what === 'window-ends') world.isPastUndo = world.desiredState === 'terminated';
-  else if (world.queue.length === 0) move(world, one.event);
+  else if (one.what === 'observe' && world.queue.length === 0) move(world, one.event);
 }
 
 function newWorld(): World {

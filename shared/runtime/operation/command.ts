@@ -20,11 +20,14 @@ export type OperationCommand = {
   instanceId: string;
   definition: { kind: string; version: number; deadlineMs: number; cancel: 'undoes' | 'refused' };
   reason: string;
+  /** The sender speaks for this customer only. Null: for everybody. */
+  customerId: string | null;
 };
 
 /**
  * Writes a person's command into the operation's row; the next advance acts on it. An operation of another instance or
- * kind than the command says is unknown: a mistyped id must not undo somebody else's work.
+ * kind than the command says, or of another customer than the sender speaks for, is unknown: a mistyped id must not undo
+ * somebody else's work.
  * @throws Failure `reused-event-id` when the event's id came before with other data.
  */
 export async function commandOperation(
@@ -35,7 +38,8 @@ export async function commandOperation(
   const { word, operationId, definition } = command;
   return await database.transaction(async (transaction) => {
     const found = await findOperation(transaction, operationId);
-    const isMeant = found?.instanceId === command.instanceId && found.kind === definition.kind;
+    const isTheirs = command.customerId === null || found?.customerId === command.customerId;
+    const isMeant = found?.instanceId === command.instanceId && found.kind === definition.kind && isTheirs;
     const operation = isMeant ? found : undefined;
     const recorded = await recordEvent(transaction, {
       source: event.source,

@@ -89,7 +89,7 @@ export function instanceFunction(platform: Platform, parts: InstanceFunctionPart
     handle: async (event, authority) =>
       event.type === parts.requested.type
         ? await request(event as TypedEvent<RequestedEvent>, authority)
-        : await operations.command(event as OperationCommandEvent),
+        : await operations.command(event as OperationCommandEvent, authority),
   });
 }
 

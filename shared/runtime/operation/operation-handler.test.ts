@@ -30,12 +30,14 @@ function makeHandler() {
   return { handler, lines, flushed: () => flushed };
 }
 
+const anybody = { customerId: null };
+
 const event = (type: string, change: Record<string, unknown> = {}) =>
   ({ type, id: 'id-1', source: 'urn:x', data: { ...operationAdvance.example, ...change } }) as OperationCommandEvent;
 
 test('an advance that breaks off is done all the same: the tick goes on with it', async () => {
   const { handler, lines, flushed } = makeHandler();
-  expect(await handler.command(event(operationAdvance.type))).toBe('broke-off');
+  expect(await handler.command(event(operationAdvance.type), anybody)).toBe('broke-off');
   expect(await handler.goOn(operationAdvance.example.operation)).toBe('broke-off');
   expect(flushed()).toBe(2);
   expect(lines.join()).toContain('The database is away.');
@@ -43,12 +45,12 @@ test('an advance that breaks off is done all the same: the tick goes on with it'
 
 test('a command that could not be written is delivered again', async () => {
   const { handler } = makeHandler();
-  await expect(handler.command(event(operationCancel.type))).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(handler.command(event(operationCancel.type), anybody)).rejects.toMatchObject({ code: 'unavailable' });
 });
 
 test('a command for another kind of operation is told to mend its way', async () => {
   const { handler } = makeHandler();
-  await expect(handler.command(event(operationAdvance.type, { kind: 'suspend' }))).rejects.toMatchObject({
+  await expect(handler.command(event(operationAdvance.type, { kind: 'suspend' }), anybody)).rejects.toMatchObject({
     code: 'invalid-event',
     message: 'data.kind is suspend, but this function carries out provision. Mend the Trigger or the sender.',
   });

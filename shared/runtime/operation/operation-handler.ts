@@ -6,6 +6,7 @@ import type { TypedEvent } from '#shared/adapters/eventing/parse.ts';
 import { operationRecords } from '#shared/adapters/postgres/operation-records.ts';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
 import type { StepContext } from '#shared/domain/operation/step.ts';
+import type { Authority } from '../authorise.ts';
 import type { Platform } from '../platform.ts';
 import { advance } from './advance.ts';
 import { commandOperation } from './command.ts';
@@ -17,7 +18,7 @@ export type OperationCommandEvent = TypedEvent<(typeof operationCommands)[number
 
 export type OperationHandler = {
   /** Advance, retry, cancel. */
-  command(event: OperationCommandEvent): Promise<string>;
+  command(event: OperationCommandEvent, authority: Authority): Promise<string>;
   /**
    * Goes on with an operation whose row is committed. Never throws: the event is done, and what fails now is found by
    * the tick.
@@ -49,12 +50,13 @@ export function operationHandler<Context extends StepContext>(
   };
   return {
     goOn,
-    async command(event) {
+    async command(event, { customerId }) {
       const { operation: operationId, instance: instanceId, kind, reason } = event.data;
       if (kind !== work.definition.kind) {
         const text = `data.kind is ${kind}, but this function carries out ${work.definition.kind}. Mend the Trigger or the sender.`;
         throw new Failure('invalid-event', text);
       }
+      // Looking once more harms nobody, whoever asks for it.
       if (event.type === operationAdvance.type) return await goOn(operationId);
       const word = event.type === operationRetry.type ? 'retry' : 'cancel';
       const outcome = await commandOperation(platform.database, event, {
@@ -63,6 +65,7 @@ export function operationHandler<Context extends StepContext>(
         instanceId,
         definition: work.definition,
         reason,
+        customerId,
       });
       if (outcome === 'unknown') {
         const text = `Instance ${instanceId} has no operation ${operationId} of kind ${kind} to ${word}.`;
