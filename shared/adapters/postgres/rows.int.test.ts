@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import type { Database } from './database.ts';
-import { tables } from './rows.ts';
+import { tables } from './tables.ts';
 
 const platform = platformOfThisFile();
 let database: Database;
