@@ -28,17 +28,21 @@ export type Wanted = {
 export type Target<T extends Wanted> = { kind: Kind; wanted: T };
 
 /**
- * `done`: there, ours, as it is wanted now, and not changed by anybody since it was written.
+ * `done`: there, ours, as it is wanted now, not changed by anybody since it was written, and signed by this operation.
  * @throws Failure `foreign-object` when the name belongs to somebody else.
  */
-export async function lookObject(api: KubernetesApi, target: Target<Wanted>): Promise<'done' | 'missing'> {
+export async function lookObject(
+  api: KubernetesApi,
+  target: Target<Wanted>,
+  writer: Writer,
+): Promise<'done' | 'missing'> {
   const found = await findOurs(api, target);
-  return found !== undefined && isAsWanted(found, target) ? 'done' : 'missing';
+  return found !== undefined && isAsWanted(found, target) && isSigned(found, writer) ? 'done' : 'missing';
 }
 
 /**
  * Brings one object about, whoever else tries: creates it if there is none, else changes it from exactly the state that was seen.
- * Returns it as it is now. What is as wanted already is not written.
+ * Returns it as it is now. What is as wanted already, and signed by this operation, is not written.
  *
  * Created by POST, not by apply: of two holders only one creates, and the other one sees what it made.
  * The price is that fields set at creation belong to our `Update` entry in managedFields as well as to later `Apply` entries: apply
@@ -128,7 +132,7 @@ async function change<T extends Wanted>(
     throw new Failure('conflict', `${describe(target)} is being deleted: it is made anew when it is gone.`);
   }
   // The server's object has every field of the wanted one.
-  if (isAsWanted(found, target)) return found as Stored & T;
+  if (isAsWanted(found, target) && isSigned(found, writer)) return found as Stored & T;
   const applied = await patch(api, target, { found, writer, how: 'apply' });
   if (applied === undefined || isAsWanted(applied, target)) return applied;
   // Of some lists an apply leaves the items that others have added, and may then be refused for them: the whole list is written.
@@ -165,8 +169,23 @@ async function patch<T extends Wanted>(
   throw api.failure(call, answer.refusal);
 }
 
+/**
+ * Every operation leaves its fence, once, also on what is as it wants it already: else an older one that stood still before its
+ * write would find nothing newer when it goes on, and start what was suspended meanwhile.
+ */
+function isSigned(found: Stored, { fence, operationId }: Writer): boolean {
+  const annotations = found.metadata?.annotations;
+  return (
+    fenceOf(found) >= fence || (operationId !== undefined && annotations?.[annotationKeys.operation] === operationId)
+  );
+}
+
+function fenceOf(found: Stored): number {
+  return Number(found.metadata?.annotations?.[annotationKeys.fence] ?? 0);
+}
+
 function refuseNewer(found: Stored, target: Target<Wanted>, writer: Writer): void {
-  const written = Number(found.metadata?.annotations?.[annotationKeys.fence] ?? 0);
+  const written = fenceOf(found);
   if (written <= writer.fence) return;
   throw new Failure('fenced', `${describe(target)} was written by a newer operation.`, {
     facts: { fence: writer.fence, newer: written },

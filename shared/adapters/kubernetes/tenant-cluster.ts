@@ -27,7 +27,8 @@ export function tenantCluster(api: KubernetesApi, settings: ClusterSettings): Te
   return {
     async look(instance, part, wanted) {
       const targets = targetsOf(instance, part, { settings, wanted });
-      for (const target of targets) if ((await lookObject(api, target)) === 'missing') return 'missing';
+      const writer = writerOf(wanted);
+      for (const target of targets) if ((await lookObject(api, target, writer)) === 'missing') return 'missing';
       for (const target of unwantedOf(instance, part, targets)) if (await findOurs(api, target)) return 'missing';
       return 'done';
     },

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openKubernetesApi } from '#shared/adapters/kubernetes/client.ts';
 import { differencesOf } from '#shared/adapters/kubernetes/differences.ts';
-import { kinds, type Stored } from '#shared/adapters/kubernetes/kinds.ts';
+import type { Stored } from '#shared/adapters/kubernetes/kinds.ts';
 import { openTenantCluster } from '#shared/adapters/kubernetes/open.ts';
 import { exampleInstance, exampleRuntime } from '#shared/adapters/kubernetes/test-instance.fixture.ts';
 import { kindOfPart, targetsOf } from '#shared/adapters/kubernetes/wanted-objects.ts';
@@ -159,13 +159,29 @@ export function clusterDriftContract(name: string, open: () => Promise<Cluster>)
     });
   });
 
-  it(`a write that changes nothing is not made on ${name}`, async () => {
-    const instance = exampleInstance();
-    await adapter.cluster.apply(instance, 'network-policy', wanted);
-    const version = async () =>
-      (await raw.read(kinds.networkPolicy, server.namespace, `odoo-${instance.id}`))?.metadata?.resourceVersion;
-    const before = await version();
-    await adapter.cluster.apply(instance, 'network-policy', { ...wanted, fence: wanted.fence + 1 });
-    expect(await version()).toBe(before);
+  describe(`an object that is as wanted already on ${name}`, () => {
+    const fenceOn = async (instance: Instance) =>
+      (await read('deployment', `odoo-${instance.id}`))?.metadata?.annotations?.['odoofleet.dev/fence'];
+    const later = { ...wanted, operationId: '0199a000-0000-7000-8000-000000000002', fence: wanted.fence + 2 };
+
+    it('is not written again by its operation, whichever lease it has', async () => {
+      const instance = exampleInstance();
+      await adapter.cluster.apply(instance, 'deployment', wanted);
+      await adapter.cluster.apply(instance, 'deployment', { ...wanted, fence: wanted.fence + 1 });
+      expect(await fenceOn(instance)).toBe('5');
+    });
+
+    it('is signed once by the next operation, and then refused to one between both that stood still', async () => {
+      const suspended: Instance = { ...exampleInstance(), suspensions: ['abuse'] };
+      const started: Instance = { ...suspended, suspensions: [] };
+      await adapter.cluster.apply(suspended, 'deployment', wanted);
+      expect(await adapter.cluster.look(suspended, 'deployment', later)).toBe('missing');
+      await adapter.cluster.apply(suspended, 'deployment', later);
+      expect(await adapter.cluster.look(suspended, 'deployment', later)).toBe('done');
+      await adapter.cluster.apply(suspended, 'deployment', { ...later, fence: later.fence + 1 });
+      expect(await fenceOn(suspended)).toBe('7');
+      const between = { ...wanted, operationId: '0199a000-0000-7000-8000-000000000003', fence: wanted.fence + 1 };
+      await expect(adapter.cluster.apply(started, 'deployment', between)).rejects.toMatchObject({ code: 'fenced' });
+    });
   });
 }
