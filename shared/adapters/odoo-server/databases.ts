@@ -19,15 +19,19 @@ export type DatabaseRow = {
   namesakeMayConnect: boolean;
 };
 
-/** The columns of a DatabaseRow, from pg_database. */
+const grants = "aclexplode(coalesce(datacl, acldefault('d', datdba))) WHERE privilege_type IN ('CONNECT', 'TEMPORARY')";
+
+/**
+ * The columns of a DatabaseRow, from pg_database. Grants are read from the list itself: has_database_privilege for
+ * another role, PUBLIC included, makes the server forget the memberships of the admin, of which it keeps one role's,
+ * and working them out again for every row takes 45 ms with 3,000 roles on 15.
+ */
 export const databaseColumns = `datname::text AS name, pg_get_userbyid(datdba)::text AS owner,
   pg_has_role(current_user, datdba, 'USAGE') AS "isOurs", datallowconn AS "allowsConnections",
   shobj_description(oid, 'pg_database') AS mark,
-  has_database_privilege('public', oid, 'CONNECT') OR has_database_privilege('public', oid, 'TEMPORARY')
-    AS "publicMayConnect",
-  EXISTS (SELECT FROM pg_roles r WHERE r.rolname = datname
-          AND has_database_privilege(r.oid, pg_database.oid, 'CONNECT')
-          AND has_database_privilege(r.oid, pg_database.oid, 'TEMPORARY')) AS "namesakeMayConnect"`;
+  EXISTS (SELECT FROM ${grants} AND grantee = 0) AS "publicMayConnect",
+  (SELECT count(DISTINCT privilege_type) = 2 FROM ${grants}
+     AND grantee = (SELECT r.oid FROM pg_roles r WHERE r.rolname = datname)) AS "namesakeMayConnect"`;
 
 async function findDatabases(client: ClientBase, names: readonly string[]): Promise<DatabaseRow[]> {
   const query = `SELECT ${databaseColumns} FROM pg_database WHERE datname = ANY ($1)`;

@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg';
 import { expect, test } from 'vitest';
 import { Failure } from '#shared/domain/failure.ts';
-import { breaksConnection, saysItExists, toFailure } from './errors.ts';
+import { breaksConnection, refusalOfTenant, saysItExists, saysTenantIsFull, toFailure } from './errors.ts';
 
 function refusal(state: string, message = 'the server says no'): DatabaseError {
   const error = new DatabaseError(message, message.length, 'error');
@@ -65,4 +65,21 @@ test('a refused statement keeps the connection, a lost session does not', () => 
   expect(breaksConnection(new Failure('fenced', 'newer holder'))).toBe(false);
   expect(breaksConnection(refusal('57P01'))).toBe(true);
   expect(breaksConnection(new Error('Query read timeout'))).toBe(true);
+});
+
+test.each([
+  ['28P01', 'auth_failed', 'not-allowed'],
+  ['28000', 'InitializeSessionUserId', 'not-allowed'],
+  ['42501', 'CheckMyDatabase', 'not-allowed'],
+  ['55000', 'CheckMyDatabase', 'not-allowed'],
+  ['53300', 'InitializeSessionUserId', 'unavailable'],
+  // no line in pg_hba.conf, a full server, one that starts: nothing that is the tenant's
+  ['28000', 'ClientAuthentication', undefined],
+  ['53300', 'InitPostgres', undefined],
+  ['57P03', 'ProcessStartupPacket', undefined],
+])("of a tenant's login, %s by %s is %s", (state, routine, code) => {
+  const error = Object.assign(refusal(state), { routine });
+  const failure = refusalOfTenant(error, 'log in', 'odoo_x');
+  expect(failure?.code).toBe(code);
+  expect(failure !== undefined && saysTenantIsFull(failure)).toBe(code === 'unavailable');
 });

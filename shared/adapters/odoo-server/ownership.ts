@@ -20,8 +20,9 @@ export function closeToPublic(database: string): string[] {
  */
 export function openToTenant(database: string, to: { role: string; ownerRole: string }): string[] {
   return [
-    `GRANT CONNECT, TEMPORARY ON DATABASE ${quoteIdentifier(database)} TO ${quoteIdentifier(to.role)}`,
+    // first: a database that the tenant's role owns gives what is granted to that role to the new owner
     `ALTER DATABASE ${quoteIdentifier(database)} OWNER TO ${quoteIdentifier(to.ownerRole)}`,
+    `GRANT CONNECT, TEMPORARY ON DATABASE ${quoteIdentifier(database)} TO ${quoteIdentifier(to.role)}`,
   ];
 }
 

@@ -224,6 +224,11 @@ describe.each(['system', 'embedded'] as const)('tenants on the %s PostgreSQL', (
     const before = await secret();
     await databases.personalise(on.server, fenced, { ...personalOf(instance), adminPassword: 'another' });
     expect(await secret()).toEqual(before);
+    // nor is one whose grants were changed since: its administrator has a password of his own by now
+    await on.query(`GRANT CONNECT ON DATABASE odoo_${instance.id} TO PUBLIC`);
+    await databases.personalise(on.server, fenced, { ...personalOf(instance), adminPassword: 'another' });
+    expect(await secret()).toEqual(before);
+    expect(await databases.isPersonalised(on.server, instance)).toBe(true);
     await databases.remove(on.server, fenced);
     await databases.remove(on.server, fenced);
     expect(await databases.lookDatabase(on.server, instance.id)).toBe('absent');
