@@ -78,6 +78,7 @@ export function eventFunction<const Definitions extends readonly AnyEventDefinit
         reasonCode: failure.code,
         reason: failure.message,
         body: isTooLarge(request) ? request.body.subarray(0, keptBytes) : request.body,
+        isWhole: !isTooLarge(request),
       });
       return refused;
     } catch (caught) {

@@ -14,8 +14,7 @@ export async function queryAsSuperuser<Row extends object>(
   text: string,
   options: { database?: string; values?: readonly unknown[] } = {},
 ): Promise<Row[]> {
-  const { host, port, superuser: user, superuserPassword: password } = server;
-  const client = new Client({ host, port, user, password, database: options.database ?? 'postgres' });
+  const client = new Client({ ...superuserOptions(server), database: options.database ?? 'postgres' });
   client.on('error', () => undefined); // the query that meets it reports it
   await client.connect();
   try {
@@ -23,6 +22,11 @@ export async function queryAsSuperuser<Row extends object>(
   } finally {
     await client.end();
   }
+}
+
+/** How a test's own connection gets in as superuser. */
+export function superuserOptions({ host, port, superuser: user, superuserPassword: password }: PostgresServer) {
+  return { host, port, user, password };
 }
 
 /** What there is of an instance: whatever has its id in the name. */

@@ -116,7 +116,9 @@ export async function until<Found>(
 /** Waits until the Odoo server holds a ready clone. */
 export async function untilWarm(fleet: Fleet): Promise<void> {
   const text = String.raw`select 1 from pg_database where datname like 'warm\_%'`;
-  await until('a warm database', async () => (await queryAsSuperuser(fleet.servers.odoo, text)).length > 0);
+  // The real Odoo builds its template in a quarter of a minute on a quiet machine.
+  const probe = async () => (await queryAsSuperuser(fleet.servers.odoo, text)).length > 0;
+  await until('a warm database', probe, { timeoutMs: 180_000 });
 }
 
 async function post(url: string, { headers, body }: RawEvent): Promise<EventAnswer> {
@@ -204,7 +206,10 @@ function helpers(fleet: Fleet, cluster: ClusterClient): Omit<TestFleet, keyof Fl
   };
 }
 
-export type TestFleetOptions = Partial<Omit<FleetOptions, 'odoo' | 'imageDigest'>>;
+export type TestFleetOptions = Partial<Omit<FleetOptions, 'odoo' | 'imageDigest'>> & {
+  /** The stand-in unless stated. */
+  which?: 'stand-in' | 'real';
+};
 
 /** Starts it: quick ticks, no crash safety of the database servers, one ready clone. `end` stops it and removes its folder. */
 export async function startTestFleet(
@@ -213,7 +218,8 @@ export async function startTestFleet(
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'fleet-e2e-')));
   // PostgreSQL runs as another user, who has to get to its own folder below
   await chmod(folder, 0o711);
-  const { image, digest } = await ensureOdooImage({ which: 'stand-in' });
+  const { which = 'stand-in', ...fleetOptions } = options;
+  const { image, digest } = await ensureOdooImage({ which });
   const started = await startFleet({
     folder,
     odoo: image,
@@ -221,7 +227,7 @@ export async function startTestFleet(
     durable: false,
     tickMs: 500,
     warmTarget: 1,
-    ...options,
+    ...fleetOptions,
   }).catch(async (cause: unknown) => {
     if (options.folder === undefined) await removeTree(folder);
     throw cause;
