@@ -169,6 +169,26 @@ describe.each(['system', 'embedded'] as const)('work as the tenant on the %s Pos
     expect(await hasBaseUrl(instance.id, baseUrl)).toBe(false);
   });
 
+  test('an address whose control session dies before its COMMIT is not written', async () => {
+    const { instance, database, role } = await provision(on, servers, template);
+    const baseUrl = 'https://dead.example.com';
+    const odoo = await openSession(on, asTenant(role, database), 'BEGIN; LOCK TABLE ir_config_parameter');
+    const outcome = servers.databases
+      .setBaseUrl(on.server, fencedBy(instance, 2), { password, baseUrl })
+      .catch((error: { code: string }) => error.code);
+    const name = `fleet:${instance.id}:2`;
+    await expect
+      .poll(() => on.query(`SELECT pid FROM pg_stat_activity WHERE application_name = '${name}'`))
+      .toHaveLength(2);
+    await on.query(
+      `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+       WHERE application_name = '${name}' AND datname = 'fleet_control'`,
+    );
+    await odoo.end();
+    expect(await outcome).toBe('unavailable');
+    expect(await hasBaseUrl(instance.id, baseUrl)).toBe(false);
+  });
+
   test('sessions of the instance are counted and ended, wherever they are, and no others', async () => {
     const one = await provision(on, servers, template);
     const two = await provision(on, servers, template);
