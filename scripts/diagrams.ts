@@ -2,24 +2,85 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { catalogue } from '#events/catalogue.ts';
 import { type ProvisionPorts, provisionDefinition } from '#functions/provision/operation.ts';
-import { transitions } from '#shared/domain/instance/transitions.ts';
+import { purgeOperation } from '#functions/purge/operation.ts';
+import { repairOperation } from '#functions/repair/operation.ts';
+import { restartOperation } from '#functions/restart/operation.ts';
+import { resumeOperation } from '#functions/resume/operation.ts';
+import { startOperation } from '#functions/start/operation.ts';
+import { stopOperation } from '#functions/stop/operation.ts';
+import { suspendOperation } from '#functions/suspend/operation.ts';
+import { terminateOperation } from '#functions/terminate/operation.ts';
+import { undoOperation } from '#functions/undo/operation.ts';
+import { driftPolicies } from '#shared/domain/drift/policy.ts';
+import { type Transition, transitions } from '#shared/domain/instance/transitions.ts';
+import { operationKinds } from '#shared/domain/operation/operation.ts';
+import { relationOf } from '#shared/domain/operation/queueing.ts';
 import type { ConfigRow, ConfigRows } from '#shared/runtime/config.ts';
 import * as settings from '#shared/runtime/rows.ts';
 
 // The parts of the documents that are written from the code, each between two marks:
 // `node scripts/diagrams.ts` writes them, with `--check` it only says whether they are up to date.
 
-/** The life of an instance, as a Mermaid state diagram of the transition table. */
+/** The life of an instance, as a Mermaid state diagram of the transition table: an arrow per pair of statuses. */
 function lifeOfAnInstance(): string {
-  const rows = transitions.map(({ from, event, to }) => `  ${from} --> ${to}: ${event}`);
-  return ['```mermaid', 'stateDiagram-v2', '  [*] --> creating', ...rows, '  terminated --> [*]', '```'].join('\n');
+  const events = Map.groupBy(transitions, ({ from, to }) => `${from} --> ${to}`);
+  const arrows = [...events].map(([arrow, rows]) => `  ${arrow}: ${rows.map(({ event }) => event).join('<br>')}`);
+  const table = [...Map.groupBy(transitions, ({ event, guard, to }) => `${event}|${guard ?? ''}|${to}`).values()];
+  const lines = table.map((rows) => {
+    const [{ event, guard, to }] = rows as [Transition];
+    return `| ${rows.map(({ from }) => from).join(', ')} | ${event} | ${guard ?? ''} | ${to} |`;
+  });
+  return [
+    '```mermaid',
+    'stateDiagram-v2',
+    '  [*] --> creating',
+    ...arrows,
+    '  terminated --> [*]',
+    '```',
+    '',
+    '| from | event | if | to |',
+    '| --- | --- | --- | --- |',
+    ...lines,
+  ].join('\n');
 }
 
-function stepsOfProvisioning(): string {
-  // Making the steps touches no port: only their names are read.
-  const { steps } = provisionDefinition({} as ProvisionPorts);
-  const boxes = steps.map(({ name }) => name).join(' --> ');
-  return ['```mermaid', 'flowchart LR', `  ${boxes}`, '```'].join('\n');
+/** Steps of each operation. Making them touches no port: only their names are read. */
+function stepsOfOperations(): string {
+  const ports = {} as ProvisionPorts & Parameters<typeof purgeOperation>[0];
+  const definitions = [
+    provisionDefinition(ports),
+    ...[
+      startOperation(ports),
+      stopOperation(ports),
+      restartOperation(ports),
+      suspendOperation(ports),
+      resumeOperation(ports),
+      terminateOperation(ports),
+      undoOperation(ports),
+      purgeOperation(ports),
+      repairOperation(ports),
+    ].map(({ definition }) => definition),
+  ];
+  const lines = definitions.map(({ kind, steps, deadlineMs }) => {
+    return `| ${kind} | ${steps.map(({ name }) => name).join(' → ')} | ${deadlineMs / 60_000} min |`;
+  });
+  return ['| operation | steps | deadline |', '| --- | --- | --- |', ...lines].join('\n');
+}
+
+/** Requested kind (row) over an unfinished kind (column). */
+function kindsAndKinds(): string {
+  const head = `| asked for | ${operationKinds.join(' | ')} |`;
+  const rows = operationKinds.map((asked) => {
+    return `| **${asked}** | ${operationKinds.map((other) => relationOf(asked, other)).join(' | ')} |`;
+  });
+  return [head, `| --- |${operationKinds.map(() => ' --- |').join('')}`, ...rows].join('\n');
+}
+
+function driftTable(): string {
+  const rows = Object.entries(driftPolicies).map(
+    ([kind, { policy, severity, what }]) => `| \`${kind}\` | ${policy} | ${severity} | ${what} |`,
+  );
+  return ['| drift | policy | severity | what it means |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }
 
 function eventTypes(): string {
@@ -60,10 +121,11 @@ function withParts(file: string, text: string, parts: Readonly<Record<string, st
 const documents: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'ARCHITECTURE.md': {
     'life of an instance': lifeOfAnInstance(),
-    'steps of provisioning': stepsOfProvisioning(),
+    'steps of operations': stepsOfOperations(),
+    'kinds and kinds': kindsAndKinds(),
     events: eventTypes(),
   },
-  'README.md': { settings: settingsTables() },
+  'README.md': { settings: settingsTables(), drift: driftTable() },
 };
 
 for (const [file, parts] of Object.entries(documents)) {

@@ -1,7 +1,6 @@
 import { repairAccepted, repairFailed, repairSucceeded } from '#events/instance/repair.ts';
 import { type Instance, isMade, isWantedRunning } from '#shared/domain/instance/instance.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
-import { createCredentials } from '#shared/steps/credentials/create-credentials.ts';
 import { cutSessions } from '#shared/steps/database/cut-sessions.ts';
 import { findDatabase } from '#shared/steps/database/keep-database.ts';
 import { repairLogin, repairOwnership } from '#shared/steps/database/repair-access.ts';
@@ -28,7 +27,6 @@ export function repairOperation(ports: TakeDownPorts): InstanceOperation {
       steps: [
         ...onlyWhile(isAlive, [
           findDatabase(ports),
-          createCredentials(ports),
           repairLogin(ports),
           repairOwnership(ports),
           ...applyAllParts(ports),

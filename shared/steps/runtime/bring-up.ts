@@ -2,12 +2,13 @@ import type { InstanceContext } from '#shared/domain/instance/context.ts';
 import type { Step } from '#shared/domain/operation/step.ts';
 import { findDatabase } from '../database/keep-database.ts';
 import { applyPart, type RuntimePorts } from './apply-part.ts';
+import { keepVolume } from './keep-volume.ts';
 
 /** Every part of the instance in the cluster as its row wants it; replicas among it. */
 export function applyAllParts(ports: RuntimePorts): readonly Step<InstanceContext>[] {
   return [
     applyPart('configuration', ports),
-    applyPart('volume', ports),
+    keepVolume(ports),
     applyPart('network-policy', ports),
     applyPart('deployment', ports),
     applyPart('service', ports),
