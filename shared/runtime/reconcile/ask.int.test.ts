@@ -107,7 +107,7 @@ describe('a repair', () => {
     const expected = driftKinds.filter(
       (kind) => driftPolicies[kind].policy === 'repair' && kind !== 'server-count-wrong',
     );
-    expect((await asked()).flatMap(({ data }) => data.findings).sort()).toEqual([...expected].sort());
+    expect(new Set((await asked()).flatMap(({ data }) => data.findings ?? []))).toEqual(new Set(expected));
     expect(await storedFindings(database)).toHaveLength(driftKinds.length);
   });
 
