@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Instance } from '#shared/sandbox/functions/instance.ts';
 import { provisionRequest, type TestEvent, until } from '#shared/testing/fleet.ts';
-import type { PassedPoint } from '#shared/testing/stop-points/counter.ts';
+import type { PassedPoint, Stop } from '#shared/testing/stop-points/counter.ts';
 import { readPoints } from '#shared/testing/stop-points/folder.ts';
 import { type EndState, endStateOf, loginsOf } from './end-state.ts';
 import { newInstanceId, type World } from './world.ts';
@@ -92,9 +92,7 @@ async function begin(
   const instanceId = newInstanceId();
   const { point } = options;
   const folder = join(world.fleet.folder, 'stop-points', instanceId);
-  const stop =
-    point === undefined ? {} : { stop: { name: point.name, occurrence: point.occurrence, signal: 'SIGKILL' as const } };
-  const victim = await world.startVictim({ folder, ...stop });
+  const victim = await world.startVictim({ folder, stops: point === undefined ? [] : [killAt(point)] });
   world.gateway.passageOf(instanceId).port = victim.port;
   await world.fleet.publish(requestFor(instanceId, options.data));
   return { instanceId, folder, victim };
@@ -135,6 +133,11 @@ export async function runCaseUntilKilled(
   let result = await runCase(world, point, options);
   for (let more = 0; more < 3 && !result.wasKilled; more += 1) result = await runCase(world, point, options);
   return result;
+}
+
+/** The end of a process at a point that another one passed. */
+export function killAt({ name, occurrence }: PassedPoint): Stop {
+  return { name, occurrence, signal: 'SIGKILL' };
 }
 
 /** Runs cases side by side, a few at a time, in order. */

@@ -49,15 +49,21 @@ export async function crashEverywhere(
   expect(problems).toEqual([]);
 }
 
-/** The fields that differ, with both values. */
-function differences(found: EndState, wanted: EndState): string[] {
+/** The fields that differ, with both values; of nested ones the innermost. */
+export function differences(found: EndState, wanted: EndState): string[] {
+  return differencesAt('', found, wanted);
+}
+
+function differencesAt(path: string, found: unknown, wanted: unknown): string[] {
+  const [one, other] = [found, wanted].map((value) => JSON.stringify(value) ?? 'nothing');
+  if (one === other) return [];
+  if (!isNested(found) || !isNested(wanted)) return [`${path} is ${one}, not ${other}`];
   const names = [...new Set([...Object.keys(found), ...Object.keys(wanted)])];
-  const texts = names.map((name) => ({
-    name,
-    found: JSON.stringify(found[name]) ?? 'nothing',
-    wanted: JSON.stringify(wanted[name]) ?? 'nothing',
-  }));
-  return texts
-    .filter((text) => text.found !== text.wanted)
-    .map((text) => `${text.name} is ${text.found}, not ${text.wanted}`);
+  return names.flatMap((name) => differencesAt(path === '' ? name : `${path}.${name}`, found[name], wanted[name]));
+}
+
+/** Lists are compared whole where they are of words, and by place where they are of objects. */
+function isNested(value: unknown): value is Record<string, unknown> {
+  if (Array.isArray(value)) return value.every((item) => typeof item === 'object' && item !== null);
+  return typeof value === 'object' && value !== null;
 }

@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Agent } from 'undici';
-import { provisionRequested } from '#events/instance/provision-requested.ts';
 import { forward } from '#shared/sandbox/functions/forward.ts';
 import type { FunctionHosts } from '#shared/sandbox/functions/hosts.ts';
 
@@ -15,7 +14,7 @@ export type Passed = {
   outcome: string;
 };
 
-/** The way of one instance's events. */
+/** The way of one instance's events to one function. */
 export type Passage = {
   /** Port of a process that gets them all instead of the function's hosts; undefined: the hosts. */
   port: number | undefined;
@@ -30,9 +29,13 @@ export type Gateway = {
   /** The same for the tick, with `{function}`. */
   straightUrl: string;
   open(functions: FunctionHosts): void;
-  passageOf(instanceId: string): Passage;
+  /** Of the function `provision` unless another is named. */
+  passageOf(instanceId: string, functionName?: string): Passage;
   stop(): Promise<void>;
 };
+
+/** The request for an operation. */
+const requested = /^dev\.odoofleet\.instance\.[a-z]+\.requested$/;
 
 /** Longer than any delivery. */
 const timeoutMs = 130_000;
@@ -46,9 +49,9 @@ export async function startGateway(): Promise<Gateway> {
   async function route(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const [, straight, name = ''] = /^\/(straight\/)?([a-z-]+)/.exec(incoming.url ?? '') ?? [];
     const from = straight === undefined ? 'broker' : 'tick';
-    const passage = name === 'provision' ? passages.get(String(incoming.headers['ce-subject'])) : undefined;
+    const passage = passages.get(`${name} ${String(incoming.headers['ce-subject'])}`);
     const type = String(incoming.headers['ce-type']);
-    if (passage?.losesRequest === true && type === provisionRequested.type) {
+    if (passage?.losesRequest === true && requested.test(type)) {
       incoming.resume();
       outgoing.writeHead(202).end();
       return;
@@ -78,9 +81,10 @@ export async function startGateway(): Promise<Gateway> {
     open: (opened) => {
       functions = opened;
     },
-    passageOf(instanceId) {
-      const passage = passages.get(instanceId) ?? { port: undefined, losesRequest: false, passed: [] };
-      passages.set(instanceId, passage);
+    passageOf(instanceId, functionName = 'provision') {
+      const key = `${functionName} ${instanceId}`;
+      const passage = passages.get(key) ?? { port: undefined, losesRequest: false, passed: [] };
+      passages.set(key, passage);
       return passage;
     },
     async stop() {

@@ -29,7 +29,7 @@ export async function stopBefore(world: World, call: string, occurrence = 1): Pr
 /** Starts a process that gets the instance's events once its passage leads there, and stops at `point`. */
 export async function startStopping(world: World, instanceId: string, point: Pick<Stop, 'name' | 'occurrence'>) {
   const folder = join(world.fleet.folder, 'stop-points', `${instanceId}-stopped`);
-  const victim = await world.startVictim({ folder, stop: { ...point, signal: 'SIGSTOP' } });
+  const victim = await world.startVictim({ folder, stops: [{ ...point, signal: 'SIGSTOP' }] });
   const { pid } = victim.process;
   const passage = world.gateway.passageOf(instanceId);
   const stands = async (): Promise<StoppedHolder> => {

@@ -7,12 +7,12 @@ import type { Stop } from '#shared/testing/stop-points/counter.ts';
 import { makeStopFolder, stopPointEnvironment } from '#shared/testing/stop-points/folder.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 
-/** A fleet whose provision function can be replaced, instance by instance, by a process with stop points. */
+/** A fleet whose functions can be replaced, instance by instance, by a process with stop points. */
 export type World = {
   fleet: TestFleet;
   gateway: Gateway;
-  /** Starts a provision function of its own. `folder` gets its stop points. */
-  startVictim(options: { folder: string; stop?: Stop }): Promise<Instance>;
+  /** Starts a function's process of its own, of `provision` unless another is named. `folder` gets its stop points. */
+  startVictim(options: { folder: string; functionName?: string; stops?: readonly Stop[] }): Promise<Instance>;
   end(): Promise<void>;
 };
 
@@ -39,12 +39,12 @@ export async function startWorld(options: TestFleetOptions = {}): Promise<World>
   return {
     fleet,
     gateway,
-    async startVictim({ folder, stop }) {
-      await makeStopFolder(folder, stop);
-      const program = fleet.programOf('provision');
+    async startVictim({ folder, functionName = 'provision', stops = [] }) {
+      await makeStopFolder(folder, ...stops);
+      const program = fleet.programOf(functionName);
       number += 1;
       const victim = await startInstance(
-        'provision',
+        functionName,
         { ...program, env: { ...program.env, ...stopPointEnvironment(folder) } },
         { number, folder: join(fleet.folder, 'victims'), processes: fleet.processes },
       );

@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
 import { openCounter, type PassedPoint, type Stop } from './counter.ts';
 
-function passing(stop: Stop | undefined) {
+function passing(...stops: Stop[]) {
   const points: PassedPoint[] = [];
   const halts: string[] = [];
-  const counter = openCounter({ stop, record: (point) => points.push(point), halt: (signal) => halts.push(signal) });
+  const counter = openCounter({ stops, record: (point) => points.push(point), halt: (signal) => halts.push(signal) });
   return { counter, points, halts };
 }
 
 test('nothing is counted before the counter is armed', () => {
-  const { counter, points } = passing(undefined);
+  const { counter, points } = passing();
   counter.pass('a');
   counter.arm();
   counter.pass('b', 'status 200');
@@ -17,7 +17,7 @@ test('nothing is counted before the counter is armed', () => {
 });
 
 test('points are numbered in order and counted per name', () => {
-  const { counter, points } = passing(undefined);
+  const { counter, points } = passing();
   counter.arm();
   for (const name of ['a', 'b', 'a']) counter.pass(name);
   expect(points.map(({ number, name, occurrence }) => [number, name, occurrence])).toEqual([
@@ -35,4 +35,14 @@ test('it halts at the n-th point of the name, after noting it, and once', () => 
     if (halts.length === 1 && points.length === 3) expect(points.at(-1)).toMatchObject({ name: 'a', occurrence: 2 });
   }
   expect(halts).toEqual(['SIGSTOP']);
+});
+
+test('it may stand still at one point and end at a later one', () => {
+  const { counter, halts } = passing(
+    { name: 'a', occurrence: 1, signal: 'SIGSTOP' },
+    { name: 'a', occurrence: 2, signal: 'SIGKILL' },
+  );
+  counter.arm();
+  for (const name of ['a', 'b', 'a', 'a']) counter.pass(name);
+  expect(halts).toEqual(['SIGSTOP', 'SIGKILL']);
 });

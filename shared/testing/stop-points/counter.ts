@@ -21,14 +21,13 @@ export type Counter = {
   pass(name: string, detail?: string): void;
 };
 
-/** Numbers stop points, tells `record` of each, and calls `halt` at the one to stop at, once. */
+/** Numbers stop points, tells `record` of each, and calls `halt` at those to stop at, once each. */
 export function openCounter(options: {
-  stop: Stop | undefined;
+  stops: readonly Stop[];
   record: (point: PassedPoint) => void;
   halt: (signal: Stop['signal']) => void;
 }): Counter {
   const occurrences = new Map<string, number>();
-  let { stop } = options;
   let isArmed = false;
   let number = 0;
   return {
@@ -41,10 +40,9 @@ export function openCounter(options: {
       const occurrence = (occurrences.get(name) ?? 0) + 1;
       occurrences.set(name, occurrence);
       options.record({ number, name, occurrence, ...(detail === undefined ? {} : { detail }) });
-      if (stop === undefined || stop.name !== name || stop.occurrence !== occurrence) return;
-      const { signal } = stop;
-      stop = undefined;
-      options.halt(signal);
+      // A point is passed once, so it stops once.
+      const stop = options.stops.find((one) => one.name === name && one.occurrence === occurrence);
+      if (stop !== undefined) options.halt(stop.signal);
     },
   };
 }

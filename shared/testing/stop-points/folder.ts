@@ -13,10 +13,10 @@ export const pointsFile = 'points.jsonl';
 
 const preload = new URL('./preload.ts', import.meta.url).href;
 
-/** Makes the folder of one process under test; without `stop` it only counts. */
-export async function makeStopFolder(folder: string, stop?: Stop): Promise<void> {
+/** Makes the folder of one process under test; without a stop it only counts. */
+export async function makeStopFolder(folder: string, ...stops: Stop[]): Promise<void> {
   await mkdir(folder, { recursive: true });
-  if (stop !== undefined) await writeFile(join(folder, stopFile), JSON.stringify(stop));
+  if (stops.length > 0) await writeFile(join(folder, stopFile), JSON.stringify(stops));
 }
 
 /** What a program's environment needs on top for its stop points to be counted. */

@@ -55,7 +55,7 @@ beforeEach(async () => {
 /** Runs the program, asks it for one call as an event does, and tells how it ended. */
 async function call(path: '/http' | '/sql', stop?: Stop) {
   const place = await mkdtemp(join(folder, 'run-'));
-  await makeStopFolder(place, stop);
+  await makeStopFolder(place, ...(stop === undefined ? [] : [stop]));
   const child = spawn(process.execPath, [program], {
     env: {
       PATH: process.env['PATH'],

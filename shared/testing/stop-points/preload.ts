@@ -18,7 +18,7 @@ if (folder === undefined) throw new Error(`${folderVariable} is not set: it name
 const settleMs = 100;
 
 const counter = openCounter({
-  stop: claimStop(folder),
+  stops: claimStops(folder),
   record: (point) => appendFileSync(join(folder, pointsFile), `${JSON.stringify(point)}\n`),
   halt(signal) {
     process.kill(process.pid, signal);
@@ -27,15 +27,15 @@ const counter = openCounter({
   },
 });
 
-function claimStop(place: string): Stop | undefined {
+function claimStops(place: string): readonly Stop[] {
   const mine = join(place, `${stopFile}.${process.pid}`);
   try {
     renameSync(join(place, stopFile), mine);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
-  return JSON.parse(readFileSync(mine, 'utf8')) as Stop;
+  return JSON.parse(readFileSync(mine, 'utf8')) as Stop[];
 }
 
 // What a process does before its first event (a readiness check) belongs to no operation.

@@ -1,0 +1,48 @@
+import { afterAll, beforeAll, test } from 'vitest';
+import { concurrency, every } from '#scripts/test/crash/compare.ts';
+import { crashCycle, expectAllWell } from '#scripts/test/crash/life-cycle.ts';
+import { breakByHand, newRunning, newTerminated, startLifeWorld } from '#scripts/test/crash/life-world.ts';
+import type { World } from '#scripts/test/crash/world.ts';
+
+let world: World;
+beforeAll(async () => {
+  world = await startLifeWorld({ warmTarget: concurrency });
+});
+afterAll(() => world?.end());
+
+const timeout = 3_600_000;
+const choice = { every };
+
+test('killed anywhere, a stop and a start end as those that were not', { timeout }, async () => {
+  const newInstance = () => newRunning(world);
+  const kinds = [{ kind: 'stop' }, { kind: 'start' }] as const;
+  expectAllWell(await crashCycle(world, { kinds, newInstance, concurrency, choice }));
+});
+
+test('killed anywhere, a suspension and its end do so, too', { timeout }, async () => {
+  const newInstance = () => newRunning(world);
+  const data = { cause: 'billing' };
+  const kinds = [
+    { kind: 'suspend', data },
+    { kind: 'resume', data },
+  ] as const;
+  expectAllWell(await crashCycle(world, { kinds, newInstance, concurrency, choice }));
+});
+
+test('so do a restart and a repair', { timeout }, async () => {
+  const newInstance = () => newRunning(world);
+  const kinds = [{ kind: 'restart' }, { kind: 'repair', prepare: breakByHand }] as const;
+  expectAllWell(await crashCycle(world, { kinds, newInstance, concurrency, choice }));
+});
+
+test('so do a termination and its undoing', { timeout }, async () => {
+  const newInstance = () => newRunning(world);
+  const kinds = [{ kind: 'terminate' }, { kind: 'undo' }] as const;
+  expectAllWell(await crashCycle(world, { kinds, newInstance, concurrency, choice }));
+});
+
+test('so does a purge', { timeout }, async () => {
+  const newInstance = () => newTerminated(world);
+  const kinds = [{ kind: 'purge', data: { withoutbackup: true }, prepare: () => newTerminated(world) }] as const;
+  expectAllWell(await crashCycle(world, { kinds, newInstance, concurrency, choice }));
+});

@@ -1,0 +1,119 @@
+import { expect } from 'vitest';
+import type { PassedPoint } from '#shared/testing/stop-points/counter.ts';
+import type { Recovery } from './case.ts';
+import { type LifeKind, type LifeResult, runCounted, runKilled, runPlain } from './life-case.ts';
+import { chosenPoints, isOfOutbox, randomFrom, randomPair } from './life-points.ts';
+import type { LifeState } from './life-state.ts';
+import { printLifeTable } from './life-table.ts';
+import type { World } from './world.ts';
+
+/** Times a point is tried that its run did not come by: other work of the fleet decides that. */
+const triesPerPoint = 4;
+
+type Waiting = { points: readonly PassedPoint[]; recovery: Recovery; tries: number };
+
+/** Which of a run's points processes are killed at: every so many one by one, or pairs in one run, drawn with a seed. */
+export type Choice = { every: number } | { pairs: number; seed: number };
+
+export type Reference = { points: readonly PassedPoint[]; state: LifeState };
+
+/**
+ * Kills every kind of a cycle at its stop points. The kinds follow on one another, so that each brings the instance to
+ * where the next begins: each run of one is a case of its own. Several instances go round at once.
+ */
+export async function crashCycle(
+  world: World,
+  options: {
+    kinds: readonly LifeKind[];
+    /** Each where the first kind begins; one that a case has spoilt is replaced by another. */
+    newInstance: () => Promise<string>;
+    /** Instances that go round at once. */
+    concurrency: number;
+    choice: Choice;
+  },
+): Promise<LifeResult[]> {
+  const { kinds, newInstance, concurrency } = options;
+  const instanceIds = await Promise.all(Array.from({ length: concurrency }, newInstance));
+  const references = await referencesOf(world, kinds, instanceIds);
+  const waiting = new Map(
+    kinds.map((kind) => [kind, queueOf(references.get(kind)?.points ?? [], options.choice)] as const),
+  );
+  const results: LifeResult[] = [];
+  const isOver = () => [...waiting.values()].every((queue) => queue.length === 0);
+  const goRound = async (instanceId: string): Promise<void> => {
+    let current = instanceId;
+    while (!isOver()) {
+      for (const kind of kinds) {
+        const next = waiting.get(kind)?.shift();
+        const prepared = (await kind.prepare?.(world, current)) ?? current;
+        current = prepared;
+        const state = references.get(kind)?.state ?? {};
+        if (next === undefined) {
+          await runPlain(world, kind, current);
+          continue;
+        }
+        const { points, recovery } = next;
+        const result = await runKilled(world, {
+          kind,
+          instanceId: current,
+          points,
+          recovery,
+          expected: state,
+        });
+        if (result.kills === 0 && result.why.length === 0 && next.tries < triesPerPoint) {
+          waiting.get(kind)?.push({ ...next, tries: next.tries + 1 });
+          continue;
+        }
+        results.push(result);
+        if (result.why.length === 0) continue;
+        current = await newInstance();
+        break;
+      }
+    }
+  };
+  await Promise.all(instanceIds.map(goRound));
+  printLifeTable(kinds, { references, results });
+  return results;
+}
+
+async function referencesOf(
+  world: World,
+  kinds: readonly LifeKind[],
+  instanceIds: readonly string[],
+): Promise<Map<LifeKind, Reference>> {
+  const references = new Map<LifeKind, Reference>();
+  const [first = ''] = instanceIds;
+  let current = first;
+  for (const kind of kinds) {
+    current = (await kind.prepare?.(world, current)) ?? current;
+    references.set(kind, await runCounted(world, kind, current));
+  }
+  return references;
+}
+
+function queueOf(points: readonly PassedPoint[], choice: Choice): Waiting[] {
+  // Every second crash is left to the tick alone.
+  const recoveryOf = (index: number): Recovery => (index % 2 === 0 ? 'event' : 'tick');
+  if ('pairs' in choice) {
+    const random = randomFrom(choice.seed);
+    return Array.from({ length: choice.pairs }, (_, index) => {
+      return { points: randomPair(points, random), recovery: recoveryOf(index), tries: 1 };
+    });
+  }
+  return chosenPoints(points, choice.every).map((point, index) => {
+    return { points: [point], recovery: recoveryOf(index), tries: 1 };
+  });
+}
+
+/** All ended as the run that was not killed; and all were killed, but for those that others' publishing may have spared. */
+export function expectAllWell(results: readonly LifeResult[]): void {
+  const wrong = results.filter(({ why, kills, point }) => {
+    return why.length > 0 || (kills === 0 && !(point !== undefined && isOfOutbox(point)));
+  });
+  const told = wrong.map(({ kind, point, instanceId, recovery, kills, why }) => ({
+    case: `${kind} ${point?.number} ${point?.name} (${point?.occurrence}), ${recovery}, ${kills} kills, ${instanceId}`,
+    why: why.map((text) => text.slice(0, 2_000)),
+  }));
+  expect(told).toEqual([]);
+  expect(results.length).toBeGreaterThan(0);
+}
