@@ -63,7 +63,7 @@ export type TenantDatabases = {
   /** Raises the fence to `fenced.fence` and ends backends that work under a lower one. */
   takeOver(server: DatabaseServer, fenced: Fenced): Promise<void>;
 
-  /** Are the login role and the NOLOGIN owner role there? */
+  /** Are the tenant's role (of a tombstone: without LOGIN) and the NOLOGIN owner role there? */
   hasRoles(server: DatabaseServer, instanceId: string): Promise<boolean>;
   /** Creates both roles; the password goes over as a SCRAM-SHA-256 verifier and is set again if the role was there. */
   createRoles(
@@ -92,7 +92,7 @@ export type TenantDatabases = {
   /** Clones the template (CREATE under a name with the fence in it, then a fenced RENAME). False when there is no template. */
   cloneTemplate(server: DatabaseServer, fenced: Fenced, template: TemplateKey): Promise<boolean>;
 
-  /** Is the database owned, granted and personalised for this instance, by a completed `personalise`? */
+  /** Is the database owned, granted, open and personalised for this instance, by a completed `personalise`? */
   isPersonalised(server: DatabaseServer, instance: Instance): Promise<boolean>;
   /**
    * Owner, REVOKE CONNECT and TEMPORARY from PUBLIC, GRANT CONNECT, ownership of schema and objects; then, in one
@@ -112,7 +112,7 @@ export type TenantDatabases = {
 
   /**
    * Does the tenant's role take this password, and may it connect to its database? One short connection as the tenant.
-   * False when the server refuses it; other failures are thrown.
+   * False when the server refuses it; true also when all connections of the role are in use. Other failures are thrown.
    */
   mayLogIn(server: DatabaseServer, instanceId: string, options: { password: string }): Promise<boolean>;
   /**
@@ -120,7 +120,7 @@ export type TenantDatabases = {
    * admin: what a tenant made of his tables must not run with the admin's rights. 0 while there is no database.
    */
   busyCrons(server: DatabaseServer, instanceId: string, options: { password: string }): Promise<number>;
-  /** Sessions in the instance's database, our own left out. */
+  /** Sessions in the instance's database and the tenant's elsewhere (Odoo listens in `postgres`), our own left out. */
   countSessions(server: DatabaseServer, instanceId: string): Promise<number>;
   /** Ends every session in the instance's database but our own, and waits until they are gone (at most 5 s). */
   cutSessions(server: DatabaseServer, fenced: Fenced): Promise<void>;

@@ -23,15 +23,17 @@ export function findDatabase({ databases }: Ports): Step<InstanceContext> {
   return { name: 'find-database', look: find, act: find };
 }
 
-/** Takes the database out of use, with all its data: nobody can connect to it. */
+/**
+ * Takes the database out of use, with all its data: nobody can connect to it. It acts wherever there is one: that it bears
+ * the tombstone's name does not say that nobody has opened it since.
+ */
 export function setDatabaseAside({ databases }: Ports): Step<InstanceContext> {
   return {
     name: 'set-database-aside',
     async look(context) {
       const { databaseServer, id } = context.instance;
       if (databaseServer === null) return done;
-      const where = await databases.whereabouts(databaseServer, id);
-      return where === 'live' || where === 'both' ? missing : done;
+      return (await databases.whereabouts(databaseServer, id)) === 'absent' ? done : missing;
     },
     async act(context) {
       await databases.setAside(serverOf(context), fencedOf(context));
