@@ -10,8 +10,10 @@ import { type Surroundings, takeWorkFolder } from './surroundings.ts';
 const benches: Record<BenchName, () => Promise<(surroundings: Surroundings) => Promise<BenchReport>>> = {
   event: async () => (await import('./event/bench.ts')).benchEvent,
   pool: async () => (await import('./pool/bench.ts')).benchPool,
+  status: async () => (await import('./status/bench.ts')).benchStatus,
   provision: async () => (await import('./provision/bench.ts')).benchProvision,
   burst: async () => (await import('./burst/bench.ts')).benchBurst,
+  reconcile: async () => (await import('./reconcile/bench.ts')).benchReconcile,
   kubernetes: async () => (await import('./kubernetes/bench.ts')).benchKubernetes,
 };
 

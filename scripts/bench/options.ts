@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
 /** In the order they run. */
-export const benchNames = ['event', 'pool', 'provision', 'burst', 'kubernetes'] as const;
+export const benchNames = ['event', 'pool', 'status', 'provision', 'burst', 'reconcile', 'kubernetes'] as const;
 export type BenchName = (typeof benchNames)[number];
 
 /** What `npm run bench` was asked for. */
@@ -23,11 +23,13 @@ has other work; absolute times do not carry over to other machines.
 
   event      requests/s of serve() against bare node:http and functions-framework's CloudEvent host
   pool       queries/s through the kept pool against a connection per query, through PgBouncer
+  status     events of the cluster through observe's handler against pgbench with the same statements, through PgBouncer
   provision  an event until its login page answers, against the boot of the same Odoo alone; claim and refill of databases
   burst      1, 5, 10 and 20 provisions at once with the stand-in: time and memory
+  reconcile  passes over 1,000, 10,000 and 50,000 instances in which nothing drifted: calls, time, memory, rows written
   kubernetes reads from a Kubernetes API by the product's client, against undici alone and @kubernetes/client-node
 
-  --rounds N    measurements per arm (default: 10 for provision, 5 for event and pool, 3 for burst)
+  --rounds N    measurements per arm (default: 10 for provision, 5 for event and pool, 3 for status and burst)
   --odoo WHICH  for provision: real (Odoo 19, the default) or stand-in (quick; only looks like Odoo)
   --strict      exit code 1 when a goal is missed
   --json        print one JSON document last, and tables on stderr
