@@ -2,18 +2,16 @@ import { statusChanged } from '#events/instance/status-changed.ts';
 import { operationAdvance } from '#events/operation/advance.ts';
 import type { Database, Queryable } from '#shared/adapters/postgres/database.ts';
 import {
-  advanceStreams,
   type Delivery,
   type Held,
   lockObserved,
   type ObservedInstance,
-  readClock,
-  readHeld,
+  type ObservedWrite,
+  readNews,
   readObserved,
-  recordDeliveries,
   type StreamPosition,
   takeNoted,
-  writeObserved,
+  writeNews,
 } from '#shared/adapters/postgres/observations.ts';
 import { enqueue } from '#shared/adapters/postgres/outbox.ts';
 import { announce } from '#shared/domain/event/announce.ts';
@@ -70,7 +68,7 @@ export async function recordObservations(
 ): Promise<ObservationResult[]> {
   return await database.transaction(async (transaction) => {
     await lockObserved(transaction, [...new Set(observations.map(({ instanceId }) => instanceId))]);
-    const batch = await readBatch(transaction, observations, eventSource);
+    const batch = openBatch({ eventSource, ...(await readNews(transaction, observations)) });
     const results = observations.map((observation, index) => observe(batch, observation, index));
     await writeBatch(transaction, batch);
     return results;
@@ -82,7 +80,8 @@ type Batch = {
   eventSource: string;
   now: Date;
   held: readonly Held[];
-  read: ReadonlyMap<string, ObservedInstance>;
+  /** The rows as they were read. */
+  before: ReadonlyMap<string, ObservedInstance>;
   /** The rows as they become. */
   instances: Map<string, ObservedInstance>;
   reasons: Map<string, string>;
@@ -93,20 +92,13 @@ type Batch = {
 
 const keyOf = (...parts: readonly string[]) => parts.join('\n');
 
-async function readBatch(
-  transaction: Queryable,
-  observations: readonly Observation[],
-  eventSource: string,
-): Promise<Batch> {
-  const read = await readObserved(transaction, [...new Set(observations.map(({ instanceId }) => instanceId))]);
-  const { held, now } = await readHeld(transaction, observations);
-  return openBatch({ eventSource, now, held, read });
-}
-
-function openBatch(read: Pick<Batch, 'eventSource' | 'now' | 'held' | 'read'>): Batch {
+function openBatch(
+  read: Pick<Batch, 'eventSource' | 'now' | 'held'> & { instances: ReadonlyMap<string, ObservedInstance> },
+): Batch {
   return {
     ...read,
-    instances: new Map(read.read),
+    before: read.instances,
+    instances: new Map(read.instances),
     reasons: new Map(),
     deliveries: new Map(),
     streams: new Map(),
@@ -201,22 +193,23 @@ function advanceOf(
 
 async function writeBatch(transaction: Queryable, batch: Batch): Promise<void> {
   // Deliveries of one event wait for each other at the instance's row; where there is none, nothing was done either.
-  const rivals = await recordDeliveries(transaction, [...batch.deliveries.values()]);
+  const rivals = await writeNews(transaction, {
+    deliveries: [...batch.deliveries.values()],
+    positions: [...batch.streams.values()],
+    instances: changedInstances(batch),
+  });
   if (rivals.some(({ outcome }) => outcome !== 'unknown-instance')) {
     throw new Failure('conflict', 'The id of an event is being used for two instances at once.');
   }
-  await advanceStreams(transaction, [...batch.streams.values()]);
-  await writeChanged(transaction, batch);
   await enqueue(transaction, batch.events);
 }
 
-async function writeChanged(transaction: Queryable, batch: Batch): Promise<void> {
-  const changed = [...batch.instances.values()].filter((instance) => {
-    const before = batch.read.get(instance.id);
-    return before?.status !== instance.status || instance.hasVoidNote || !isSameNote(before.note, instance.note);
+function changedInstances({ before, instances, reasons }: Batch): ObservedWrite[] {
+  const changed = [...instances.values()].filter((instance) => {
+    const was = before.get(instance.id);
+    return was?.status !== instance.status || instance.hasVoidNote || !isSameNote(was.note, instance.note);
   });
-  const writes = changed.map((instance) => ({ ...instance, reason: batch.reasons.get(instance.id) ?? '' }));
-  await writeObserved(transaction, writes);
+  return changed.map((instance) => ({ ...instance, reason: reasons.get(instance.id) ?? '' }));
 }
 
 function isSameNote(one: Note | null, other: Note | null): boolean {
@@ -235,9 +228,8 @@ export async function settleObservations(
   return await database.transaction(async (transaction) => {
     const ids = await takeNoted(transaction, { limit, notedForMs: believedAfterMs });
     if (ids.length === 0) return { settled: 0, changed: 0 };
-    const read = await readObserved(transaction, ids);
-    const batch = openBatch({ eventSource, now: await readClock(transaction), held: [], read });
-    for (const instance of read.values()) {
+    const batch = openBatch({ eventSource, held: [], ...(await readObserved(transaction, ids)) });
+    for (const instance of batch.before.values()) {
       const { after, change } = decideObservation(instance, undefined, batch.now);
       batch.instances.set(instance.id, { ...instance, ...after });
       if (change === undefined) continue;

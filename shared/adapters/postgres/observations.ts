@@ -43,7 +43,10 @@ export async function takeNoted(
   return rows.map(({ id }) => id);
 }
 
-type Row = Pick<ObservedInstance, 'id' | 'status' | 'generation'> & {
+type Row = {
+  id: string;
+  status: ObservedInstance['status'];
+  generation: number;
   customer_id: string;
   desired_state: ObservedInstance['desiredState'];
   observed_generation: number;
@@ -54,36 +57,45 @@ type Row = Pick<ObservedInstance, 'id' | 'status' | 'generation'> & {
   has_void_note: boolean;
   operation_id: string | null;
   operation_kind: string | null;
+  now: Date;
 };
 
-// A statement of its own after the lock: one that waited for a lock sees the rows of other tables as they were before.
-const readText = `
-  select i.id, i.customer_id, i.status, i.desired_state, i.generation, i.observed_generation,
-    array(select s.reason from suspensions s where s.instance_id = i.id and s.closed_at is null) as suspensions,
-    i.observation, i.observation_reason, i.observation_at,
-    i.observation is not null and exists (select from operations f
-      where f.instance_id = i.id and f.finished_at >= i.observation_at) as has_void_note,
-    o.id as operation_id, o.kind as operation_kind
-  from instances i
+// Read by a statement of its own after the lock: one that waited for a lock sees other tables as they were before.
+const columns = `
+  i.id, i.customer_id, i.status, i.desired_state, i.generation, i.observed_generation,
+  array(select s.reason from suspensions s where s.instance_id = i.id and s.closed_at is null) as suspensions,
+  i.observation, i.observation_reason, i.observation_at,
+  i.observation is not null and exists (select from operations f
+    where f.instance_id = i.id and f.finished_at >= i.observation_at) as has_void_note,
+  o.id as operation_id, o.kind as operation_kind, clock_timestamp() as now`;
+const operationJoin = `
   left join lateral (
     select id, kind from operations
     where instance_id = i.id and state in ('queued', 'running', 'waiting')
-    order by state = 'queued', created_at, id limit 1) o on true
-  where i.id = any($1::text[]) and i.purged_at is null`;
+    order by state = 'queued', created_at, id limit 1) o on true`;
 
-/** Reads instances whose rows the transaction has locked, by id. Those that are unknown or purged are missing. */
-export async function readObserved(
-  transaction: Queryable,
-  ids: readonly string[],
-): Promise<Map<string, ObservedInstance>> {
-  if (ids.length === 0) return new Map();
-  const { rows } = await transaction.query<Row>(readText, [ids]);
-  return new Map(rows.map((row) => [row.id, toObserved(row)]));
+/** Instances whose rows the transaction has locked, by id, and the time by the database's clock. */
+export type ReadInstances = { instances: Map<string, ObservedInstance>; now: Date };
+
+/** Reads locked instances. Those that are unknown or purged are missing. */
+export async function readObserved(transaction: Queryable, ids: readonly string[]): Promise<ReadInstances> {
+  const { rows } = await transaction.query<Row>(
+    `select ${columns} from instances i ${operationJoin} where i.id = any($1::text[]) and i.purged_at is null`,
+    [ids],
+  );
+  return toInstances(rows);
+}
+
+function toInstances(rows: readonly Row[]): ReadInstances {
+  const instances = new Map<string, ObservedInstance>();
+  for (const row of rows) if (!instances.has(row.id)) instances.set(row.id, toObserved(row));
+  return { instances, now: rows[0]?.now ?? new Date(0) };
 }
 
 function toObserved(row: Row): ObservedInstance {
   const { observation, observation_reason: reason, observation_at: at } = row;
   const isNoted = observation !== null && at !== null && !row.has_void_note;
+  const isAtWork = row.operation_id !== null && row.operation_kind !== null;
   return {
     id: row.id,
     customerId: row.customer_id,
@@ -92,35 +104,44 @@ function toObserved(row: Row): ObservedInstance {
     generation: row.generation,
     observedGeneration: row.observed_generation,
     suspensions: row.suspensions,
-    isAtWork: row.operation_id !== null,
-    operation:
-      row.operation_id === null || row.operation_kind === null
-        ? null
-        : { id: row.operation_id, kind: row.operation_kind },
+    isAtWork,
+    operation: isAtWork ? { id: row.operation_id ?? '', kind: row.operation_kind ?? '' } : null,
     note: isNoted ? { what: observation, reason: reason ?? '', at } : null,
     hasVoidNote: row.has_void_note,
   };
 }
 
-export type News = { delivery: Delivery; position: StreamPosition | undefined };
+export type News = { delivery: Delivery; instanceId: string; position: StreamPosition | undefined };
 /** What is held of a delivery, and the highest sequence seen in its stream. */
 export type Held = { inbox: InboxState; newest: number };
 
-/** Reads what the inbox and the streams hold of each delivery, in their order, and the time by the database's clock. */
-export async function readHeld(transaction: Queryable, news: readonly News[]): Promise<{ held: Held[]; now: Date }> {
-  const { rows } = await transaction.query<{ inbox: InboxState; newest: number | null; now: Date }>(
+/** Reads all that decides about some news: locked instances, and per piece of news what inbox and streams hold. */
+export async function readNews(
+  transaction: Queryable,
+  news: readonly News[],
+): Promise<ReadInstances & { held: readonly Held[] }> {
+  const { rows } = await transaction.query<
+    { inbox: InboxState; newest: number | null } & (Row | { id: null; now: Date })
+  >(
     `select case when b.id is null then 'new' when b.type = e.type and b.data_hash = decode(e.hash, 'hex')
          then 'duplicate' else 'other-data' end as inbox,
-       s.sequence as newest, clock_timestamp() as now
-     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
-       with ordinality as e (source, id, type, hash, stream, position)
+       t.sequence as newest, ${columns}
+     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+       with ordinality as e (source, id, type, hash, stream, instance_id, position)
      left join inbox b on b.source = e.source and b.id = e.id
-     left join streams s on s.source = e.source and s.stream = e.stream
+     left join streams t on t.source = e.source and t.stream = e.stream
+     left join instances i on i.id = e.instance_id and i.purged_at is null
+     ${operationJoin}
      order by e.position`,
-    [...deliveryColumns(news.map(({ delivery }) => delivery)), news.map(({ position }) => position?.stream ?? null)],
+    [
+      ...deliveryColumns(news.map(({ delivery }) => delivery)),
+      news.map(({ position }) => position?.stream ?? null),
+      news.map(({ instanceId }) => instanceId),
+    ],
   );
+  const known = rows.filter((row) => row.id !== null);
   const held = rows.map(({ inbox, newest }) => ({ inbox, newest: newest ?? -1 }));
-  return { held, now: rows[0]?.now ?? new Date(0) };
+  return { ...toInstances(known as Row[]), now: rows[0]?.now ?? new Date(0), held };
 }
 
 function deliveryColumns(deliveries: readonly Delivery[]): unknown[] {
@@ -132,70 +153,61 @@ function deliveryColumns(deliveries: readonly Delivery[]): unknown[] {
   ];
 }
 
-/** The time by the database's clock. */
-export async function readClock(queryable: Queryable): Promise<Date> {
-  const { rows } = await queryable.query<{ now: Date }>('select clock_timestamp() as now', []);
-  return rows[0]?.now ?? new Date(0);
-}
-
-/** Writes that the events were received. Returns those that another transaction has written meanwhile. */
-export async function recordDeliveries<Received extends Delivery & { outcome: string }>(
-  transaction: Queryable,
-  deliveries: readonly Received[],
-): Promise<Received[]> {
-  if (deliveries.length === 0) return [];
-  const { rows } = await transaction.query<{ source: string; id: string }>(
-    `insert into inbox (source, id, type, data_hash, outcome)
-     select source, id, type, decode(hash, 'hex'), outcome
-     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) as e (source, id, type, hash, outcome)
-     order by source, id
-     on conflict (source, id) do nothing
-     returning source, id`,
-    [...deliveryColumns(deliveries), deliveries.map(({ outcome }) => outcome)],
-  );
-  if (rows.length === deliveries.length) return [];
-  return deliveries.filter(({ source, id }) => !rows.some((row) => row.source === source && row.id === id));
-}
-
-/** Notes how far each stream has come; one that has come further stays there. Each stream at most once. */
-export async function advanceStreams(transaction: Queryable, positions: readonly StreamPosition[]): Promise<void> {
-  if (positions.length === 0) return;
-  await transaction.query(
-    `insert into streams as s (source, stream, sequence)
-     select source, stream, sequence
-     from unnest($1::text[], $2::text[], $3::bigint[]) as p (source, stream, sequence)
-     order by source, stream
-     on conflict (source, stream) do update set sequence = excluded.sequence, updated_at = now()
-       where s.sequence < excluded.sequence`,
-    [
-      positions.map(({ source }) => source),
-      positions.map(({ stream }) => stream),
-      positions.map(({ sequence }) => sequence),
-    ],
-  );
-}
-
 /** What is written of an instance. `reason` is the status's, and not written while the status stays. */
 export type ObservedWrite = Pick<ObservedInstance, 'id' | 'status' | 'note'> & { reason: string };
 
-/** Writes statuses and notes of locked rows. */
-export async function writeObserved(transaction: Queryable, writes: readonly ObservedWrite[]): Promise<void> {
-  if (writes.length === 0) return;
-  await transaction.query(
-    `update instances i set status = w.status,
-       status_reason = case when w.status = i.status then i.status_reason else w.reason end,
-       updated_at = case when w.status = i.status then i.updated_at else clock_timestamp() end,
-       observation = w.observation, observation_reason = w.observation_reason, observation_at = w.observation_at
-     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
-       as w (id, status, reason, observation, observation_reason, observation_at)
-     where i.id = w.id`,
-    [
-      writes.map(({ id }) => id),
-      writes.map(({ status }) => status),
-      writes.map(({ reason }) => reason),
-      writes.map(({ note }) => note?.what ?? null),
-      writes.map(({ note }) => note?.reason ?? null),
-      writes.map(({ note }) => note?.at.toISOString() ?? null),
-    ],
-  );
+type Writes<Received> = {
+  deliveries: readonly Received[];
+  /** Each stream at most once; one that has come further stays there. */
+  positions: readonly StreamPosition[];
+  instances: readonly ObservedWrite[];
+};
+
+// One round trip; each part is a statement of its own on a table of its own.
+const writeText = `
+  with advanced as (
+    insert into streams as s (source, stream, sequence)
+    select source, stream, sequence from unnest($6::text[], $7::text[], $8::bigint[]) as p (source, stream, sequence)
+    order by source, stream
+    on conflict (source, stream) do update set sequence = excluded.sequence, updated_at = now()
+      where s.sequence < excluded.sequence
+  ), changed as (
+    update instances i set status = w.status,
+      status_reason = case when w.status = i.status then i.status_reason else w.reason end,
+      updated_at = case when w.status = i.status then i.updated_at else clock_timestamp() end,
+      observation = w.observation, observation_reason = w.observation_reason, observation_at = w.observation_at
+    from unnest($9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[])
+      as w (id, status, reason, observation, observation_reason, observation_at)
+    where i.id = w.id
+  )
+  insert into inbox (source, id, type, data_hash, outcome)
+  select source, id, type, decode(hash, 'hex'), outcome
+  from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) as e (source, id, type, hash, outcome)
+  order by source, id
+  on conflict (source, id) do nothing
+  returning source, id`;
+
+/**
+ * Writes that events were received, how far their streams have come, and what became of locked instances. Returns the
+ * deliveries that another transaction has written meanwhile.
+ */
+export async function writeNews<Received extends Delivery & { outcome: string }>(
+  transaction: Queryable,
+  { deliveries, positions, instances }: Writes<Received>,
+): Promise<Received[]> {
+  const { rows } = await transaction.query<{ source: string; id: string }>(writeText, [
+    ...deliveryColumns(deliveries),
+    deliveries.map(({ outcome }) => outcome),
+    positions.map(({ source }) => source),
+    positions.map(({ stream }) => stream),
+    positions.map(({ sequence }) => sequence),
+    instances.map(({ id }) => id),
+    instances.map(({ status }) => status),
+    instances.map(({ reason }) => reason),
+    instances.map(({ note }) => note?.what ?? null),
+    instances.map(({ note }) => note?.reason ?? null),
+    instances.map(({ note }) => note?.at.toISOString() ?? null),
+  ]);
+  if (rows.length === deliveries.length) return [];
+  return deliveries.filter(({ source, id }) => !rows.some((row) => row.source === source && row.id === id));
 }
