@@ -11,8 +11,9 @@ const finding = (change: Partial<Askable> = {}): Askable => ({
 });
 const repairs = (...findings: Askable[]) => requestsOf(findings, { what: 'repair', atMost: 10 });
 
-test('waits grow from a minute to an hour and no further', () => {
+test('waits grow from a minute to an hour for repairs, from an hour to a day for purges, and no further', () => {
   expect([1, 2, 3, 6, 7, 8, 500].map((requests) => waitAfter(requests) / 60_000)).toEqual([1, 2, 4, 32, 60, 60, 60]);
+  expect([1, 2, 5, 6, 500].map((requests) => waitAfter(requests, 'purge') / 3_600_000)).toEqual([1, 2, 16, 24, 24]);
 });
 
 test('an instance is asked for once, with all that is amiss, when something is due', () => {

@@ -1,12 +1,18 @@
 import { eventIdOf } from '../operation/identifiers.ts';
 import type { DriftKind } from './policy.ts';
 
-const firstWaitMs = 60_000;
-const longestWaitMs = 3_600_000;
+type Asked = 'repair' | 'purge';
 
-/** How long a request is given before the next one, after so many: 1, 2, 4 … minutes, an hour at most. */
-export function waitAfter(requests: number): number {
-  return Math.min(longestWaitMs, firstWaitMs * 2 ** Math.min(Math.max(requests - 1, 0), 10));
+/** A repair is wanted soon. A purge that is refused waits for a person, such as for a backup. */
+const waits = {
+  repair: { firstMs: 60_000, longestMs: 3_600_000 },
+  purge: { firstMs: 3_600_000, longestMs: 86_400_000 },
+} as const satisfies Record<Asked, { firstMs: number; longestMs: number }>;
+
+/** How long a request is given before the next one, after so many: each twice as long as the one before, up to a limit. */
+export function waitAfter(requests: number, what: Asked = 'repair'): number {
+  const { firstMs, longestMs } = waits[what];
+  return Math.min(longestMs, firstMs * 2 ** Math.min(Math.max(requests - 1, 0), 10));
 }
 
 /** An open finding that an operation is asked for. */
@@ -31,10 +37,7 @@ const kindsPerRequest = 20;
  * id follows from what it asks for, so that asking twice is asking once; the time of the first sight keeps it apart from
  * the same trouble at another time.
  */
-export function requestsOf(
-  findings: readonly Askable[],
-  options: { what: 'repair' | 'purge'; atMost: number },
-): Request[] {
+export function requestsOf(findings: readonly Askable[], options: { what: Asked; atMost: number }): Request[] {
   const byInstance = Map.groupBy(findings, ({ instanceId }) => instanceId);
   return [...byInstance]
     .filter(([, group]) => group.some(({ isDue }) => isDue))
@@ -44,6 +47,12 @@ export function requestsOf(
       const repairs = Math.max(...group.map((finding) => finding.repairs)) + 1;
       const since = Math.min(...group.map(({ firstSeen }) => firstSeen.getTime()));
       const eventId = eventIdOf(instanceId, [options.what, ...kinds, repairs, since].join(' '));
-      return { instanceId, kinds: kinds.slice(0, kindsPerRequest), eventId, repairs, waitMs: waitAfter(repairs) };
+      return {
+        instanceId,
+        kinds: kinds.slice(0, kindsPerRequest),
+        eventId,
+        repairs,
+        waitMs: waitAfter(repairs, options.what),
+      };
     });
 }
