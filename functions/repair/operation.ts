@@ -1,14 +1,12 @@
 import { repairAccepted, repairFailed, repairSucceeded } from '#events/instance/repair.ts';
-import { type Instance, isMade, isWantedRunning } from '#shared/domain/instance/instance.ts';
+import { type Instance, isMade } from '#shared/domain/instance/instance.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
-import { cutSessions } from '#shared/steps/database/cut-sessions.ts';
 import { findDatabase } from '#shared/steps/database/keep-database.ts';
 import { repairLogin, repairOwnership } from '#shared/steps/database/repair-access.ts';
 import { onlyWhile } from '#shared/steps/only-while.ts';
 import { applyAllParts } from '#shared/steps/runtime/bring-up.ts';
+import { settle } from '#shared/steps/runtime/settle.ts';
 import { type TakeDownPorts, takeDown } from '#shared/steps/runtime/take-down.ts';
-import { waitUntilGone } from '#shared/steps/runtime/wait-until-gone.ts';
-import { waitUntilReady } from '#shared/steps/runtime/wait-until-ready.ts';
 
 /** As a start. */
 const deadlineMs = 15 * 60_000;
@@ -30,16 +28,9 @@ export function repairOperation(ports: TakeDownPorts): InstanceOperation {
           repairLogin(ports),
           repairOwnership(ports),
           ...applyAllParts(ports),
+          ...settle(ports),
         ]),
-        ...onlyWhile((instance) => isAlive(instance) && isWantedRunning(instance), [waitUntilReady(ports)]),
-        ...onlyWhile(
-          (instance) => isAlive(instance) && !isWantedRunning(instance),
-          [
-            { ...waitUntilGone(ports), name: 'unwanted-pods' },
-            { ...cutSessions(ports), name: 'unwanted-sessions' },
-          ],
-        ),
-        ...onlyWhile(isTerminated, takeDown(ports)),
+        ...onlyWhile(isTerminated, takeDown(ports)).map((step) => ({ ...step, name: `end-${step.name}` })),
       ],
     },
     events: { accepted: repairAccepted, succeeded: repairSucceeded, failed: repairFailed },

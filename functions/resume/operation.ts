@@ -4,7 +4,7 @@ import type { InstanceOperation } from '#shared/runtime/operation/instance-opera
 import { onlyWhile } from '#shared/steps/only-while.ts';
 import { applyPart, type RuntimePorts } from '#shared/steps/runtime/apply-part.ts';
 import { bringUp } from '#shared/steps/runtime/bring-up.ts';
-import { waitUntilReady } from '#shared/steps/runtime/wait-until-ready.ts';
+import { settle } from '#shared/steps/runtime/settle.ts';
 
 /** As a start. */
 const deadlineMs = 15 * 60_000;
@@ -21,7 +21,7 @@ export function resumeOperation(ports: RuntimePorts): InstanceOperation {
       deadlineMs,
       cancel: 'refused',
       steps: [
-        ...onlyWhile((instance) => isAlive(instance) && isFree(instance), [...bringUp(ports), waitUntilReady(ports)]),
+        ...onlyWhile((instance) => isAlive(instance) && isFree(instance), [...bringUp(ports), ...settle(ports)]),
         ...onlyWhile(
           (instance) => isAlive(instance) && !isFree(instance),
           [{ ...applyPart('ingress', ports), name: 'suspension-page' }],
@@ -30,8 +30,8 @@ export function resumeOperation(ports: RuntimePorts): InstanceOperation {
     },
     events: { accepted: resumeAccepted, succeeded: resumeSucceeded, failed: resumeFailed },
     moves: { began: 'resume-began', finished: 'resume-finished', failed: 'resume-failed' },
-    isStillWanted: isFree,
-    notification: 'instance-resumed',
+    isStillWanted: isAlive,
+    notificationOf: (instance) => (isFree(instance) ? 'instance-resumed' : undefined),
   };
 }
 

@@ -25,6 +25,6 @@ export function startOperation(ports: RuntimePorts): InstanceOperation {
     events: { accepted: startAccepted, succeeded: startSucceeded, failed: startFailed },
     moves: { began: 'start-began', finished: 'start-finished', failed: 'start-failed' },
     isStillWanted: isWantedRunning,
-    notification: 'instance-started',
+    notificationOf: () => 'instance-started',
   };
 }

@@ -25,6 +25,6 @@ export function stopOperation(ports: RuntimePorts): InstanceOperation {
     events: { accepted: stopAccepted, succeeded: stopSucceeded, failed: stopFailed },
     moves: { began: 'stop-began', finished: 'stop-finished', failed: 'stop-failed' },
     isStillWanted: isWantedStopped,
-    notification: 'instance-stopped',
+    notificationOf: () => 'instance-stopped',
   };
 }

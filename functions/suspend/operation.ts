@@ -28,6 +28,6 @@ export function suspendOperation(ports: RuntimePorts): InstanceOperation {
     events: { accepted: suspendAccepted, succeeded: suspendSucceeded, failed: suspendFailed },
     moves: { began: 'suspend-began', finished: 'suspend-finished', failed: 'suspend-failed' },
     isStillWanted: isSuspended,
-    notification: 'instance-suspended',
+    notificationOf: () => 'instance-suspended',
   };
 }

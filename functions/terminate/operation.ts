@@ -27,6 +27,6 @@ export function terminateOperation(ports: TakeDownPorts): InstanceOperation {
     events: { accepted: terminateAccepted, succeeded: terminateSucceeded, failed: terminateFailed },
     moves: { began: 'terminate-began', finished: 'terminate-finished', failed: 'terminate-failed' },
     isStillWanted: isTerminated,
-    notification: 'instance-terminated',
+    notificationOf: () => 'instance-terminated',
   };
 }

@@ -1,15 +1,13 @@
 import { undoAccepted, undoFailed, undoSucceeded } from '#events/instance/undo.ts';
-import { type Instance, isWantedRunning } from '#shared/domain/instance/instance.ts';
+import type { Instance } from '#shared/domain/instance/instance.ts';
 import type { Hosts } from '#shared/domain/instance/ports.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
-import { cutSessions } from '#shared/steps/database/cut-sessions.ts';
 import { bringDatabaseBack, setBaseUrl } from '#shared/steps/database/keep-database.ts';
 import { takeHost } from '#shared/steps/hosts/hosts.ts';
 import { onlyWhile } from '#shared/steps/only-while.ts';
 import type { RuntimePorts } from '#shared/steps/runtime/apply-part.ts';
 import { applyAllParts } from '#shared/steps/runtime/bring-up.ts';
-import { waitUntilGone } from '#shared/steps/runtime/wait-until-gone.ts';
-import { waitUntilReady } from '#shared/steps/runtime/wait-until-ready.ts';
+import { settle } from '#shared/steps/runtime/settle.ts';
 
 /** As a start, and the database's way back. */
 const deadlineMs = 20 * 60_000;
@@ -34,13 +32,12 @@ export function undoOperation(ports: RuntimePorts & { hosts: Hosts }): InstanceO
         bringDatabaseBack(ports),
         setBaseUrl(ports),
         ...applyAllParts(ports),
-        waitUntilReady(ports),
-        ...onlyWhile((instance) => !isWantedRunning(instance), [waitUntilGone(ports), cutSessions(ports)]),
+        ...settle(ports),
       ]),
     },
     events: { accepted: undoAccepted, succeeded: undoSucceeded, failed: undoFailed },
     moves: { began: 'undo-began', finished: 'undo-finished', failed: 'undo-failed' },
     isStillWanted: isWantedBack,
-    notification: 'instance-restored',
+    notificationOf: () => 'instance-restored',
   };
 }

@@ -24,6 +24,9 @@ export type InstanceFacts = Pick<Instance, 'desiredState' | 'suspensions' | 'gen
 export const guards = {
   'wanted running': (facts: InstanceFacts) => isWantedRunning(facts),
   'wanted stopped': (facts: InstanceFacts) => facts.desiredState === 'stopped' && facts.suspensions.length === 0,
+  'made, wanted running': (facts: InstanceFacts) => isMade(facts) && isWantedRunning(facts),
+  'made, wanted stopped': (facts: InstanceFacts) =>
+    isMade(facts) && facts.desiredState === 'stopped' && facts.suspensions.length === 0,
   // One that was never made has nothing to be suspended: it comes up suspended when its provisioning ends.
   'suspension open': (facts: InstanceFacts) => facts.desiredState !== 'terminated' && facts.suspensions.length > 0,
   'made, suspension open': (facts: InstanceFacts) =>
@@ -92,8 +95,9 @@ export const transitions: readonly Transition[] = [
   ...rows(['stopping'], 'suspend-finished', 'suspended', 'suspension open'),
   ...rows(['stopping'], 'suspend-failed', 'error'),
 
-  ...rows(['suspended', 'error', 'missing', 'stopping'], 'resume-began', 'starting', 'wanted running'),
-  ...rows(['suspended', 'error', 'missing'], 'resume-began', 'stopping', 'wanted stopped'),
+  // Wherever it stands: the suspension may have overtaken a start and then never had its turn.
+  ...rows(['suspended', 'stopped', 'error', 'missing', ...moving], 'resume-began', 'starting', 'made, wanted running'),
+  ...rows(['suspended', 'running', 'error', 'missing', ...moving], 'resume-began', 'stopping', 'made, wanted stopped'),
   ...rows(['starting'], 'resume-finished', 'running', 'wanted running'),
   ...rows(['stopping'], 'resume-finished', 'stopped', 'wanted stopped'),
   ...rows(['starting', 'stopping'], 'resume-failed', 'error'),

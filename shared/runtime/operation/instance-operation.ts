@@ -36,7 +36,7 @@ export type InstanceOperation = {
   /** Does the row still want what this kind does? If not its steps do nothing, and it ends as `superseded`. */
   isStillWanted(instance: Instance): boolean;
   /** What the customer is told when it is done. */
-  notification?: Notification;
+  notificationOf?(instance: Instance): Notification | undefined;
   /** Part of the transaction that ends it well. */
   onSuccess?(transaction: Queryable, context: InstanceContext): Promise<void>;
 };
@@ -113,7 +113,7 @@ async function succeed(
       ...moved,
       ...turn,
       announce(kind.events.succeeded, data, envelopeOf(context, 'succeeded', eventSource)),
-      ...(result === 'done' ? notice(kind, { context, eventSource }) : []),
+      ...(result === 'done' ? notice(kind.notificationOf?.(instance), { context, eventSource }) : []),
     ];
   });
   return cancel === 'none' ? 'succeeded' : cancel;
@@ -138,9 +138,9 @@ function told({ instance, operation }: InstanceContext) {
   return { instance: instance.id, customer: instance.customerId, operation: operation.id };
 }
 
-function notice(kind: InstanceOperation, { context, eventSource }: Work): readonly OutgoingEvent[] {
-  if (kind.notification === undefined) return [];
-  const data = { ...told(context), notification: kind.notification };
+function notice(notification: Notification | undefined, { context, eventSource }: Work): readonly OutgoingEvent[] {
+  if (notification === undefined) return [];
+  const data = { ...told(context), notification };
   return [announce(notificationRequested, data, envelopeOf(context, 'notify', eventSource))];
 }
 
