@@ -2,11 +2,11 @@ import type { ClientBase } from 'pg';
 import { Failure } from '#shared/domain/failure.ts';
 import type { Fenced } from '#shared/domain/instance/ports.ts';
 import { type DatabaseRow, findPlaces, findTenantDatabase, refuseBoth } from './databases.ts';
-import { withFence } from './fence.ts';
+import { fencedApplicationName, withFence } from './fence.ts';
 import { personalisedMark, tenantNames } from './object-names.ts';
 import { quoteIdentifier } from './quote.ts';
 import type { ServerAccess } from './server-access.ts';
-import { batch } from './transaction.ts';
+import { batch, commit } from './transaction.ts';
 
 /** CREATE DATABASE gives PUBLIC the right to connect and to make temporary tables, also to a clone of a closed one. */
 export function closeToPublic(database: string): string[] {
@@ -45,7 +45,7 @@ function isRightlyOwned(found: DatabaseRow, instanceId: string): boolean {
 }
 
 /**
- * Puts right owner and grants of the database under the live name. Needs the roles.
+ * Puts right owner and grants of the database under the live name, and gives the tenant what is in it. Needs the roles.
  * @throws Failure `not-found` when it is not there, `foreign-object` when its owner is one the admin may not act as.
  */
 export async function repairOwnership(access: ServerAccess, fenced: Fenced): Promise<void> {
@@ -53,7 +53,36 @@ export async function repairOwnership(access: ServerAccess, fenced: Fenced): Pro
   await withFence(access, fenced, { doing: 'repair the ownership of the database' }, async (client) => {
     const { live } = refuseBoth(await findPlaces(client, fenced.instanceId));
     if (live === undefined) throw new Failure('not-found', `There is no database ${database}`);
+    // first: what is looked at to see whether this was done is written last
+    await giveToTenant(access, fenced, client);
     await grantOwnership(client, fenced.instanceId);
+  });
+}
+
+/**
+ * PostgreSQL drops no role that owns something: somebody who dropped the tenant's has given its tables away, and to the
+ * owner role they can be told from anything else. What went to others is theirs to give back.
+ */
+async function giveToTenant(access: ServerAccess, fenced: Fenced, control: ClientBase): Promise<void> {
+  const { database, role, ownerRole } = tenantNames(fenced.instanceId);
+  const { rowCount } = await control.query(
+    `SELECT FROM pg_shdepend WHERE deptype = 'o' AND refclassid = 'pg_authid'::regclass
+       AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = $1)
+       AND dbid = (SELECT oid FROM pg_database WHERE datname = $2 AND datallowconn) LIMIT 1`,
+    [ownerRole, database],
+  );
+  if (rowCount === 0) return;
+  const applicationName = fencedApplicationName(fenced);
+  await access.unpooled('give the tenant his tables', { database, applicationName }, async (inside) => {
+    await batch(inside, [
+      'BEGIN',
+      `REASSIGN OWNED BY ${quoteIdentifier(ownerRole)} TO ${quoteIdentifier(role)}`,
+      // the database itself went along
+      ...openToTenant(database, { role, ownerRole }),
+    ]);
+    // as in personalise: a newer holder has either waited for this session, or ended it
+    await control.query('SELECT 1');
+    await commit(inside);
   });
 }
 
