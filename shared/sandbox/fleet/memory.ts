@@ -9,7 +9,7 @@ export type FleetMemory = {
   odooAdminPassword: string;
   redisPassword: string;
   /** Written into instances' configuration, so they must not change. Undefined until the first start. */
-  odooPostgresPort?: number;
+  odooPostgresPorts?: readonly number[];
   ingressPort?: number;
 };
 

@@ -8,20 +8,23 @@ import { odooAdmin } from './databases.ts';
 
 /** The image reference the sandbox's node runs as Odoo. */
 export const odooImage = 'odoo:19';
-/** The key of the Odoo server's admin password. */
-export const odooServerKey = 'odoo-1';
-
-/** The one Odoo server of the sandbox, as the records hold it. */
-export function sandboxOdooServer(address: { host: string; port: number }): DatabaseServer {
-  return { id: 'odoo-1', ...address, adminUser: odooAdmin, secretKey: odooServerKey, sslMode: 'disable' };
+/** The id of the sandbox's Odoo server of this place in the list, and the key of its admin's password. */
+export function odooServerId(index: number): string {
+  return `odoo-${index + 1}`;
 }
 
-/** What an operator would have entered: plans, the image, the cluster, the Odoo server. Safe to repeat. */
+/** An Odoo server of the sandbox, as the records hold it; the first one unless stated. */
+export function sandboxOdooServer({ host, port }: { host: string; port: number }, index = 0): DatabaseServer {
+  const id = odooServerId(index);
+  return { id, host, port, adminUser: odooAdmin, secretKey: id, sslMode: 'disable' };
+}
+
+/** What an operator would have entered: plans, the image, the cluster, the Odoo servers. Safe to repeat. */
 export async function seedRecords(
   queryable: Queryable,
   options: {
     ingressPort: number;
-    odooServer: { host: string; port: number };
+    odooServers: readonly { host: string; port: number }[];
     maxInstances: number;
     warmTarget: number;
     imageDigest: string;
@@ -48,7 +51,7 @@ export async function seedRecords(
     scheme: 'http',
     publicPort: options.ingressPort,
   });
-  await upsertDatabaseServer(queryable, sandboxOdooServer(options.odooServer), {
-    maxInstances: options.maxInstances,
-  });
+  for (const [index, address] of options.odooServers.entries()) {
+    await upsertDatabaseServer(queryable, sandboxOdooServer(address, index), { maxInstances: options.maxInstances });
+  }
 }

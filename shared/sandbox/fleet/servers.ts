@@ -11,7 +11,9 @@ export type FleetServers = {
   /** Holds the platform's records; functions reach it through `bouncer` only. */
   platform: PostgresServer;
   bouncer: PgBouncer;
+  /** The first of the Odoo servers. */
   odoo: PostgresServer;
+  odooServers: readonly PostgresServer[];
   redis: RedisServer;
   stop(): Promise<void>;
 };
@@ -23,6 +25,7 @@ export async function startServers(options: {
   memory: FleetMemory;
   durable?: boolean;
   postgresSettings?: Record<string, string>;
+  odooServers?: number;
 }): Promise<FleetServers> {
   const { folder, processes, memory } = options;
   const shared = {
@@ -31,18 +34,21 @@ export async function startServers(options: {
     durable: options.durable ?? true,
     ...(options.postgresSettings === undefined ? {} : { settings: options.postgresSettings }),
   };
-  const [records, odoo, redis] = await Promise.all([
+  const startOdoo = (index: number) => {
+    const port = memory.odooPostgresPorts?.[index];
+    const name = index === 0 ? 'odoo' : `odoo-${index + 1}`;
+    return startPostgres({ ...shared, name, ...(port === undefined ? {} : { port }) });
+  };
+  const [records, odoo, others, redis] = await Promise.all([
     startPostgres({ ...shared, name: 'platform' }),
-    startPostgres({
-      ...shared,
-      name: 'odoo',
-      ...(memory.odooPostgresPort === undefined ? {} : { port: memory.odooPostgresPort }),
-    }),
+    startOdoo(0),
+    Promise.all(Array.from({ length: (options.odooServers ?? 1) - 1 }, (_, index) => startOdoo(index + 1))),
     startRedis({ processes, folder: join(folder, 'redis'), password: memory.redisPassword }),
   ]);
+  const odooServers = [odoo, ...others];
   const [, , bouncer] = await Promise.all([
     preparePlatform(records, memory.platformPassword),
-    prepareOdooServer(odoo, memory.odooAdminPassword),
+    Promise.all(odooServers.map((server) => prepareOdooServer(server, memory.odooAdminPassword))),
     startPgBouncer({
       processes,
       folder: join(folder, 'pgbouncer'),
@@ -54,10 +60,11 @@ export async function startServers(options: {
     platform: records,
     bouncer,
     odoo,
+    odooServers,
     redis,
     async stop() {
       await bouncer.stop();
-      await Promise.all([records.stop(), odoo.stop(), redis.stop()]);
+      await Promise.all([records.stop(), redis.stop(), ...odooServers.map((server) => server.stop())]);
     },
   };
 }

@@ -11,13 +11,13 @@ import { startIngressProxy, startServiceProxy } from '#shared/sandbox/ingress/in
 import { startApiServerSource } from '#shared/sandbox/kubernetes/api-server-source.ts';
 import { startKubernetesApi } from '#shared/sandbox/kubernetes/server.ts';
 import { startProcessNode } from '#shared/sandbox/kubernetes-node/process-node.ts';
-import { readManifests } from '#shared/sandbox/manifests.ts';
+import { readManifests, type Trigger } from '#shared/sandbox/manifests.ts';
 import { openProcessGroup, type ProcessGroup } from '#shared/sandbox/processes.ts';
 import { freePort } from '#shared/sandbox/servers/free-port.ts';
 import { functionProgram, writeSecretFiles } from './function-programs.ts';
 import { keepMemory, recallMemory } from './memory.ts';
 import { openRecords, type PlatformRecords } from './records.ts';
-import { odooImage, odooServerKey, seedRecords } from './seed.ts';
+import { odooImage, odooServerId, seedRecords } from './seed.ts';
 import { type FleetServers, startServers } from './servers.ts';
 import { applySuspensionPage, programsImage, suspensionPageImage } from './suspension-page.ts';
 
@@ -50,6 +50,12 @@ export type FleetOptions = {
   /** Where the broker finds functions instead of at their host: `<gatewayUrl>/<function>`. For tests that come in between. */
   gatewayUrl?: string;
   postgresSettings?: Record<string, string>;
+  /** Odoo PostgreSQL servers; 1 unless stated. */
+  odooServers?: number;
+  /** On top of what every Trigger's manifest says: a shorter retry window. */
+  delivery?: Partial<Trigger['delivery']>;
+  /** What runs the containers' processes, given the fleet's own; a light one for tests of hundreds of instances. */
+  nodeProcesses?: (processes: ProcessGroup) => Promise<{ processes: ProcessGroup; stop(): Promise<void> }>;
   faults?: Faults;
   /** Where functions reach PgBouncer, given its own address: a test's proxy. The fleet's own parts use PgBouncer itself. */
   functionBouncer?: (bouncer: { host: string; port: number }) => Promise<{ host: string; port: number }>;
@@ -129,20 +135,22 @@ async function startParts(
   say('PostgreSQL (platform, Odoo), PgBouncer, Redis and the Kubernetes API answer');
   await keepMemory(memoryFile, {
     ...memory,
-    odooPostgresPort: servers.odoo.port,
+    odooPostgresPorts: servers.odooServers.map(({ port }) => port),
     ingressPort: cluster.ingressPort,
   });
   const secretsFolder = join(folder, 'secrets');
   await writeSecretFiles(secretsFolder, {
     'platform-postgres': memory.platformPassword,
     redis: memory.redisPassword,
-    [join('db-servers', odooServerKey)]: memory.odooAdminPassword,
+    ...Object.fromEntries(
+      servers.odooServers.map((_, index) => [join('db-servers', odooServerId(index)), memory.odooAdminPassword]),
+    ),
   });
   const records = await openRecords(servers, memory.platformPassword);
   stops.push('records', () => records.end());
   await seedRecords(records, {
     ingressPort: cluster.ingressPort,
-    odooServer: { host: servers.odoo.host, port: servers.odoo.port },
+    odooServers: servers.odooServers,
     maxInstances: options.maxInstances ?? 50,
     warmTarget: options.warmTarget ?? 2,
     imageDigest: options.imageDigest,
@@ -175,11 +183,13 @@ async function startCluster(options: FleetOptions, given: { processes: ProcessGr
     [odooImage, options.odoo],
     [programsImage, suspensionPageImage()],
   ]);
+  const own = await options.nodeProcesses?.(given.processes);
+  if (own !== undefined) stops.add('containers', own);
   const node = await startProcessNode({
     kubeconfigFile,
     namespace: tenantNamespace,
     folder: join(folder, 'node'),
-    processes: given.processes,
+    processes: own?.processes ?? given.processes,
     images: async (image) => images.get(image),
   });
   stops.add('node', node);
@@ -222,7 +232,10 @@ async function startEventing(
   const functionNames = new Set(manifests.services.map(({ name }) => name));
   const broker = await startBroker({
     folder: join(options.folder, 'broker'),
-    triggers: manifests.triggers,
+    triggers: manifests.triggers.map((trigger) => ({
+      ...trigger,
+      delivery: { ...trigger.delivery, ...options.delivery },
+    })),
     subscriberUrl: urlOf,
     // an address also before the functions are there: what an earlier run dead-lettered is delivered at once
     deadLetterUrl: (name) => (functionNames.has(name) ? `http://127.0.0.1:${hostsPort}/${name}` : undefined),
