@@ -5,12 +5,19 @@ import { queryAsSuperuser } from '#shared/testing/fleet-traces.ts';
 import { carryOut, settled } from '#shared/testing/life.ts';
 import { newInstanceId, startWorld, type World } from './world.ts';
 
-/** A world for crashes of what comes after provisioning. Its reconcile looks for no drift: a repair is asked for by the tests. */
-export async function startLifeWorld(options: TestFleetOptions = {}): Promise<World> {
+/**
+ * A world for crashes of what comes after provisioning. Its reconcile looks for no drift unless a test says so.
+ * `started` is called before it waits for warm databases, which need ticks.
+ */
+export async function startLifeWorld(
+  options: TestFleetOptions = {},
+  started: (world: World) => void = () => undefined,
+): Promise<World> {
   const world = await startWorld({
     ...options,
     functionSettings: { RECONCILE_EVERY_MS: '86400000', ...options.functionSettings },
   });
+  started(world);
   await untilWarm(world.fleet);
   // One that is under way has noted its next time before it ends.
   await until('no pass to be under way', async () => {
