@@ -26,8 +26,15 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-function open(options: { namespace: string; ttlMs?: number; staleMs?: number; port?: number; password?: string }) {
-  const { namespace, ttlMs = 60_000, staleMs = 60_000, port = server.port } = options;
+function open(options: {
+  namespace: string;
+  ttlMs?: number;
+  staleMs?: number;
+  localTtlMs?: number;
+  port?: number;
+  password?: string;
+}) {
+  const { namespace, ttlMs = 60_000, staleMs = 60_000, localTtlMs = 0, port = server.port } = options;
   const results: CacheResult[] = [];
   const warnings: string[] = [];
   const cache = openCache({
@@ -35,6 +42,7 @@ function open(options: { namespace: string; ttlMs?: number; staleMs?: number; po
     namespace,
     ttlMs,
     staleMs,
+    localTtlMs,
     log: { warn: (fields, message) => warnings.push(`${message} ${JSON.stringify(fields)}`) },
     onResult: (_kind, result) => results.push(result),
   });
@@ -58,6 +66,19 @@ describe('the cache without Redis', () => {
     await server.restart();
     const last = async () => (await cache.get('instance', 'a', async () => 'loaded'), results.at(-1));
     await expect.poll(last, { timeout: 10_000 }).toBe('hit');
+    close();
+  });
+
+  it('gives its own copies for their time, and loads after it', async () => {
+    const { cache, results, close } = open({ namespace: 'own', localTtlMs: 300 });
+    await cache.get('instance', 'a', async () => 'kept');
+    await server.stop();
+    expect(await cache.get('instance', 'a', async () => 'loaded')).toBe('kept');
+    await cache.invalidate('instance', 'a');
+    expect(await cache.get('instance', 'a', async () => 'loaded')).toBe('loaded');
+    expect(await cache.get('instance', 'a', async () => 'loaded again')).toBe('loaded again');
+    expect(results).toEqual(['miss', 'local', 'bypass', 'bypass']);
+    await server.restart();
     close();
   });
 

@@ -1,8 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { type Cache, type CacheKind, type CacheResult, cacheTtlMs } from '#shared/domain/cache/cache.ts';
+import {
+  type Cache,
+  type CacheKind,
+  type CacheResult,
+  cacheTtlMs,
+  localTtlMs as defaultLocalTtlMs,
+} from '#shared/domain/cache/cache.ts';
 import { openRedisConnection, type RedisAddress, type RedisConnection, type RedisLog } from './connection.ts';
+import { openLocalCopies, type Place } from './local-copies.ts';
 
 export type CacheOptions = {
   address: RedisAddress;
@@ -14,8 +21,12 @@ export type CacheOptions = {
   /** Instead of the kinds' own times, for tests. */
   ttlMs?: number;
   staleMs?: number;
+  /** How long this process keeps copies of its own; 0 keeps none. */
+  localTtlMs?: number;
 };
 
+/** Copies a process keeps in its own memory: some megabytes. The 2,000 of 10,000 that are read most (Zipf) get 5 of 6 reads. */
+const maxLocalCopies = 2_000;
 /** A copy is given for so long after its time while somebody renews it. */
 const defaultStaleMs = 60_000;
 /** Longer than any load; a holder that died keeps others waiting for `lockWaitMs` only. */
@@ -32,7 +43,7 @@ const markMs = 600_000;
  */
 type Entry = { id: string; kind: CacheKind; epoch: string; mark: string; copy: string };
 
-type Seen = { epoch: string; mark: string; found: { value: unknown; isFresh: boolean } | undefined };
+type Seen = { epoch: string; mark: string; found: { text: string; freshForMs: number } | undefined };
 
 /** Writes the copy unless one of the marks has changed since they were read. The epoch is made here when there is none. */
 const storeScript = `
@@ -50,9 +61,15 @@ return 1`;
 /** Gives a lock back only if it is still the holder's. */
 const unlockScript = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`;
 
-/** Cache-aside on Redis. Opens nothing before the first call. */
+/**
+ * Cache-aside on Redis, with the copies of the last second in the process' own memory. Opens nothing before the first call.
+ *
+ * A change that this process tells of takes its own copies away at once, before anything is sent to Redis. Other processes
+ * are not told: they find the new mark when their own copy's time is over.
+ */
 export function openCache(options: CacheOptions): Cache & { close(): void } {
-  const { namespace, staleMs = defaultStaleMs } = options;
+  const { namespace, staleMs = defaultStaleMs, localTtlMs = defaultLocalTtlMs } = options;
+  const local = openLocalCopies({ maxEntries: maxLocalCopies, ttlMs: localTtlMs });
   /** Invalidations that did not reach Redis; made up for before anything is read from it again. */
   const missed = new Set<string>();
   const redis = openRedisConnection(options.address, {
@@ -83,7 +100,7 @@ export function openCache(options: CacheOptions): Cache & { close(): void } {
     return flight;
   }
 
-  async function fill<T>(entry: Entry, seen: Seen, load: () => Promise<T | undefined>): Promise<T | undefined> {
+  async function fill<T>(entry: Entry, { seen, place, load }: Filling<T>): Promise<T | undefined> {
     const lock = `${entry.copy}:lock:${seen.epoch}:${seen.mark}`;
     const token = newMark();
     const taken = await redis.attempt((client) => client.set(lock, token, 'PX', lockMs, 'NX'));
@@ -93,8 +110,12 @@ export function openCache(options: CacheOptions): Cache & { close(): void } {
     }
     try {
       const value = await load();
-      const ttlMs = withJitter(options.ttlMs ?? cacheTtlMs[entry.kind]) + staleMs;
-      if (value !== undefined && value !== null) await store(redis, entry, { seen, value, ttlMs });
+      const freshForMs = withJitter(options.ttlMs ?? cacheTtlMs[entry.kind]);
+      const text = value === undefined || value === null ? undefined : (JSON.stringify(value) as string | undefined);
+      if (text !== undefined) {
+        await store(redis, entry, { seen, text, ttlMs: freshForMs + staleMs });
+        local.fill(place, text, { freshForMs });
+      }
       return value;
     } finally {
       if (taken?.answer === 'OK') await redis.attempt((client) => client.eval(unlockScript, 1, lock, token));
@@ -102,19 +123,21 @@ export function openCache(options: CacheOptions): Cache & { close(): void } {
   }
 
   /** Renews a stale copy unless somebody else is at it, here or in another pod. */
-  function renew<T>(entry: Entry, seen: Seen, load: () => Promise<T | undefined>): void {
-    const key = `${flightKey(entry, seen)}:renewal`;
+  function renewStale<T>(entry: Entry, filling: Filling<T>): void {
+    const key = `${flightKey(entry, filling.seen)}:renewal`;
     if (flights.has(key)) return;
     const renewal = once(key, async () => {
       const lock = `${entry.copy}:renewal`;
       const taken = await redis.attempt((client) => client.set(lock, '1', 'PX', lockMs, 'NX'));
-      return taken?.answer === 'OK' ? await fill(entry, seen, load) : undefined;
-    }).catch((error: unknown) => {
-      const reason = error instanceof Error ? error.name : 'unknown';
-      options.log.warn({ kind: entry.kind, id: entry.id, reason }, 'A cached value could not be renewed');
-    });
+      return taken?.answer === 'OK' ? await fill(entry, filling) : undefined;
+    }).catch((error: unknown) => tellOfFailure(entry, error));
     renewals.add(renewal);
     void renewal.finally(() => renewals.delete(renewal));
+  }
+
+  function tellOfFailure({ kind, id }: Pick<Entry, 'kind' | 'id'>, error: unknown): void {
+    const reason = error instanceof Error ? error.name : 'unknown';
+    options.log.warn({ kind, id, reason }, 'A cached value could not be renewed');
   }
 
   async function mark(key: string): Promise<void> {
@@ -126,26 +149,45 @@ export function openCache(options: CacheOptions): Cache & { close(): void } {
     for (const key of flights.keys()) if (key.startsWith(prefix)) flights.delete(key);
   }
 
+  async function get<T>(kind: CacheKind, id: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
+    const key = `${kind}:${id}`;
+    const own = local.find(key);
+    if (own !== undefined) {
+      options.onResult?.(kind, 'local');
+      return own.value as T;
+    }
+    const place = local.reserve(key);
+    const entry = entryOf(kind, id);
+    const seen = await look(redis, entry, staleMs);
+    if (seen === undefined) {
+      options.onResult?.(kind, 'bypass');
+      return await once(`${entry.copy}:`, load);
+    }
+    const { found } = seen;
+    const isFresh = found !== undefined && found.freshForMs > 0;
+    options.onResult?.(kind, found === undefined ? 'miss' : isFresh ? 'hit' : 'stale');
+    if (found === undefined) return await once(flightKey(entry, seen), () => fill(entry, { seen, place, load }));
+    if (isFresh) local.fill(place, found.text, found);
+    else renewStale(entry, { seen, place, load });
+    return JSON.parse(found.text) as T;
+  }
+
+  async function invalidate(kind: CacheKind, id: string): Promise<void> {
+    local.forget(`${kind}:${id}`);
+    const entry = entryOf(kind, id);
+    forgetFlights(`${entry.copy}:`);
+    await mark(entry.mark);
+  }
+
   return {
-    async get<T>(kind: CacheKind, id: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
-      const entry = entryOf(kind, id);
-      const seen = await look(redis, entry, staleMs);
-      if (seen === undefined) {
-        options.onResult?.(kind, 'bypass');
-        return await once(`${entry.copy}:`, load);
-      }
-      const { found } = seen;
-      options.onResult?.(kind, found === undefined ? 'miss' : found.isFresh ? 'hit' : 'stale');
-      if (found === undefined) return await once(flightKey(entry, seen), () => fill(entry, seen, load));
-      if (!found.isFresh) renew(entry, seen, load);
-      return found.value as T;
-    },
-    async invalidate(kind, id) {
-      const entry = entryOf(kind, id);
-      forgetFlights(`${entry.copy}:`);
-      await mark(entry.mark);
+    get,
+    invalidate,
+    async renew(kind, id, load) {
+      await invalidate(kind, id);
+      await get(kind, id, load).catch((error: unknown) => tellOfFailure({ kind, id }, error));
     },
     async invalidateKind(kind) {
+      local.forgetAll(`${kind}:`);
       const entry = entryOf(kind, '');
       forgetFlights(entry.copy);
       await mark(entry.epoch);
@@ -160,6 +202,9 @@ export function openCache(options: CacheOptions): Cache & { close(): void } {
   };
 }
 
+/** What a value is loaded with: the marks it is kept under, and its place in this process' memory. */
+type Filling<T> = { seen: Seen; place: Place; load: () => Promise<T | undefined> };
+
 function flightKey(entry: Entry, seen: Seen): string {
   return `${entry.copy}:${seen.epoch}:${seen.mark}`;
 }
@@ -172,23 +217,20 @@ async function look(redis: RedisConnection, entry: Entry, staleMs: number): Prom
   if (seen === undefined) return undefined;
   const [epoch, mark, copy, leftMs] = seen.answer;
   const marks = { epoch: epoch ?? '', mark: mark ?? '' };
-  const value = copy === null ? undefined : readCopy(copy, marks);
-  return { ...marks, found: value === undefined ? undefined : { value, isFresh: leftMs > staleMs } };
+  const text = copy === null ? undefined : readCopy(copy, marks);
+  return { ...marks, found: text === undefined ? undefined : { text, freshForMs: leftMs - staleMs } };
 }
 
-function readCopy(copy: string, { epoch, mark }: { epoch: string; mark: string }): unknown {
+function readCopy(copy: string, { epoch, mark }: { epoch: string; mark: string }): string | undefined {
   const end = copy.indexOf('\n');
-  if (copy.slice(0, end) !== JSON.stringify([epoch, mark])) return undefined;
-  return JSON.parse(copy.slice(end + 1)) as unknown;
+  return copy.slice(0, end) === JSON.stringify([epoch, mark]) ? copy.slice(end + 1) : undefined;
 }
 
 async function store(
   redis: RedisConnection,
   entry: Entry,
-  { seen, value, ttlMs }: { seen: Seen; value: unknown; ttlMs: number },
+  { seen, text, ttlMs }: { seen: Seen; text: string; ttlMs: number },
 ): Promise<void> {
-  const text = JSON.stringify(value) as string | undefined;
-  if (text === undefined) return;
   const keys = [entry.epoch, entry.mark, entry.copy];
   const values = [seen.epoch, seen.mark, newMark(), text, String(Math.round(ttlMs))];
   await redis.attempt((client) => client.eval(storeScript, keys.length, ...keys, ...values));
@@ -204,7 +246,7 @@ async function waitForCopy<T>(
     await pause(lockPollMs);
     const seen = await look(redis, entry, staleMs);
     if (seen === undefined) return undefined;
-    if (seen.found !== undefined) return { value: seen.found.value as T };
+    if (seen.found !== undefined) return { value: JSON.parse(seen.found.text) as T };
   }
   return undefined;
 }

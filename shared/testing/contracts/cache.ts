@@ -7,7 +7,7 @@ export type OpenedCache = { cache: Cache; results: CacheResult[]; close(): void 
 /** What every cache promises. `open` gives one process's view of the store; caches with one namespace share their entries. */
 export function cacheContract(
   name: string,
-  open: (options: { namespace: string; ttlMs: number; staleMs: number }) => OpenedCache,
+  open: (options: { namespace: string; ttlMs: number; staleMs: number; localTtlMs: number }) => OpenedCache,
 ): void {
   describe(`${name} keeps the promises of a cache`, () => {
     let namespace: string;
@@ -21,8 +21,9 @@ export function cacheContract(
       for (const { close } of opened) close();
     });
 
-    const start = (options: { ttlMs?: number; staleMs?: number } = {}) => {
-      const cache = open({ namespace, ttlMs: 60_000, staleMs: 60_000, ...options });
+    // Without copies of the process' own, unless a test is about those: what is shared shows only so.
+    const start = (options: { ttlMs?: number; staleMs?: number; localTtlMs?: number } = {}) => {
+      const cache = open({ namespace, ttlMs: 60_000, staleMs: 60_000, localTtlMs: 0, ...options });
       opened.push(cache);
       return cache;
     };
@@ -159,6 +160,76 @@ export function cacheContract(
       expect(performance.now() - begun).toBeLessThan(1_000);
       gate.open();
       await cache.settle(5_000);
+    });
+
+    it('loads the new value at once when a writer renews it, and tells nobody of a load that fails', async () => {
+      const { cache } = start();
+      await cache.get('instance', 'a', async () => 'old');
+      await cache.renew('instance', 'a', async () => 'new');
+      expect(await cache.get('instance', 'a', async () => 'never asked')).toBe('new');
+      await cache.renew('instance', 'a', () => Promise.reject(new Error('down')));
+      expect(await cache.get('instance', 'a', async () => 'newer')).toBe('newer');
+    });
+
+    describe('with copies of the process’ own', () => {
+      const localTtlMs = 30_000;
+
+      it('gives them without asking anybody, and to each caller one of his own', async () => {
+        const { cache, results } = start({ localTtlMs });
+        await cache.get('instance', 'a', async () => ({ list: [1] }));
+        const mine = await cache.get<{ list: number[] }>('instance', 'a', async () => undefined);
+        mine?.list.push(2);
+        expect(await cache.get('instance', 'a', async () => undefined)).toEqual({ list: [1] });
+        expect(results).toEqual(['miss', 'local', 'local']);
+      });
+
+      it.each(['invalidate', 'invalidateKind', 'renew'] as const)(
+        'gives no older value from the call of %s on, before it has been answered',
+        async (method) => {
+          const { cache } = start({ localTtlMs });
+          await cache.get('instance', 'a', async () => 'old');
+          await cache.get('instance', 'a', async () => 'old');
+          const telling = cache[method]('instance', 'a', async () => 'new');
+          expect(await cache.get('instance', 'a', async () => 'new')).toBe('new');
+          await telling;
+          expect(await cache.get('instance', 'a', async () => 'new')).toBe('new');
+        },
+      );
+
+      it('keeps none of a value that was being loaded when it changed', async () => {
+        const { cache } = start({ localTtlMs });
+        await cache.get('instance', 'another', async () => 'so that the kind is known');
+        const gate = openGate();
+        const reading = cache.get('instance', 'a', () => gate.opened.then(() => 'old'));
+        await gate.waiting;
+        await cache.invalidate('instance', 'a');
+        gate.open();
+        expect(await reading).toBe('old');
+        expect(await cache.get('instance', 'a', async () => 'new')).toBe('new');
+      });
+
+      it('gives what another process has changed for their time and no longer', async () => {
+        const reader = start({ localTtlMs: 300 });
+        const writer = start({ localTtlMs: 300 });
+        await reader.cache.get('instance', 'a', async () => 'old');
+        await writer.cache.invalidate('instance', 'a');
+        const changedAt = performance.now();
+        expect(await reader.cache.get('instance', 'a', async () => 'new')).toBe('old');
+        for (let isOld = true; isOld; ) {
+          const askedAt = performance.now();
+          isOld = (await reader.cache.get('instance', 'a', async () => 'new')) === 'old';
+          if (isOld) expect(askedAt - changedAt).toBeLessThanOrEqual(300);
+        }
+      });
+
+      it('keeps none beyond the time for which the value is fresh', async () => {
+        const { cache, results } = start({ localTtlMs, ttlMs: 1 });
+        await cache.get('instance', 'a', async () => 'old');
+        await passed(5);
+        await cache.get('instance', 'a', async () => 'new');
+        expect(results.at(-1)).toBe('stale');
+        await cache.settle(5_000);
+      });
     });
   });
 }
