@@ -6,8 +6,9 @@ import { interleave } from '../rounds.ts';
 import { median, medianRatio, percentile } from '../statistics.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { checkRows } from './check.ts';
-import { type Driven, driveCycle, driveSome, inFlight, openObserve, type Send } from './drive.ts';
+import { driveCycle, driveSome, inFlight, openObserve, type Send } from './drive.ts';
 import { openPgbench } from './pgbench.ts';
+import { processorTimeOfAllMs } from './processor-time.ts';
 import { captureScripts } from './statements.ts';
 import { instances, openStatusWorld, pgbenchId, type StatusWorld } from './world.ts';
 
@@ -23,7 +24,7 @@ const bareUpdate = {
   text: `\\set n random(0, ${instances - 1})\n\\set id ${pgbenchId}\nupdate instances set status_reason = 'bench' where id = ':id';\n`,
 };
 
-type Sample = { perSecond: number; p50Ms: number; p95Ms: number; outcomes?: Record<string, number> };
+type Sample = { perSecond: number; p50Ms: number; p95Ms: number; cpuUs: number };
 type Arm = 'observe' | 'published' | 'pgbench' | 'fresh' | 'bare';
 type Samples = Record<Arm, Sample[]>;
 
@@ -39,21 +40,23 @@ export async function benchStatus(surroundings: Surroundings): Promise<BenchRepo
     const published = openObserve(database, publishing(database));
     const seen: Record<string, number> = {};
     const cycle = async (send: Send): Promise<Sample> => {
-      const driven = await driveCycle(send);
+      const { sample, driven } = await timed(() => driveCycle(send));
       for (const [outcome, count] of Object.entries(driven.outcomes)) seen[outcome] = (seen[outcome] ?? 0) + count;
       await database.query('update outbox set published_at = clock_timestamp() where published_at is null');
-      return sampleOf(driven);
+      return sample;
     };
+    const pgbenchArm = async (run: Parameters<typeof pgbench.run>[0], times: number) =>
+      (await timed(() => pgbench.run(run, { perClient: times }))).sample;
     await cycle(observe);
     await world.takeServerConnections('fleet');
     const samples: Samples = await interleave(
       rounds,
       {
         observe: () => cycle(observe),
-        pgbench: () => pgbench.run(scripts, { perClient: perClient.events }),
-        fresh: async () => sampleOf(await driveSome(aConnectionEach(world), eventsWithConnections)),
+        pgbench: () => pgbenchArm(scripts, perClient.events),
+        fresh: async () => (await timed(() => driveSome(aConnectionEach(world), eventsWithConnections))).sample,
         published: () => cycle(published),
-        bare: () => pgbench.run([bareUpdate], { perClient: perClient.updates }),
+        bare: () => pgbenchArm([bareUpdate], perClient.updates),
       },
       (round) => surroundings.say(`round ${round + 1} of ${rounds}`),
     );
@@ -96,15 +99,23 @@ function aConnectionEach(world: StatusWorld): Send {
   };
 }
 
-function sampleOf({ perSecond, latenciesMs, outcomes }: Driven): Sample {
-  return { perSecond, outcomes, p50Ms: percentile(latenciesMs, 0.5), p95Ms: percentile(latenciesMs, 0.95) };
+/** With the processor time per event of all that took part: load, function or pgbench, PgBouncer and PostgreSQL. */
+async function timed<Run extends { perSecond: number; latenciesMs: number[] }>(
+  run: () => Promise<Run>,
+): Promise<{ sample: Sample; driven: Run }> {
+  const before = await processorTimeOfAllMs();
+  const driven = await run();
+  const usedMs = (await processorTimeOfAllMs()) - before;
+  const { perSecond, latenciesMs } = driven;
+  const [p50Ms, p95Ms] = [percentile(latenciesMs, 0.5), percentile(latenciesMs, 0.95)];
+  return { driven, sample: { perSecond, p50Ms, p95Ms, cpuUs: (usedMs * 1_000) / latenciesMs.length } };
 }
 
 function report(
   samples: Samples,
   found: { rounds: number; serverConnections: number; checked: string; version: string },
 ): BenchReport {
-  const of = (arm: Arm, field: 'perSecond' | 'p50Ms' | 'p95Ms') => samples[arm].map((sample) => sample[field]);
+  const of = (arm: Arm, field: keyof Sample) => samples[arm].map((sample) => sample[field]);
   const ratio = (arm: Arm, other: Arm, field: 'perSecond' | 'p95Ms') => medianRatio(of(arm, field), of(other, field));
   const row = (name: string, arm: Arm) => [
     name,
@@ -113,6 +124,8 @@ function report(
     median(of(arm, 'p50Ms')),
     median(of(arm, 'p95Ms')),
     ratio(arm, 'pgbench', 'p95Ms'),
+    median(of(arm, 'cpuUs')),
+    medianRatio(of(arm, 'cpuUs'), of('observe', 'cpuUs')),
   ];
   return {
     name: 'status',
@@ -122,7 +135,7 @@ function report(
     tables: [
       {
         title: 'medians; ratios are medians of the rounds',
-        columns: ['arm', 'events/s', '× pgbench', 'p50 ms', 'p95 ms', '× pgbench'],
+        columns: ['arm', 'events/s', '× pgbench', 'p50 ms', 'p95 ms', '× pgbench', 'CPU µs/event', '× observe'],
         rows: [
           row(`observe, ${connections} connections`, 'observe'),
           row('observe, its outbox published before the answer', 'published'),
@@ -145,6 +158,7 @@ function report(
       found.checked,
       'A third each: good news (inbox, stream, status, outbox), bad news noted (inbox, stream, note), bad news believed.',
       "pgbench's statements are those the function sent for one event alone, recorded at the driver and sent by the simple protocol.",
+      'On a busy machine an arm of many processes gets more of the processors than one of few; processor times are not changed by that.',
       'The UPDATE of one column is less work than an event; it shows what a statement costs here.',
     ],
   };

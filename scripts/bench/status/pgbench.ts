@@ -3,11 +3,10 @@ import { access, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { findProgram } from '#shared/sandbox/packages.ts';
-import { percentile } from '../statistics.ts';
 import { inFlight } from './drive.ts';
 import type { StatusWorld } from './world.ts';
 
-export type PgbenchResult = { perSecond: number; p50Ms: number; p95Ms: number };
+export type PgbenchResult = { perSecond: number; latenciesMs: number[] };
 export type Pgbench = {
   /** Runs the scripts, each as often as the others, with 100 clients through the bouncer. */
   run(scripts: readonly { name: string; text: string }[], options: { perClient: number }): Promise<PgbenchResult>;
@@ -34,7 +33,7 @@ export async function openPgbench(world: StatusWorld, folder: string): Promise<P
       if (!(perSecond > 0) || /error/i.test(stderr)) throw new Error(`pgbench failed:\n${stdout}\n${stderr}`);
       const latenciesMs = await readLatencies(place);
       await rm(place, { recursive: true });
-      return { perSecond, p50Ms: percentile(latenciesMs, 0.5), p95Ms: percentile(latenciesMs, 0.95) };
+      return { perSecond, latenciesMs };
     },
   };
 }
