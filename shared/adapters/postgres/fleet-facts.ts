@@ -71,12 +71,14 @@ export async function readFleetFacts(
 /**
  * Puts a server's count of instances right. Whoever places or releases an instance changes the server's row in the same
  * transaction, so with that row locked the number of its instances is certain; it is counted by a statement that begins
- * when the lock is held. Returns the count before and after when it was wrong.
+ * when the lock is held. Returns the count before and after when it was wrong; `note` writes them down in the same
+ * transaction.
  * @throws Failure `constraint-violated` when there are more rows than the server may have: raise max_instances first.
  */
 export async function correctServerCount(
   database: Database,
   serverId: string,
+  note: (transaction: Queryable, corrected: { from: number; to: number }) => Promise<void> = async () => undefined,
 ): Promise<{ from: number; to: number } | undefined> {
   return await database.transaction(async (transaction) => {
     const { rows: locked } = await transaction.query<{ instance_count: number }>(
@@ -90,7 +92,9 @@ export async function correctServerCount(
       [serverId],
     );
     const [from, to] = [locked[0]?.instance_count, rows[0]?.instance_count];
-    return from === undefined || to === undefined ? undefined : { from, to };
+    if (from === undefined || to === undefined) return undefined;
+    await note(transaction, { from, to });
+    return { from, to };
   });
 }
 

@@ -81,13 +81,13 @@ async function write(
 async function correctCounts({ database, holder, onTrouble }: ReconcileEngine, serverIds: readonly string[]) {
   for (const serverId of serverIds) {
     try {
-      const corrected = await correctServerCount(database, serverId);
-      if (corrected === undefined) continue;
-      await appendAudit(database, {
-        actor: `reconcile ${holder}`,
-        action: 'server-count.corrected',
-        detail: { server: serverId, ...corrected },
-      });
+      await correctServerCount(database, serverId, (transaction, corrected) =>
+        appendAudit(transaction, {
+          actor: `reconcile ${holder}`,
+          action: 'server-count.corrected',
+          detail: { server: serverId, ...corrected },
+        }),
+      );
     } catch (error) {
       onTrouble(`count of instances of server ${serverId}`, error);
     }
