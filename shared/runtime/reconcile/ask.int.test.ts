@@ -3,8 +3,9 @@ import { checkData } from '#events/check.ts';
 import { purgeRequested } from '#events/instance/purge.ts';
 import { repairRequested } from '#events/instance/repair.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
+import { correctServerCount } from '#shared/adapters/postgres/fleet-facts.ts';
 import { type DriftKind, driftKinds, driftPolicies } from '#shared/domain/drift/policy.ts';
-import { insertCatalogue, testInstanceId } from '#shared/testing/fleet-rows.ts';
+import { insertCatalogue, insertTestInstance, testInstanceId } from '#shared/testing/fleet-rows.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import {
   endOperation,
@@ -144,7 +145,7 @@ describe('a repair', () => {
     };
     await passOver({ ...engine, database: late }, 'a');
     expect(await asked()).toEqual([]);
-    await endOperation(database, suspension ?? '');
+    await endOperation(database, suspension ?? '', { agoMs: 1_000 });
     // the suspension has made it right
     await passOver({ ...makeWorld(database).engine }, 'a');
     expect(await storedFindings(database)).toMatchObject([{ is_open: false }]);
@@ -222,6 +223,31 @@ describe('the fleet', () => {
     expect(await storedFindings(database)).toMatchObject([{ is_open: false }]);
   });
 
+  test('a count is put right with the placement that was going on, and not without it', async () => {
+    await worldWith([]);
+    const placed = testInstanceId(10);
+    await insertTestInstance(database, placed);
+    await database.query('update db_servers set instance_count = 100');
+    const [isPlacing, mayCommit] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    // as placement does it: both rows in one statement
+    const placement = database.transaction(async (transaction) => {
+      await transaction.query(
+        `with noted as (update instances set db_server_id = 'one' where id = $1)
+         update db_servers set instance_count = instance_count + 1 where id = 'one'`,
+        [placed],
+      );
+      isPlacing.resolve();
+      await mayCommit.promise;
+    });
+    await isPlacing.promise;
+    const correction = correctServerCount(database, 'one');
+    const waiting = 'select 1 from pg_locks where not granted';
+    await expect.poll(async () => (await database.query(waiting)).rowCount, { timeout: 5_000 }).toBeGreaterThan(0);
+    mayCommit.resolve();
+    await placement;
+    expect(await correction).toEqual({ from: 101, to: 2 });
+  });
+
   test('a count that cannot be right is left and told of', async () => {
     const { engine, troubles } = await worldWith([]);
     await insertMadeInstance(database, testInstanceId(2));
@@ -260,8 +286,7 @@ describe('the fleet', () => {
       'warm-pool-low: template abc on server one',
     ]);
     await database.query('truncate outbox, dead_events');
-    await endOperation(database, stuck);
-    await endOperation(database, overdue);
+    for (const id of [stuck, overdue]) await endOperation(database, id);
     shortages.length = 0;
     await passOver(engine, 'fleet');
     expect((await storedFindings(database)).filter(({ is_open }) => is_open)).toEqual([]);

@@ -124,7 +124,7 @@ describe('a pass', () => {
     const operation = await queueOperation(database, moving, 'stop');
     await passOver(engine, 'a');
     expect((await storedFindings(database)).map(({ subject }) => subject)).toEqual([id]);
-    await endOperation(database, operation);
+    await endOperation(database, operation, { agoMs: 1_000 });
     await passOver(engine, 'a');
     expect((await storedFindings(database)).map(({ subject }) => subject)).toEqual([id, moving]);
   });
@@ -148,7 +148,7 @@ describe('a pass', () => {
     await insertMadeInstance(database, id);
     const { engine, places } = makeWorld(database);
     const aside: string[] = [];
-    const database1 = (name: string) => ({
+    const orphanOf = (name: string) => ({
       kind: 'orphan-database' as const,
       name: `database odoo_${name}`,
       instanceId: name,
@@ -156,14 +156,24 @@ describe('a pass', () => {
       quarantine: async () => void aside.push(name),
     });
     const lost = testInstanceId(9);
-    places.serverOrphans.set('one', [database1(lost), database1(id)]);
+    places.serverOrphans.set('one', [orphanOf(lost), orphanOf(id)]);
     await passOver(engine, 'a');
     expect(await storedFindings(database)).toMatchObject([
       { kind: 'orphan-database', subject: `database odoo_${lost} on server one` },
     ]);
     expect(aside).toEqual([]);
     await database.query(`update findings set first_seen = now() - interval '8 days'`);
-    // somebody has made the record meanwhile, after the pages were read
+    // its record came after the pages were read
+    const late: Database = {
+      ...database,
+      transaction: async (work, options) => {
+        await insertTestInstance(database, lost);
+        return await database.transaction(work, options);
+      },
+    };
+    await passOver({ ...engine, database: late }, 'a');
+    expect(aside).toEqual([]);
+    await database.query('delete from instances where id = $1', [lost]);
     await passOver(engine, 'a');
     expect(aside).toEqual([lost]);
     const { rows } = await database.query(`select action, detail from audit where action = 'orphan.quarantined'`);

@@ -115,10 +115,12 @@ export async function queueOperation(database: Database, instanceId: string, kin
   return id;
 }
 
-export async function endOperation(database: Database, id: string): Promise<void> {
+/** Now, or some time ago. */
+export async function endOperation(database: Database, id: string, { agoMs = 0 } = {}): Promise<void> {
   await database.query(
-    `update operations set state = 'succeeded', next_check_at = null, finished_at = clock_timestamp() where id = $1`,
-    [id],
+    `update operations set state = 'succeeded', next_check_at = null,
+       finished_at = clock_timestamp() - $2::integer * interval '1 ms' where id = $1`,
+    [id, agoMs],
   );
 }
 
