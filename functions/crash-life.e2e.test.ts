@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, test } from 'vitest';
-import { concurrency, every } from '#scripts/test/crash/compare.ts';
+import { concurrency, everyOfLife } from '#scripts/test/crash/compare.ts';
 import { crashCycle, expectAllWell } from '#scripts/test/crash/life-cycle.ts';
 import { breakByHand, newRunning, newTerminated, startLifeWorld } from '#scripts/test/crash/life-world.ts';
 import type { World } from '#scripts/test/crash/world.ts';
@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => world?.end());
 
 const timeout = 3_600_000;
-const choice = { every };
+const choice = { every: everyOfLife };
 
 test('killed anywhere, a stop and a start end as those that were not', { timeout }, async () => {
   const newInstance = () => newRunning(world);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, test } from 'vitest';
 import { requestFor } from '#scripts/test/crash/case.ts';
-import { concurrency, every } from '#scripts/test/crash/compare.ts';
+import { concurrency, everyOfLife } from '#scripts/test/crash/compare.ts';
 import { lifeRequestFor } from '#scripts/test/crash/life-case.ts';
 import { crashCycle, expectAllWell } from '#scripts/test/crash/life-cycle.ts';
 import { crashOvertaken, type Overtaking } from '#scripts/test/crash/life-overtaken.ts';
@@ -13,7 +13,7 @@ import { carryOut } from '#shared/testing/life.ts';
 const pairs = 10;
 const seed = Number(process.env['CRASH_SEED'] ?? 1);
 /** Points of each of the two operations that meet. */
-const pointsPerSide = every === 1 ? 24 : 5;
+const pointsPerSide = everyOfLife === 1 ? 24 : 5;
 
 let world: World;
 beforeAll(async () => {

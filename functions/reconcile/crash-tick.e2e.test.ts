@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { differences, every } from '#scripts/test/crash/compare.ts';
+import { differences, everyOfLife } from '#scripts/test/crash/compare.ts';
 import { evenly } from '#scripts/test/crash/life-points.ts';
 import { newRunning, startLifeWorld } from '#scripts/test/crash/life-world.ts';
 import { runTick, type Subjects, startTicks } from '#scripts/test/crash/tick.ts';
@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 /** Points of the tick that are tried; all of them take a while, one after the other. */
-const points = every === 1 ? 1_000 : 10;
+const points = everyOfLife === 1 ? 1_000 : 10;
 
 test('what a killed tick leaves the next ones do, once', { timeout: 3_600_000 }, async () => {
   const reference = await runTick(world, { subjects, ticks });

@@ -8,6 +8,8 @@ import type { World } from './world.ts';
 
 /** 1 tries every stop point, k every k-th: for a quick run. */
 export const every = Number(process.env['CRASH_EVERY'] ?? 1);
+/** The same for what comes after provisioning, whose points around external writes are tried whatever it says. */
+export const everyOfLife = Number(process.env['CRASH_EVERY'] ?? 40);
 /** Cases side by side. */
 export const concurrency = Number(process.env['CRASH_CONCURRENCY'] ?? 8);
 

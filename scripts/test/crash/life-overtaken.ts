@@ -117,7 +117,14 @@ async function run(
     { timeoutMs },
   ).catch(() => undefined);
   const seconds = (performance.now() - startedMs) / 1_000;
-  const state = await steadyState(world, mark, operationId, expected);
+  // At which step the first one hears of the second depends on where it died.
+  const settled = await steadyState(
+    world,
+    mark,
+    operationId,
+    expected && ((now) => ({ ...expected, steps: now['steps'] })),
+  );
+  const { steps: _steps, ...state } = settled;
   const died = kills;
   const ofOvertaken = (await readPoints(folders.first)).slice(before);
   const ofOvertaking = await readPoints(folders.second);

@@ -45,7 +45,7 @@ export function summaryOf(results: readonly LifeResult[]): string {
   return [
     `${killed.length} crashes${twice > 0 ? `, ${twice} of them twice` : ''}${notPassed > 0 ? ` (${notPassed} not passed)` : ''}`,
     `${well} as wanted`,
-    `by the event ${by('request')}, by an advance ${by('advance')}, over before ${by('itself')}, unknown ${by('unknown')}`,
+    `by the event ${by('request')}, by an advance ${by('advance')}, over before ${by('itself')}, not looked at ${by('unknown')}`,
     `slowest ${slowest} s`,
   ].join(' | ');
 }
