@@ -50,6 +50,22 @@ describe('a grace period', () => {
     expect(await world.kinds()).toEqual(['suspend']);
   });
 
+  test('that ends again suspends again, when somebody has lifted the suspension meanwhile', async () => {
+    const instance = await world.addInstance();
+    await say('billing.overdue.changed', subscription(1, { instance, ...overdue }));
+    await world.carryOut();
+    await world.tick();
+    await say('billing.overdue.changed', subscription(2, inGrace));
+    await world.rows('update suspensions set closed_at = now() where instance_id = $1', [instance]);
+    await world.tick();
+    expect(await world.kinds()).toEqual(['suspend']);
+    await world.pass(14);
+    expect(await world.tick()).toMatchObject({ asked: 1 });
+    expect(await world.kinds()).toEqual(['suspend', 'suspend']);
+    await world.carryOut();
+    for (let round = 0; round < 2; round += 1) expect(await world.tick()).toMatchObject({ asked: 0 });
+  });
+
   test('of many customers ends for all of them, a bounded number at a time, ten ticks at once', async () => {
     for (let number = 1; number <= 30; number += 1) {
       await world.rows('insert into customers (id) values ($1)', [`many-${number}`]);

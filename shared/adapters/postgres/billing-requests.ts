@@ -16,6 +16,7 @@ type BilledRow = {
   desired_state: Row<'instances'>['desired_state'] | null;
   is_suspended_now: boolean;
   is_settled: boolean;
+  is_refused: boolean | null;
 } & { [Name in 'kind' | 'is_suspended' | 'is_terminated' | 'sequence' | 'data']: Row<'billing_requests'>[Name] | null };
 
 /** A request is with its function when that has noted the event, as accepted or as refused. */
@@ -31,7 +32,9 @@ export async function readBilledInstances(
        exists (select 1 from suspensions s
          where s.instance_id = i.id and s.reason = 'billing' and s.closed_at is null) as is_suspended_now,
        r.kind, r.is_suspended, r.is_terminated, r.sequence, r.data,
-       r.check_at is null or ${isHandled} as is_settled
+       r.check_at is null or ${isHandled} as is_settled,
+       r.asked_at > clock_timestamp() - interval '1 day' and exists (select 1 from inbox
+         where inbox.source = $2 and inbox.id = r.event_id::text and inbox.outcome like 'refused: %') as is_refused
      from unnest($1::text[]) as wanted (instance_id)
      left join instances i on i.id = wanted.instance_id
      left join billing_requests r on r.instance_id = wanted.instance_id
@@ -48,9 +51,17 @@ export async function readBilledInstances(
 }
 
 function toLast(row: BilledRow): BilledInstance['last'] {
-  const { kind, is_suspended, is_terminated, sequence, data, is_settled } = row;
+  const { kind, is_suspended, is_terminated, sequence, data } = row;
   if (kind === null || is_suspended === null || is_terminated === null || sequence === null) return undefined;
-  return { kind, isSuspended: is_suspended, isTerminated: is_terminated, sequence, data, isSettled: is_settled };
+  return {
+    kind,
+    isSuspended: is_suspended,
+    isTerminated: is_terminated,
+    sequence,
+    data,
+    isSettled: row.is_settled,
+    isRefused: row.is_refused === true,
+  };
 }
 
 /** A request as it is written down; `sequence` is one more than the last one's. */

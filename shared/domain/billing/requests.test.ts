@@ -15,7 +15,7 @@ function facts(change: Partial<InstanceFacts> = {}): InstanceFacts {
   };
 }
 function last(kind: LastRequest['kind'], change: Partial<LastRequest> = {}): LastRequest {
-  return { kind, isSuspended: false, isTerminated: false, isSettled: true, ...change };
+  return { kind, isSuspended: false, isTerminated: false, isSettled: true, isRefused: false, ...change };
 }
 const suspended = last('suspend', { isSuspended: true });
 const terminated = last('terminate', { isTerminated: true });
@@ -30,7 +30,10 @@ describe('what is asked for', () => {
     ['terminate', 'nothing was asked', {}, 'terminate'],
     ['run', 'it is suspended', { last: suspended }, 'resume'],
     ['keep', 'it is suspended', { last: suspended }, undefined],
-    ['suspend', 'it is suspended', { last: suspended }, undefined],
+    ['suspend', 'it is suspended', { last: suspended, isSuspended: true }, undefined],
+    ['suspend', 'somebody has lifted its suspension', { last: suspended }, 'suspend'],
+    ['suspend', 'its suspension is on its way', { last: { ...suspended, isSettled: false } }, undefined],
+    ['suspend', 'its suspension was refused', { last: { ...suspended, isRefused: true } }, undefined],
     ['terminate', 'it is suspended', { last: suspended }, 'terminate'],
     ['suspend', 'it was resumed', { last: last('resume') }, 'suspend'],
     ['run', 'billing has ended it', { last: terminated, isTerminated: true }, 'undo'],
@@ -101,7 +104,7 @@ test('whatever a refusal leaves, the same wish is asked for once', () => {
         const next = nextRequest(wish, now);
         if (next === undefined) continue;
         asked += 1;
-        now = { ...now, wantsMade: 'as-asked', last: { ...next, isSettled: true } };
+        now = { ...now, wantsMade: 'as-asked', last: { ...next, isSettled: true, isRefused: true } };
       }
       // an undo may be followed by the resume it was waited with
       expect(asked).toBeLessThanOrEqual(2);

@@ -10,6 +10,8 @@ export type LastRequest = {
   isTerminated: boolean;
   /** The operation's function has it, or sending it again was given up. */
   isSettled: boolean;
+  /** Its function has refused it, less than a day ago. */
+  isRefused: boolean;
 };
 
 /** What is known of an instance when it is decided about. */
@@ -30,7 +32,7 @@ export type NextRequest = Pick<LastRequest, 'kind' | 'isSuspended' | 'isTerminat
 
 /**
  * The operation to ask for, or undefined. Each change of the wish is asked for once: one that is refused is not asked
- * for again until the wish has changed, so that nothing goes round in circles. Pure.
+ * for again until the wish has changed, so that nothing goes round in circles; a suspension once a day at most. Pure.
  */
 export function nextRequest(wish: Wish, facts: InstanceFacts): NextRequest | undefined {
   const { last } = facts;
@@ -48,12 +50,23 @@ export function nextRequest(wish: Wish, facts: InstanceFacts): NextRequest | und
     // Only what billing has ended comes back by a payment; what a person has terminated stays so.
     return wish === 'run' && isTerminated ? { kind: 'undo', isSuspended, isTerminated: false } : undefined;
   }
-  if (wish === 'suspend') return isSuspended ? undefined : { kind: 'suspend', isSuspended: true, isTerminated };
+  if (wish === 'suspend') {
+    return isSuspended && mayStand(facts) ? undefined : { kind: 'suspend', isSuspended: true, isTerminated };
+  }
   const mayLook = facts.isPayment || last?.kind === 'undo';
   if (wish === 'run' && (isSuspended || (mayLook && facts.isSuspended))) {
     return { kind: 'resume', isSuspended: false, isTerminated };
   }
   return undefined;
+}
+
+/**
+ * Does the suspension that billing believes in stand, or may it yet? One that was carried out and is open no more was
+ * lifted by somebody, as is allowed in a grace period: what is still owed at its end suspends again.
+ */
+function mayStand({ isSuspended, last }: InstanceFacts): boolean {
+  if (isSuspended || last === undefined || !last.isSettled) return true;
+  return last.kind === 'suspend' && last.isRefused;
 }
 
 /** Once for each configuration: one that was refused is asked for again when it has changed. */
