@@ -1,5 +1,7 @@
 import { failedEventOf } from '#events/instance/operation-events.ts';
+import { provisionFailed } from '#events/instance/provision-failed.ts';
 import { operationAdvance } from '#events/operation/advance.ts';
+import { appendAudit } from '#shared/adapters/postgres/audit.ts';
 import type { Queryable } from '#shared/adapters/postgres/database.ts';
 import {
   advanceStream,
@@ -54,9 +56,8 @@ export function admitOperation(request: InstanceRequest): Admit {
     if (decided instanceof Failure) {
       return refused(request, operationId, { refusal: decided, customer: locked.facts.customerId });
     }
-    const by = { instanceId: request.instanceId, operationId, cause: request.event.id };
-    await applyIntent(transaction, intentOf(request.kind, locked.wish, request.cause), by);
     const { customerId } = locked.facts;
+    // What it wants is wanted already.
     if (decided.decision === 'coalesce') {
       const answering = decided.with.id;
       return {
@@ -65,12 +66,17 @@ export function admitOperation(request: InstanceRequest): Admit {
         announce: [accepted(request, { operationId: answering, customerId, id: eventIdOf(operationId, 'coalesced') })],
       };
     }
+    const by = { instanceId: request.instanceId, operationId, cause: request.event.id };
+    await applyIntent(transaction, intentOf(request.kind, locked.wish, request.cause), by);
     const begun = await overtake(transaction, decided.overtakes, by);
+    await auditOvertaken(transaction, request, { unbegun: decided.overtakes.filter((one) => !begun.includes(one)) });
     return {
       admission: 'admitted',
       announce: [
         accepted(request, { operationId, customerId, id: eventIdOf(operationId, 'accepted') }),
-        ...decided.overtakes.flatMap((one) => tellOvertaken(request, { one, customerId, begun })),
+        ...decided.overtakes.flatMap((one) =>
+          tellOvertaken(request, { one, begun: begun.includes(one), customerId, name: locked.name }),
+        ),
       ],
     };
   };
@@ -121,19 +127,34 @@ function accepted(
   return announce(events.accepted, data, { id, source: eventSource });
 }
 
+/** One that never had its turn is over with this transaction: nobody else will write down its end. */
+async function auditOvertaken(
+  transaction: Queryable,
+  { instanceId, kind }: InstanceRequest,
+  { unbegun }: { unbegun: readonly UnfinishedOperation[] },
+): Promise<void> {
+  for (const one of unbegun) {
+    const entry = { actor: one.kind, action: `${one.kind}.overtaken`, instanceId, operationId: one.id };
+    await appendAudit(transaction, { ...entry, detail: { by: kind } });
+  }
+}
+
 /** One that is at work is told to look at its row; one that never had its turn is over. */
 function tellOvertaken(
   { instanceId, kind, eventSource }: InstanceRequest,
-  { one, customerId, begun }: { one: UnfinishedOperation; customerId: string; begun: readonly UnfinishedOperation[] },
+  { one, begun, customerId, name }: { one: UnfinishedOperation; begun: boolean; customerId: string; name: string },
 ): readonly OutgoingEvent[] {
-  if (begun.includes(one)) {
+  if (begun) {
     const data = { operation: one.id, instance: instanceId, kind: one.kind, reason: `A ${kind} overtakes it.` };
     return [announce(operationAdvance, data, { id: eventIdOf(one.id, `overtaken by a ${kind}`), source: eventSource })];
   }
-  const failed = failedEventOf(one.kind);
-  if (failed === undefined) return [];
   const told = { instance: instanceId, customer: customerId, operation: one.id, kind: one.kind };
-  return [overtakenEvent(failed, told, eventSource)];
+  const failed = failedEventOf(one.kind);
+  if (failed !== undefined) return [overtakenEvent(failed, told, eventSource)];
+  const { kind: _kind, ...data } = told;
+  const text = 'A later operation has taken its place.';
+  const envelope = { id: eventIdOf(one.id, 'overtaken'), source: eventSource };
+  return [announce(provisionFailed, { ...data, name, code: 'superseded', text }, envelope)];
 }
 
 function refused(

@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest';
+import { formatReport } from '#scripts/test/storm/report.ts';
+import { runStorm } from '#scripts/test/storm/run.ts';
+
+// The small one; `node scripts/test/storm/main.ts` brings the big one about, with a seed of one's choice.
+test('a fleet survives a storm: afterwards every instance is where a plain sequential model says', async () => {
+  const report = await runStorm({
+    seed: 20_261_121,
+    instances: 30,
+    commands: 300,
+    seconds: 20,
+    quietTimeoutMs: 120_000,
+    say: () => undefined,
+  });
+  console.log(formatReport(report));
+  expect(report.violations).toEqual(Object.fromEntries(Object.keys(report.violations).map((subject) => [subject, []])));
+  expect(report.quiet.isQuiet, JSON.stringify(report.quiet.moving)).toBe(true);
+  expect(report.observed.auditEntries).toBeGreaterThan(300);
+}, 300_000);

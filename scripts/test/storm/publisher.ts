@@ -1,0 +1,102 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Agent, request } from 'undici';
+import type { Fleet } from '#shared/sandbox/fleet/start.ts';
+import { rawEvent } from '#shared/testing/fleet.ts';
+import type { StormEvent } from './plan.ts';
+
+export type Publisher = {
+  /** Sends each event when its time has come; resolves when the last one was sent for the first time. */
+  sendInTime(events: readonly StormEvent[]): Promise<void>;
+  /** Resolves when every event has its row, or `timeoutMs` have passed: what is missing then. */
+  untilTaken(timeoutMs: number): Promise<readonly string[]>;
+  counted(): { sent: number; resent: number; notTaken: number };
+  stop(): Promise<void>;
+};
+
+/** An event that has no row by then is sent again: it was lost, or waits behind others. */
+const resendAfterMs = 4_000;
+const lookEveryMs = 1_000;
+const answerWithinMs = 10_000;
+
+/**
+ * A publisher who needs certainty: he sends each event, under one id, until he sees that it has a row. The broker's 202 is not
+ * enough for him; that it refuses, or hangs, is no reason to stop.
+ */
+export function openPublisher({ broker, records }: Pick<Fleet, 'broker' | 'records'>): Publisher {
+  const dispatcher = new Agent({ connections: 16 });
+  const waiting = new Map<string, { event: StormEvent; sentAtMs: number }>();
+  const counts = { sent: 0, resent: 0, notTaken: 0 };
+  const sendings = new Set<Promise<void>>();
+  const stopping = new AbortController();
+
+  function send(event: StormEvent): void {
+    waiting.set(event.id, { event, sentAtMs: Date.now() });
+    const sending = post(event).finally(() => sendings.delete(sending));
+    sendings.add(sending);
+  }
+
+  async function post(event: StormEvent): Promise<void> {
+    const { headers, body } = rawEvent(event);
+    const subject = { 'ce-partitionkey': event.instance };
+    try {
+      const answer = await request(broker.url, {
+        method: 'POST',
+        headers: { ...headers, ...subject },
+        body,
+        dispatcher,
+        signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(answerWithinMs)]),
+      });
+      await answer.body.dump();
+      if (answer.statusCode !== 202) counts.notTaken += 1;
+    } catch {
+      // sent again like one that was lost
+      counts.notTaken += 1;
+    }
+  }
+
+  async function look(): Promise<void> {
+    const late = [...waiting.values()].filter(({ sentAtMs }) => Date.now() - sentAtMs > resendAfterMs);
+    if (late.length === 0) return;
+    const { rows } = await records.query<{ id: string }>('select id from inbox where id = any($1)', [
+      late.map(({ event }) => event.id),
+    ]);
+    for (const { id } of rows) waiting.delete(id);
+    for (const { event } of late) {
+      if (!waiting.has(event.id)) continue;
+      counts.resent += 1;
+      send(event);
+    }
+  }
+
+  const looking = (async () => {
+    while (!stopping.signal.aborted) {
+      // the records may be away: asked again
+      await look().catch(() => undefined);
+      await delay(lookEveryMs);
+    }
+  })();
+
+  return {
+    async sendInTime(events) {
+      const startedAtMs = Date.now();
+      for (const event of events) {
+        const waitMs = startedAtMs + event.atMs - Date.now();
+        if (waitMs > 0) await delay(waitMs);
+        counts.sent += 1;
+        send(event);
+      }
+    },
+    async untilTaken(timeoutMs) {
+      const deadline = Date.now() + timeoutMs;
+      while (waiting.size > 0 && Date.now() < deadline) await delay(200);
+      return [...waiting.keys()];
+    },
+    counted: () => ({ ...counts }),
+    async stop() {
+      stopping.abort();
+      await looking;
+      await Promise.all(sendings);
+      await dispatcher.destroy();
+    },
+  };
+}

@@ -1,0 +1,109 @@
+// The rules of admission and of the queue, written down a second time and more plainly than where they are enforced: the
+// storm holds the one against the other.
+
+/** An instance as the model sees it. */
+export type ModelInstance = {
+  desired: 'running' | 'stopped' | 'terminated';
+  /** What was wanted when it was terminated. */
+  before: 'running' | 'stopped' | undefined;
+  suspensions: Set<string>;
+  isMade: boolean;
+  isPurged: boolean;
+  isWithoutUndo: boolean;
+  generation: number;
+  unfinished: { id: string; kind: string; cause: string | null }[];
+  /** Operations that ended in failure. */
+  failed: string[];
+  /** The highest sequence of suspends and resumes, by source. */
+  streams: Map<string, number>;
+};
+
+export type Request = { kind: string; cause: string | null; sequence: number | undefined; source: string };
+
+/** What the bills say about running; both when they changed about the same time. */
+export type Bills = { mayPass: boolean; mayRefuse: boolean };
+
+const table: Readonly<Record<string, string>> = {
+  start: 'start=coalesce terminate=refuse purge=refuse',
+  stop: 'stop=coalesce start=cancel restart=cancel repair=cancel terminate=refuse purge=refuse',
+  restart: 'restart=coalesce terminate=refuse purge=refuse',
+  suspend: 'suspend=coalesce start=cancel restart=cancel resume=cancel repair=cancel terminate=refuse purge=refuse',
+  resume: 'resume=coalesce terminate=refuse purge=refuse',
+  terminate:
+    'terminate=coalesce provision=cancel start=cancel stop=cancel restart=cancel suspend=cancel resume=cancel undo=cancel repair=cancel purge=refuse',
+  undo: 'undo=coalesce purge=refuse',
+  purge: 'purge=coalesce undo=refuse',
+  repair:
+    'repair=coalesce provision=refuse start=refuse stop=refuse restart=refuse suspend=refuse resume=refuse terminate=refuse undo=refuse purge=refuse',
+};
+
+/** What a request does about an unfinished operation: cancel, refuse, coalesce or wait. */
+export function relationOf(kind: string, other: string): string {
+  const found = table[kind]?.split(' ').find((cell) => cell.startsWith(`${other}=`));
+  return found?.split('=')[1] ?? 'wait';
+}
+
+const longestQueue = 20;
+
+/** What may become of a request: `requested`, `coalesced`, or `refused: <code>`. Several where two facts race. */
+export function answersTo(request: Request, instance: ModelInstance | undefined, bills: Bills): readonly string[] {
+  const { kind, cause } = request;
+  // Whether a name is taken depends on a step of another operation.
+  if (kind === 'provision') return instance === undefined ? ['requested', 'refused: host-taken'] : ['requested'];
+  if (instance === undefined) return ['refused: not-found'];
+  const held = instance.streams.get(request.source) ?? 0;
+  if (request.sequence !== undefined && request.sequence <= held) return ['refused: superseded'];
+  const relations = instance.unfinished.map((one) => relationOf(kind, one.kind));
+  const last = instance.unfinished.at(-1);
+  const isRefused = relations.includes('refuse');
+  const isSame = last !== undefined && relations.at(-1) === 'coalesce' && last.cause === cause;
+  if (!isRefused && isSame) return ['coalesced'];
+  const queued = relations.filter((relation) => relation !== 'cancel').length;
+  const otherwise = isRefused
+    ? 'refused: not-allowed'
+    : queued >= longestQueue
+      ? 'refused: too-many-operations'
+      : 'requested';
+  const refusal = refusalOf(request, instance);
+  if (refusal !== undefined) return [`refused: ${refusal}`];
+  if (!isGated(request)) return [otherwise];
+  return [...(bills.mayPass ? [otherwise] : []), ...(bills.mayRefuse ? ['refused: not-allowed'] : [])];
+}
+
+/** Bills are asked last, so what they say is not part of this. */
+function refusalOf({ kind, cause }: Request, instance: ModelInstance): string | undefined {
+  const isTerminated = instance.desired === 'terminated';
+  const isMade = instance.isMade || instance.unfinished.some((one) => one.kind === 'provision');
+  const isSuspended = instance.suspensions.size > 0;
+  switch (kind) {
+    case 'start':
+      return isTerminated ? 'terminated' : !isMade ? 'not-allowed' : isSuspended ? 'suspended' : undefined;
+    case 'restart':
+      if (isTerminated) return 'terminated';
+      if (!isMade) return 'not-allowed';
+      if (isSuspended) return 'suspended';
+      return instance.desired === 'running' ? undefined : 'not-allowed';
+    case 'stop':
+    case 'repair':
+      return isTerminated ? 'terminated' : isMade ? undefined : 'not-allowed';
+    case 'suspend':
+      return isTerminated ? 'terminated' : undefined;
+    case 'resume':
+      return isTerminated ? 'terminated' : instance.suspensions.has(cause ?? '') ? undefined : 'not-allowed';
+    case 'terminate':
+      return isTerminated ? 'terminated' : undefined;
+    case 'undo':
+      if (instance.isPurged) return 'terminated';
+      if (!isTerminated) return 'not-allowed';
+      return instance.isWithoutUndo ? 'terminated' : undefined;
+    case 'purge':
+      if (instance.isPurged) return 'terminated';
+      return isTerminated && instance.isWithoutUndo ? undefined : 'not-allowed';
+    default:
+      return `unheard-of ${kind}`;
+  }
+}
+
+function isGated({ kind, cause }: Request): boolean {
+  return kind === 'start' || kind === 'restart' || kind === 'undo' || (kind === 'resume' && cause === 'billing');
+}
