@@ -60,7 +60,7 @@ test('a provisioning that a termination overtakes in its Job leaves a tombstone'
 test('an undoing that a termination overtakes leaves the tombstone that was', { timeout }, async () => {
   await crashBoth('terminate over undo', {
     overtaken: { functionName: 'undo', request: (id) => lifeRequestFor({ kind: 'undo' }, id) },
-    standsAt: { name: 'PATCH deployments answered', occurrence: 1 },
+    standsAt: { name: 'POST deployments answered', occurrence: 1 },
     overtaking: { kind: 'terminate' },
     async newInstance() {
       const instanceId = await newRunning(world);
