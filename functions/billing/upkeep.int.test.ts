@@ -29,7 +29,7 @@ describe('a grace period', () => {
     expect(await world.tick()).toMatchObject({ customers: 0, asked: 0 });
     await world.pass(14);
     expect(await world.tick()).toMatchObject({ customers: 1, asked: 1 });
-    expect(await world.tick({ passTime: false })).toEqual({ customers: 0, asked: 0, resent: 0, givenUp: 0 });
+    expect(await world.tick({ passTime: false })).toEqual({ customers: 0, asked: 0, resent: 0, givenUp: [] });
     expect(await world.asked()).toMatchObject([{ kind: 'suspend', data: { instance, cause: 'billing' } }]);
   });
 
@@ -126,12 +126,16 @@ describe('a request', () => {
     expect(await world.asked()).toEqual([before]);
   });
 
-  test('that nobody takes is not sent for ever', async () => {
+  test('that nobody takes is not sent for ever, and the audit says so', async () => {
     const instance = await world.addInstance();
     await say('billing.overdue.changed', subscription(1, { instance, ...overdue }));
     await world.rows('update billing_requests set resends = 30');
-    expect(await world.tick()).toMatchObject({ resent: 0, givenUp: 1 });
+    expect(await world.tick()).toMatchObject({ resent: 0, givenUp: [{ instanceId: instance, kind: 'suspend' }] });
     expect(await world.tick()).toMatchObject({ customers: 0 });
+    const [asked] = await world.asked();
+    expect(
+      await world.rows(`select actor, instance_id, detail from audit where action = 'billing.given-up'`),
+    ).toContainEqual({ actor: 'urn:odoo-fleet', instance_id: instance, detail: { kind: 'suspend', event: asked?.id } });
   });
 
   test.each([

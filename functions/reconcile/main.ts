@@ -30,6 +30,7 @@ import { tenantClusterOptions } from '#shared/runtime/tenant-cluster-options.ts'
 import { makeFleetGauges } from './gauges.ts';
 import { type TickPart, tick } from './handler.ts';
 import { findShortages } from './server-upkeep.ts';
+import { upkeepTeller } from './upkeep-teller.ts';
 
 const { clusterId } = instanceDefaults;
 const rows = defineConfig({
@@ -67,6 +68,7 @@ async function adoptLegacy(): Promise<void> {
 }
 
 const showNumbers = makeFleetGauges(metrics.registry);
+const tell = upkeepTeller({ log, registry: metrics.registry });
 const resender = openResender();
 shutdown.during('close-connections', 'dead letters', () => resender.end());
 const spool = config.spoolFolder === undefined ? undefined : openDirectoryStore(config.spoolFolder);
@@ -75,11 +77,11 @@ const onTrouble = (what: string, error: unknown) =>
 
 const parts: readonly TickPart[] = [
   { name: 'observations', run: () => settleObservations(platform) },
-  { name: 'billing', run: () => billingUpkeep({ ...platform, onTrouble }) },
+  { name: 'billing', run: async () => tell.billing(await billingUpkeep({ ...platform, onTrouble })) },
   {
     name: 'dead letters',
     run: async () => {
-      const { imported, givenUp, unreadable } = await deadLetterUpkeep({
+      const report = await deadLetterUpkeep({
         ...platform,
         functionUrl: config.functionUrl,
         functions: eventFunctions,
@@ -89,9 +91,7 @@ const parts: readonly TickPart[] = [
         onTrouble,
         budgetMs: 5_000,
       });
-      if (imported > 0) log.info({ imported }, 'dead letters were imported from the spool');
-      if (givenUp > 0) log.error({ givenUp }, 'dead events were given up: they wait for a person');
-      if (unreadable.length > 0) log.error({ unreadable }, 'the spool holds what is no dead letter');
+      tell.deadLetters(report);
     },
   },
 ];

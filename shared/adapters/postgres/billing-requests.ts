@@ -116,6 +116,7 @@ export async function listCustomersToCheck(queryable: Queryable, limit: number):
 export type CheckedRequest = {
   instanceId: string;
   kind: BillingRequestKind;
+  eventId: string;
   became: 'settled' | 'put-off' | 'given-up' | 'resent';
 };
 
@@ -146,7 +147,7 @@ export async function checkRequests(
        where instance_id = $1`,
       [row.instance_id, waitMs, became === 'resent' ? 1 : 0, is_suspended, is_terminated],
     );
-    checked.push({ instanceId: row.instance_id, kind: row.kind, became });
+    checked.push({ instanceId: row.instance_id, kind: row.kind, eventId: row.event_id, became });
   }
   return checked;
 }

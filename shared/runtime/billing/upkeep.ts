@@ -1,4 +1,9 @@
-import { checkRequests, listCustomersToCheck } from '#shared/adapters/postgres/billing-requests.ts';
+import { appendAudit } from '#shared/adapters/postgres/audit.ts';
+import {
+  type CheckedRequest,
+  checkRequests,
+  listCustomersToCheck,
+} from '#shared/adapters/postgres/billing-requests.ts';
 import type { Database, Queryable } from '#shared/adapters/postgres/database.ts';
 import { listDue, listDueCustomers, tryLockBilling } from '#shared/adapters/postgres/subscriptions.ts';
 import { decideInstances } from './decide.ts';
@@ -19,8 +24,8 @@ export type BillingUpkeepReport = {
   asked: number;
   /** Requests sent once more, because their function does not have them. */
   resent: number;
-  /** Requests that no function took however often they were sent. */
-  givenUp: number;
+  /** Requests that no function took however often they were sent: a person has to. The audit names them, too. */
+  givenUp: Pick<CheckedRequest, 'instanceId' | 'kind'>[];
 };
 
 const customersAtMost = 100;
@@ -32,7 +37,7 @@ const customersAtMost = 100;
  */
 export async function billingUpkeep(upkeep: BillingUpkeep): Promise<BillingUpkeepReport> {
   const { database, limit = customersAtMost } = upkeep;
-  const report: BillingUpkeepReport = { customers: 0, asked: 0, resent: 0, givenUp: 0 };
+  const report: BillingUpkeepReport = { customers: 0, asked: 0, resent: 0, givenUp: [] };
   const due = [...(await listDueCustomers(database, limit)), ...(await listCustomersToCheck(database, limit))];
   for (const customerId of [...new Set(due)].slice(0, limit)) {
     try {
@@ -40,7 +45,7 @@ export async function billingUpkeep(upkeep: BillingUpkeep): Promise<BillingUpkee
       report.customers += 1;
       report.asked += did.asked;
       report.resent += did.resent;
-      report.givenUp += did.givenUp;
+      report.givenUp.push(...did.givenUp);
     } catch (error) {
       upkeep.onTrouble(`bills of customer ${customerId}`, error);
     }
@@ -53,7 +58,7 @@ async function upkeepOf(
   { eventSource }: BillingUpkeep,
   customerId: string,
 ): Promise<Pick<BillingUpkeepReport, 'asked' | 'resent' | 'givenUp'>> {
-  if (!(await tryLockBilling(transaction, customerId))) return { asked: 0, resent: 0, givenUp: 0 };
+  if (!(await tryLockBilling(transaction, customerId))) return { asked: 0, resent: 0, givenUp: [] };
   const checked = await checkRequests(transaction, { customerId, eventSource });
   const due = await listDue(transaction, customerId);
   // What was held back until this one had arrived can be asked for now, and what was put off again.
@@ -66,6 +71,14 @@ async function upkeepOf(
     actor: eventSource,
     isPayment: false,
   });
-  const count = (became: (typeof checked)[number]['became']) => checked.filter((one) => one.became === became).length;
-  return { asked, resent: count('resent'), givenUp: count('given-up') };
+  const givenUp = checked.filter(({ became }) => became === 'given-up');
+  for (const { instanceId, kind, eventId } of givenUp) {
+    const detail = { kind, event: eventId };
+    await appendAudit(transaction, { actor: eventSource, action: 'billing.given-up', instanceId, detail });
+  }
+  return {
+    asked,
+    resent: checked.filter(({ became }) => became === 'resent').length,
+    givenUp: givenUp.map(({ instanceId, kind }) => ({ instanceId, kind })),
+  };
 }
