@@ -119,7 +119,7 @@ async function loseRequest(world: World, instanceId: string): Promise<void> {
     stops: [killAt(accepted)],
   });
   const passage = world.gateway.passageOf(instanceId, 'restart');
-  Object.assign(passage, { port: victim.port, passed: [] });
+  Object.assign(passage, { port: victim.port, losesRequest: false, passed: [] });
   await world.fleet.publish(lifeRequestFor({ kind: 'restart' }, instanceId));
   await victim.process.exited;
   Object.assign(passage, { port: undefined, losesRequest: true });
