@@ -14,6 +14,7 @@ const benches: Record<BenchName, () => Promise<(surroundings: Surroundings) => P
   provision: async () => (await import('./provision/bench.ts')).benchProvision,
   burst: async () => (await import('./burst/bench.ts')).benchBurst,
   reconcile: async () => (await import('./reconcile/bench.ts')).benchReconcile,
+  cache: async () => (await import('./cache/bench.ts')).benchCache,
   kubernetes: async () => (await import('./kubernetes/bench.ts')).benchKubernetes,
 };
 

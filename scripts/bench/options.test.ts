@@ -3,7 +3,7 @@ import { readOptions } from './options.ts';
 
 test('without names all benches run, in their order', () => {
   expect(readOptions([])).toEqual({
-    names: ['event', 'pool', 'status', 'provision', 'burst', 'reconcile', 'kubernetes'],
+    names: ['event', 'pool', 'status', 'provision', 'burst', 'reconcile', 'cache', 'kubernetes'],
     json: false,
     strict: false,
     rounds: undefined,
@@ -13,7 +13,9 @@ test('without names all benches run, in their order', () => {
 });
 
 test('what cannot be run is refused with what could', () => {
-  expect(() => readOptions(['evnt'])).toThrow('there are event, pool, status, provision, burst, reconcile, kubernetes');
+  expect(() => readOptions(['evnt'])).toThrow(
+    'there are event, pool, status, provision, burst, reconcile, cache, kubernetes',
+  );
   expect(() => readOptions(['--rounds', '0'])).toThrow('whole number');
   expect(() => readOptions(['--odoo', 'fake'])).toThrow('real or stand-in');
   expect(readOptions(['--help', 'evnt'])).toBe('help');

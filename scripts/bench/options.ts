@@ -1,7 +1,16 @@
 import { parseArgs } from 'node:util';
 
 /** In the order they run. */
-export const benchNames = ['event', 'pool', 'status', 'provision', 'burst', 'reconcile', 'kubernetes'] as const;
+export const benchNames = [
+  'event',
+  'pool',
+  'status',
+  'provision',
+  'burst',
+  'reconcile',
+  'cache',
+  'kubernetes',
+] as const;
 export type BenchName = (typeof benchNames)[number];
 
 /** What `npm run bench` was asked for. */
@@ -27,6 +36,7 @@ has other work; absolute times do not carry over to other machines.
   provision  an event until its login page answers, against the boot of the same Odoo alone; claim and refill of databases
   burst      1, 5, 10 and 20 provisions at once with the stand-in: time and memory
   reconcile  passes over 1,000, 10,000 and 50,000 instances in which nothing drifted: calls, time, memory, rows written
+  cache      Zipf reads of 10,000 rows with 5 % writes: hits, own copies against Redis, staleness here and elsewhere
   kubernetes reads from a Kubernetes API by the product's client, against undici alone and @kubernetes/client-node
 
   --rounds N    measurements per arm (default: 10 for provision, 5 for event and pool, 3 for status and burst)

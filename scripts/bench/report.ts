@@ -8,7 +8,7 @@ export type Goal = {
   what: string;
   measured: number;
   limit: number;
-  unit: 'ms' | 'x' | 'per call';
+  unit: 'ms' | 'x' | '%' | 'per call';
   is: 'at most' | 'at least';
 };
 

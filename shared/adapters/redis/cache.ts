@@ -182,10 +182,6 @@ export function openCache(options: CacheOptions): Cache & { close(): void } {
   return {
     get,
     invalidate,
-    async renew(kind, id, load) {
-      await invalidate(kind, id);
-      await get(kind, id, load).catch((error: unknown) => tellOfFailure({ kind, id }, error));
-    },
     async invalidateKind(kind) {
       local.forgetAll(`${kind}:`);
       const entry = entryOf(kind, '');

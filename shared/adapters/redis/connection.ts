@@ -69,7 +69,7 @@ export function openRedisConnection(
         });
         if (redis === undefined) return undefined;
         try {
-          return { answer: await command(redis) };
+          return { answer: await inTime(command(redis)) };
         } catch (error) {
           const isSecondChance = tries === 1 && isClosed(error);
           if (isSecondChance && current === mine) current = undefined;
@@ -90,6 +90,22 @@ export function openRedisConnection(
   };
 }
 
+/**
+ * Not ioredis' own commandTimeout: when this process did not get to run for a while, its timers are due before the answers
+ * that came meanwhile are read, and a busy machine would look like a Redis that is down. The answers are read first here.
+ */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => setImmediate(() => late.reject(new Error(timedOut))), commandTimeoutMs);
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const timedOut = 'Command timed out';
+
 function redisOptions(address: RedisAddress) {
   return {
     host: address.host,
@@ -103,7 +119,6 @@ function redisOptions(address: RedisAddress) {
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
     connectTimeout: connectTimeoutMs,
-    commandTimeout: commandTimeoutMs,
   } satisfies RedisOptions;
 }
 
@@ -112,7 +127,7 @@ function redisOptions(address: RedisAddress) {
  * A command that timed out, or was refused, is not.
  */
 function isClosed(error: unknown): boolean {
-  return error instanceof Error && error.name !== 'ReplyError' && error.message !== 'Command timed out';
+  return error instanceof Error && error.name !== 'ReplyError' && error.message !== timedOut;
 }
 
 /** The kind of error only: a message of the driver may quote a command and its values. */

@@ -30,11 +30,6 @@ export type Cache = {
    * value, and once it resolves no reader of another process does after `localTtlMs`; also not one that is loading now.
    */
   invalidate(kind: CacheKind, id: string): Promise<void>;
-  /**
-   * As `invalidate`, and loads the new value at once, so that the next reader finds it: for what is read as soon as it was
-   * written. What `load` throws is told to the log only.
-   */
-  renew<T>(kind: CacheKind, id: string, load: () => Promise<T | undefined>): Promise<void>;
   /** As `invalidate` for all of a kind. */
   invalidateKind(kind: CacheKind): Promise<void>;
   /** Waits for renewals that were begun, at most `timeoutMs`: nothing may run after the answer. */

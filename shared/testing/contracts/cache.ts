@@ -162,15 +162,6 @@ export function cacheContract(
       await cache.settle(5_000);
     });
 
-    it('loads the new value at once when a writer renews it, and tells nobody of a load that fails', async () => {
-      const { cache } = start();
-      await cache.get('instance', 'a', async () => 'old');
-      await cache.renew('instance', 'a', async () => 'new');
-      expect(await cache.get('instance', 'a', async () => 'never asked')).toBe('new');
-      await cache.renew('instance', 'a', () => Promise.reject(new Error('down')));
-      expect(await cache.get('instance', 'a', async () => 'newer')).toBe('newer');
-    });
-
     describe('with copies of the process’ own', () => {
       const localTtlMs = 30_000;
 
@@ -183,13 +174,13 @@ export function cacheContract(
         expect(results).toEqual(['miss', 'local', 'local']);
       });
 
-      it.each(['invalidate', 'invalidateKind', 'renew'] as const)(
+      it.each(['invalidate', 'invalidateKind'] as const)(
         'gives no older value from the call of %s on, before it has been answered',
         async (method) => {
           const { cache } = start({ localTtlMs });
           await cache.get('instance', 'a', async () => 'old');
           await cache.get('instance', 'a', async () => 'old');
-          const telling = cache[method]('instance', 'a', async () => 'new');
+          const telling = cache[method]('instance', 'a');
           expect(await cache.get('instance', 'a', async () => 'new')).toBe('new');
           await telling;
           expect(await cache.get('instance', 'a', async () => 'new')).toBe('new');
