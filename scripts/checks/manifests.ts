@@ -2,10 +2,11 @@ import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { catalogue } from '#events/catalogue.ts';
 import { platformDatabase } from '#shared/runtime/rows.ts';
 import { readManifests } from '#shared/sandbox/manifests.ts';
+import { type Rights, rightsMistakes } from './cluster-rights.ts';
 import { bouncerClientLimit, type ManifestFacts, manifestMistakes, poolBudget } from './manifest-rules.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -26,6 +27,29 @@ async function readFacts(): Promise<ManifestFacts> {
   };
 }
 
+const role = v.object({
+  kind: v.literal('Role'),
+  metadata: v.object({ name: v.string() }),
+  rules: v.array(v.object({ resources: v.array(v.string()), verbs: v.array(v.string()) })),
+});
+
+/** What the functions' Roles give. The one of the ApiServerSource is Knative's business. */
+async function readRoles(files: readonly string[]): Promise<Record<string, Rights>> {
+  const roles: Record<string, Rights> = {};
+  for (const file of files.filter((name) => name.endsWith('/service-account.yaml'))) {
+    for (const document of parseAllDocuments(await readFile(join(base, file), 'utf8'))) {
+      const found = v.safeParse(role, document.toJS());
+      if (!found.success) continue;
+      const rights: Record<string, string[]> = {};
+      for (const { resources, verbs } of found.output.rules) {
+        for (const resource of resources) rights[resource] = [...(rights[resource] ?? []), ...verbs];
+      }
+      roles[found.output.metadata.name] = rights as Rights;
+    }
+  }
+  return roles;
+}
+
 async function functionFolders(): Promise<string[]> {
   const entries = await readdir(join(root, 'functions'), { withFileTypes: true });
   const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
@@ -38,7 +62,8 @@ async function functionFolders(): Promise<string[]> {
 
 const facts = await readFacts();
 const { services, triggers, pingSources } = facts.manifests;
-const mistakes = manifestMistakes(facts);
+const roles = await readRoles(facts.files);
+const mistakes = [...manifestMistakes(facts), ...rightsMistakes(roles)];
 const budget = poolBudget(services, facts.defaultPoolMax);
 const sum = budget.reduce((total, { connections }) => total + connections, 0);
 const parts = budget.map(({ name, connections }) => `${name} ${connections}`).join(', ');
