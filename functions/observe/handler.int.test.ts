@@ -147,6 +147,20 @@ describe('bad news', () => {
   });
 });
 
+test('a version that was never reached blinds nobody for longer than an hour', async () => {
+  const age = (minutes: number) =>
+    database.query(`update streams set updated_at = updated_at - $1::integer * interval '1 minute'`, [minutes]);
+  await insertSettledInstance(database, one);
+  await send(up(one, 999_999_999));
+  await age(59);
+  expect(await send(down(one, 20))).toMatchObject({ outcome: 'old-news' });
+  await age(1);
+  expect(await sendToOther(down(one, 21))).toMatchObject({ outcome: 'noted' });
+  expect(await send(up(one, 20))).toMatchObject({ outcome: 'old-news' });
+  const { rows } = await database.query('select sequence from streams');
+  expect(rows).toEqual([{ sequence: 21 }]);
+});
+
 describe('nothing changes for an instance that is', () => {
   test.each(['stopped', 'suspended', 'maintenance', 'terminated', 'terminating', 'updating'])('%s', async (status) => {
     await insertSettledInstance(database, one, status);

@@ -34,6 +34,11 @@ const everybodys: readonly FailureCode[] = ['unavailable', 'timeout', 'outcome-u
  * Handles events about objects of the cluster: tells the operation at work on their instance to look again; where none
  * is at work, they become the observed status. What comes at the same time is written together. Hints only: what is
  * lost here is found by the tick.
+ *
+ * These events are trusted without a signature, which their source cannot make: whoever may send to the broker can make
+ * the observed status wrong (running, error, missing) until the object's next event or the instance's next operation, and
+ * can wake operations, which look for themselves. What is wanted, and every other status, never comes from here: nothing
+ * may be decided by an observed status alone.
  */
 export function observer({
   database,

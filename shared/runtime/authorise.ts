@@ -47,7 +47,8 @@ type Source = {
  * Decides by the rows of `sources` and `source_keys` whether an event may be handled at all, and for whom.
  *
  * Knative's own events (`dev.knative.`: ticks, changes of cluster objects) pass: neither of its sources can sign, and
- * they command nothing. They make us look at the cluster and the records sooner than the next tick would.
+ * they command nothing. They make us look at the cluster and the records sooner than the next tick would; `observe` takes
+ * the observed status from them, which whoever reaches the broker can so make wrong for a while.
  */
 export function authoriseBy(
   database: Queryable,

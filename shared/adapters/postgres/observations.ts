@@ -7,7 +7,11 @@ export type Delivery = { source: string; id: string; type: string; dataHash: Buf
 /** What the inbox holds of a delivery: nothing, the same event, or its id with other data. */
 export type InboxState = 'new' | 'duplicate' | 'other-data';
 
-/** Where a piece of news stands among the others about one object: a later one has a higher sequence. */
+/**
+ * Where a piece of news stands among the others about one object: a later one has a higher sequence. What was held an hour
+ * ago counts no more: a sequence that was forged, or one of before the cluster's store was restored from a backup, would
+ * else make everything that follows old. Nothing that is older than that is taken for news anyway.
+ */
 export type StreamPosition = { source: string; stream: string; sequence: number };
 
 /** An instance as observations look at it. */
@@ -130,6 +134,7 @@ export async function readNews(
        with ordinality as e (source, id, type, hash, stream, instance_id, position)
      left join inbox b on b.source = e.source and b.id = e.id
      left join streams t on t.source = e.source and t.stream = e.stream
+       and t.updated_at > clock_timestamp() - interval '1 hour'
      left join instances i on i.id = e.instance_id and i.purged_at is null
      ${operationJoin}
      order by e.position`,
@@ -158,7 +163,7 @@ export type ObservedWrite = Pick<ObservedInstance, 'id' | 'status' | 'note'> & {
 
 type Writes<Received> = {
   deliveries: readonly Received[];
-  /** Each stream at most once; one that has come further stays there. */
+  /** Each stream at most once; one that has come further within the hour stays there. */
   positions: readonly StreamPosition[];
   instances: readonly ObservedWrite[];
 };
@@ -170,7 +175,7 @@ const writeText = `
     select source, stream, sequence from unnest($6::text[], $7::text[], $8::bigint[]) as p (source, stream, sequence)
     order by source, stream
     on conflict (source, stream) do update set sequence = excluded.sequence, updated_at = now()
-      where s.sequence < excluded.sequence
+      where s.sequence < excluded.sequence or s.updated_at <= clock_timestamp() - interval '1 hour'
   ), changed as (
     update instances i set status = w.status,
       status_reason = case when w.status = i.status then i.status_reason else w.reason end,
