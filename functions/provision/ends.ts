@@ -2,7 +2,7 @@ import { provisionFailed } from '#events/instance/provision-failed.ts';
 import { provisioned } from '#events/instance/provisioned.ts';
 import { notificationRequested } from '#events/notification/requested.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
-import { endUnmade, markObserved } from '#shared/adapters/postgres/instance-records.ts';
+import { endUnmade, markObserved, readInstance } from '#shared/adapters/postgres/instance-records.ts';
 import {
   cancelOperation,
   failOperation,
@@ -38,12 +38,12 @@ export async function succeedProvision(
     const seconds = await secondsSinceAccepted(transaction, operation.id);
     await succeedOperation(transaction, leaseOf(context), { url: publicUrl, seconds });
     const told = { instance: instance.id, customer: instance.customerId, operation: operation.id };
-    const moved = await moveOn(transaction, context, {
-      event: 'provision-finished',
-      reason: 'The login page answers.',
-      source,
-    });
-    await markObserved(transaction, instance.id);
+    const row = await readInstance(transaction, instance.id);
+    // A stop or suspension that was accepted meanwhile waits for its turn: what it wants is not there yet.
+    const isLast = row.instance.generation === operation.generation;
+    const finished = { event: 'provision-finished', reason: 'The login page answers.', source } as const;
+    const moved = isLast ? await moveOn(transaction, context, finished) : [];
+    await markObserved(transaction, instance.id, operation.generation);
     await auditEnd(transaction, context, { end: 'succeeded', detail: { seconds } });
     return [
       ...moved,

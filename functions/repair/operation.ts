@@ -1,8 +1,9 @@
 import { repairAccepted, repairFailed, repairSucceeded } from '#events/instance/repair.ts';
 import { type Instance, isMade } from '#shared/domain/instance/instance.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
-import { findDatabase } from '#shared/steps/database/keep-database.ts';
+import { recoverDatabase, setBaseUrl } from '#shared/steps/database/keep-database.ts';
 import { repairLogin, repairOwnership } from '#shared/steps/database/repair-access.ts';
+import { takeHost } from '#shared/steps/hosts/hosts.ts';
 import { onlyWhile } from '#shared/steps/only-while.ts';
 import { applyAllParts } from '#shared/steps/runtime/bring-up.ts';
 import { settle } from '#shared/steps/runtime/settle.ts';
@@ -12,7 +13,8 @@ import { type TakeDownPorts, takeDown } from '#shared/steps/runtime/take-down.ts
 const deadlineMs = 15 * 60_000;
 
 /**
- * Makes the world what the row wants, whatever somebody changed by hand or a failed operation left. Reconcile asks for it;
+ * Makes the world what the row wants, whatever somebody changed by hand or a failed operation left: an undo or a
+ * termination that stopped half-way is carried to its end. Reconcile asks for it;
  * what is to be done is decided here again, from the row, so that it never starts what a suspension has just stopped.
  */
 export function repairOperation(ports: TakeDownPorts): InstanceOperation {
@@ -24,9 +26,11 @@ export function repairOperation(ports: TakeDownPorts): InstanceOperation {
       cancel: 'refused',
       steps: [
         ...onlyWhile(isAlive, [
-          findDatabase(ports),
+          takeHost(ports),
+          recoverDatabase(ports),
           repairLogin(ports),
           repairOwnership(ports),
+          setBaseUrl(ports),
           ...applyAllParts(ports),
           ...settle(ports),
         ]),

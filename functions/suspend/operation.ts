@@ -1,6 +1,7 @@
 import { suspendAccepted, suspendFailed, suspendSucceeded } from '#events/instance/suspend.ts';
 import { type Instance, isMade } from '#shared/domain/instance/instance.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
+import { takeHost } from '#shared/steps/hosts/hosts.ts';
 import { onlyWhile } from '#shared/steps/only-while.ts';
 import { applyPart, type RuntimePorts } from '#shared/steps/runtime/apply-part.ts';
 import { bringDown } from '#shared/steps/runtime/bring-down.ts';
@@ -22,7 +23,7 @@ export function suspendOperation(ports: RuntimePorts): InstanceOperation {
       cancel: 'refused',
       steps: onlyWhile(
         (instance) => isMade(instance) && isSuspended(instance),
-        [applyPart('ingress', ports), ...bringDown(ports)],
+        [takeHost(ports), applyPart('ingress', ports), ...bringDown(ports)],
       ),
     },
     events: { accepted: suspendAccepted, succeeded: suspendSucceeded, failed: suspendFailed },

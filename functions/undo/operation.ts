@@ -1,6 +1,5 @@
 import { undoAccepted, undoFailed, undoSucceeded } from '#events/instance/undo.ts';
 import type { Instance } from '#shared/domain/instance/instance.ts';
-import type { Hosts } from '#shared/domain/instance/ports.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
 import { bringDatabaseBack, setBaseUrl } from '#shared/steps/database/keep-database.ts';
 import { takeHost } from '#shared/steps/hosts/hosts.ts';
@@ -20,7 +19,7 @@ function isWantedBack(instance: Instance): boolean {
  * Undoes a termination: the instance is again what it was before, running or stopped, under its old host where that is
  * free and under a longer one where it is not. Its `succeeded` event says which.
  */
-export function undoOperation(ports: RuntimePorts & { hosts: Hosts }): InstanceOperation {
+export function undoOperation(ports: RuntimePorts): InstanceOperation {
   return {
     definition: {
       kind: 'undo',

@@ -123,7 +123,7 @@ describe('in the cluster', () => {
   const makePorts = ({ part = 'missing', available = true, answers = true, looks = [] }: Found) => {
     const cluster: TenantCluster = {
       look: async (_instance, which, wanted) => {
-        looks.push(`look ${which} ${wanted.fence} ${wanted.credentials.databasePassword}`);
+        looks.push(`look ${which} ${wanted.fence} ${wanted.credentials?.databasePassword}`);
         return part;
       },
       apply: async (_instance, which, wanted) => void looks.push(`apply ${which} ${wanted.databaseServer.id}`),

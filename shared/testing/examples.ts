@@ -68,6 +68,7 @@ export function exampleOperation(change: Partial<Operation> = {}): Operation {
     attempt: 1,
     round: 1,
     fence: 3,
+    generation: 1,
     waitingFor: null,
     deadline: new Date(Date.now() + 1_800_000),
     deadlinePassed: false,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Instance } from '#shared/domain/instance/instance.ts';
 import { deriveInstanceId } from '#shared/domain/instance/names.ts';
-import type { WantedRuntime } from '#shared/domain/instance/ports.ts';
+import type { Credentials, WantedRuntime } from '#shared/domain/instance/ports.ts';
 
 const databaseServer = {
   id: 'pg-1',
@@ -53,7 +53,7 @@ export function exampleInstance(): Instance {
   };
 }
 
-export function exampleRuntime(options: { fence?: number } = {}): WantedRuntime {
+export function exampleRuntime(options: { fence?: number } = {}): WantedRuntime & { credentials: Credentials } {
   return {
     operationId: '0199a000-0000-7000-8000-000000000001',
     fence: options.fence ?? 5,

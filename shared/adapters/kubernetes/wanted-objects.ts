@@ -1,3 +1,4 @@
+import { Failure } from '#shared/domain/failure.ts';
 import type { DatabaseServer, Instance } from '#shared/domain/instance/instance.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import { odooConf } from '#shared/domain/instance/odoo-conf.ts';
@@ -44,8 +45,19 @@ export function targetsOf(
   { settings, wanted }: { settings: ClusterSettings; wanted: WantedRuntime },
 ): Target<Wanted>[] {
   const { databaseServer, credentials } = wanted;
-  const odooConf = confOf(instance, { settings, databaseServer, credentials });
   const kind = kindOfPart[part];
+  if (part === 'ingress' && instance.host === '') {
+    // A rule without a host would be every host's.
+    throw new Failure('internal', `Instance ${instance.id} has no host: it has to take one before its Ingress.`);
+  }
+  if (part !== 'configuration' && part !== 'deployment') {
+    const basis = { settings, databaseServer, configurationHash: '' };
+    return objectsOf(instance, part, basis).map((object) => ({ kind, wanted: object }));
+  }
+  if (credentials === undefined) {
+    throw new Failure('internal', `The ${part} of instance ${instance.id} was asked for without its passwords.`);
+  }
+  const odooConf = confOf(instance, { settings, databaseServer, credentials });
   if (part === 'configuration') {
     const formHash = configurationFormHash(instance, { settings, databaseServer });
     return [{ kind, wanted: configurationSecret(instance.id, settings.namespace, { odooConf, formHash }) }];

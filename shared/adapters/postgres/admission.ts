@@ -11,7 +11,7 @@ const customerText = `
 
 const factsText = `
   select
-    (select count(*)::integer from instances where customer_id = $1 and status <> 'terminated') as live_instances,
+    (select count(*)::integer from instances where customer_id = $1 and desired_state <> 'terminated') as live_instances,
     exists (select 1 from plans where id = $2) as has_plan,
     exists (select 1 from images where id = $3 and status = 'active') as has_image,
     (select base_domain from clusters where id = $4) as base_domain,

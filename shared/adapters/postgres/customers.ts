@@ -22,7 +22,7 @@ export async function lockCustomer(
   if (customer === undefined) return undefined;
   // a statement of its own: its snapshot is taken after the lock was granted
   const counted = await transaction.query<{ count: number }>(
-    "select count(*) from instances where customer_id = $1 and status <> 'terminated'",
+    "select count(*) from instances where customer_id = $1 and desired_state <> 'terminated'",
     [id],
   );
   return { quota: customer.quota, liveInstances: counted.rows[0]?.count ?? 0 };

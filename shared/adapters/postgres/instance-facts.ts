@@ -12,23 +12,28 @@ export const openSuspensions = `array(select s.reason from suspensions s
 
 // Before the instance's row: whoever ends an operation locks them in this order, too.
 const unfinishedText = `
-  select id, kind, request ->> 'cause' as cause from operations
+  select id, kind, request ->> 'cause' as cause, fence > 0 as "hasBegun" from operations
   where instance_id = $1 and state in ('queued', 'running', 'waiting') and not cancel_requested
   order by created_at, id for update`;
 
 const factsText = `
-  select i.desired_state, i.status, i.observed_generation, i.customer_id, i.desired_before,
+  select i.name, i.desired_state, i.status, i.observed_generation, i.customer_id, i.desired_before,
     i.purged_at is not null as is_purged, coalesce(i.purge_after < clock_timestamp(), false) as is_past_undo,
     ${openSuspensions}
   from instances i where i.id = $1 for update of i`;
 
 type FactsRow = Pick<
   Row<'instances'>,
-  'desired_state' | 'status' | 'observed_generation' | 'customer_id' | 'desired_before'
+  'name' | 'desired_state' | 'status' | 'observed_generation' | 'customer_id' | 'desired_before'
 > & { is_purged: boolean; is_past_undo: boolean; suspensions: Row<'suspensions'>['reason'][] };
 
 /** What decides about a request on an instance. */
-export type LockedInstance = { facts: OperationFacts; wish: Wish; unfinished: readonly UnfinishedOperation[] };
+export type LockedInstance = {
+  name: string;
+  facts: OperationFacts;
+  wish: Wish;
+  unfinished: readonly UnfinishedOperation[];
+};
 
 /**
  * Reads what decides about a request, with the instance's unfinished operations, its row and (for an undo, which counts
@@ -44,6 +49,7 @@ export async function lockInstance(
   if (row === undefined) return undefined;
   const customer = asked.kind === 'undo' ? await lockCustomer(transaction, row.customer_id) : undefined;
   return {
+    name: row.name,
     unfinished,
     wish: {
       desiredState: row.desired_state,

@@ -121,12 +121,12 @@ type FactsRow = Pick<
 const lockText = `select i.status, i.desired_state, i.generation, i.observed_generation, i.customer_id, ${openSuspensions}
   from instances i where i.id = $1 for update of i`;
 
-/** What is wanted of the instance has been brought about: its last generation is the observed one. */
-export async function markObserved(transaction: Queryable, instanceId: string): Promise<void> {
+/** What was wanted with this generation has been brought about. */
+export async function markObserved(transaction: Queryable, instanceId: string, generation: number): Promise<void> {
   await transaction.query(
-    `update instances set observed_generation = generation, updated_at = clock_timestamp()
-     where id = $1 and observed_generation < generation`,
-    [instanceId],
+    `update instances set observed_generation = $2, updated_at = clock_timestamp()
+     where id = $1 and observed_generation < $2`,
+    [instanceId, generation],
   );
 }
 

@@ -14,6 +14,7 @@ type OperationRow = {
   attempt: number;
   round: number;
   fence: number;
+  generation: number;
   waiting_for: string | null;
   deadline: Date;
   deadline_passed: boolean;
@@ -25,7 +26,7 @@ type OperationRow = {
   request: unknown;
 };
 
-const columns = `id, instance_id, kind, definition_version, state, step, attempt, round, fence, waiting_for, deadline,
+const columns = `id, instance_id, kind, definition_version, state, step, attempt, round, fence, generation, waiting_for, deadline,
   deadline < clock_timestamp() as deadline_passed,
   extract(epoch from clock_timestamp() - started_at)::float8 * 1000 as age_ms, cancel_requested, overtaken_by,
   requested_by, cause, request`;
@@ -41,6 +42,7 @@ function operationOf(row: OperationRow): Operation {
     attempt: row.attempt,
     round: row.round,
     fence: row.fence,
+    generation: row.generation,
     waitingFor: row.waiting_for,
     deadline: row.deadline,
     deadlinePassed: row.deadline_passed,
@@ -67,6 +69,7 @@ const takeText = `
     fence = 1 + greatest(fence, (select max(other.fence) from operations as other where other.instance_id = mine.instance_id)),
     lease_until = clock_timestamp() + $3::integer * interval '1 millisecond',
     next_check_at = clock_timestamp() + $3::integer * interval '1 millisecond',
+    generation = coalesce(generation, (select i.generation from instances as i where i.id = mine.instance_id)),
     -- what it waited behind others does not count
     deadline = case when started_at is null then clock_timestamp() + (deadline - created_at) else deadline end,
     started_at = coalesce(started_at, clock_timestamp()), woken = false, told_at = null, not_before = null

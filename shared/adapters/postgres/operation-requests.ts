@@ -71,7 +71,9 @@ export async function findOperation(
 const nothingLater = `not exists (
   select 1 from operations as later where later.instance_id = mine.instance_id
     and (later.created_at, later.id) > (mine.created_at, mine.id) and later.state <> 'cancelled'
-    and coalesce(later.result ->> 'result', '') <> 'nothing-to-do')`;
+    and coalesce(later.result ->> 'result', '') <> 'nothing-to-do'
+    -- a repair brings about what the row wants: so does whoever goes on
+    and later.kind <> 'repair')`;
 
 /**
  * Puts a failed operation back in the queue, with a new round and a new deadline. It is carried out by the version that
@@ -86,7 +88,7 @@ export async function retryOperation(
   const { rowCount } = await transaction.query(
     `update operations as mine set
        state = 'queued', attempt = 1, round = round + 1, error_code = null, error_text = null, finished_at = null,
-       next_check_at = clock_timestamp(), not_before = null,
+       next_check_at = clock_timestamp(), not_before = null, generation = null,
        deadline = clock_timestamp() + $2::integer * interval '1 millisecond', started_at = clock_timestamp(),
        step = case when definition_version = $3 then step end, definition_version = $3
      where id = $1 and state = 'failed' and ${nothingLater}`,

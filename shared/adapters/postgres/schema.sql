@@ -275,6 +275,7 @@ CREATE TABLE public.operations (
     told_at timestamp with time zone,
     not_before timestamp with time zone,
     overtaken_by uuid,
+    generation bigint,
     CONSTRAINT operations_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT operations_definition_version_check CHECK ((definition_version > 0)),
     CONSTRAINT operations_failure_has_reason CHECK (((state <> 'failed'::text) OR ((error_code IS NOT NULL) AND (error_text IS NOT NULL) AND (finished_at IS NOT NULL)))),

@@ -184,6 +184,7 @@ export const tables = {
     told_at: 'timestamptz?',
     not_before: 'timestamptz?',
     overtaken_by: 'uuid?',
+    generation: 'bigint?',
   },
   operation_steps: {
     operation_id: 'uuid',

@@ -46,12 +46,16 @@ export async function credentialsOf(context: InstanceContext, store: Credentials
   return context.credentials;
 }
 
-/** What the instance's objects in the cluster are built from. */
-export async function wantedRuntime(context: InstanceContext, store: CredentialsStore): Promise<WantedRuntime> {
+/** What the instance's objects in the cluster are built from. Only its configuration and its Deployments need passwords. */
+export async function wantedRuntime(
+  context: InstanceContext,
+  store: CredentialsStore,
+  { needsCredentials }: { needsCredentials: boolean },
+): Promise<WantedRuntime> {
   return {
     operationId: context.operation.id,
     fence: context.operation.fence,
     databaseServer: serverOf(context),
-    credentials: await credentialsOf(context, store),
+    credentials: needsCredentials ? await credentialsOf(context, store) : undefined,
   };
 }

@@ -37,7 +37,12 @@ export function intentOf(kind: OperationKind, wish: Wish, cause: SuspensionReaso
       return wish.desiredState === 'terminated' ? {} : { desiredState: 'terminated', tombstone: 'set' };
     case 'undo':
       return wish.desiredState === 'terminated'
-        ? { desiredState: wish.desiredBefore ?? 'running', tombstone: 'lifted' }
+        ? {
+            desiredState: wish.desiredBefore ?? 'running',
+            tombstone: 'lifted',
+            // Bills were asked before it was accepted, and have nothing against it.
+            ...(wish.suspensions.includes('billing') ? { closes: 'billing' as const } : {}),
+          }
         : {};
     case 'provision':
     case 'purge':

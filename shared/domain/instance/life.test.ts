@@ -10,7 +10,12 @@ import { type InstanceEvent, statusAfter } from './transitions.ts';
 // The life of one instance as the pure decisions make it, without stores: requests are admitted or not, operations take
 // their turns, end well or badly, are overtaken, and the cluster is observed at any time.
 
-type Operation = UnfinishedOperation & { state: 'queued' | 'active'; isOvertaken: boolean };
+type Operation = UnfinishedOperation & {
+  state: 'queued' | 'active';
+  isOvertaken: boolean;
+  /** Of the instance, at its first turn. */
+  generation: number;
+};
 
 type World = {
   status: InstanceStatus;
@@ -21,6 +26,8 @@ type World = {
   observedGeneration: number;
   isPastUndo: boolean;
   isPurged: boolean;
+  /** Pods there are. */
+  replicas: 0 | 1;
   queue: Operation[];
   made: number;
 };
@@ -30,6 +37,7 @@ const causes = ['billing', 'abuse'] as const;
 type Happening =
   | { what: 'ask'; kind: OperationKind; cause: SuspensionReason }
   | { what: 'turn' }
+  | { what: 'apply' }
   | { what: 'succeed' }
   | { what: 'fail' | 'window-ends' }
   | { what: 'observe'; event: 'observed-available' | 'observed-unavailable' | 'observed-gone' };
@@ -44,6 +52,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
     }),
   },
   { weight: 5, arbitrary: fc.record({ what: fc.constant('turn' as const) }) },
+  { weight: 3, arbitrary: fc.record({ what: fc.constant('apply' as const) }) },
   { weight: 5, arbitrary: fc.record({ what: fc.constant('succeed' as const) }) },
   { weight: 1, arbitrary: fc.record({ what: fc.constantFrom('fail' as const, 'window-ends' as const) }) },
   {
@@ -63,58 +72,100 @@ function ask(world: World, kind: OperationKind, cause: SuspensionReason): void {
   const asked = { kind, cause: kind === 'suspend' || kind === 'resume' ? cause : null };
   const unfinished = world.queue.filter(({ isOvertaken }) => !isOvertaken);
   const queueing = queue(asked, unfinished);
-  if (queueing.decision !== 'coalesce') {
-    const refusal = refuseOperation(
-      { ...asked, instanceId: 'x', billingRefusal: undefined, backupRefusal: undefined },
-      {
-        ...world,
-        customerId: 'c',
-        isBeingMade: unfinished.some((one) => one.kind === 'provision'),
-        liveInstances: 0,
-        quota: 1,
-      },
-    );
-    if (refusal !== undefined) return;
-  }
-  if (queueing.decision === 'refuse') return;
+  if (queueing.decision === 'coalesce') return;
+  const refusal = refuseOperation(
+    { ...asked, instanceId: 'x', billingRefusal: undefined, backupRefusal: undefined },
+    {
+      ...world,
+      customerId: 'c',
+      isBeingMade: unfinished.some((one) => one.kind === 'provision'),
+      liveInstances: 0,
+      quota: 1,
+    },
+  );
+  if (refusal !== undefined || queueing.decision === 'refuse') return;
   const intent = intentOf(kind, world, asked.cause);
   Object.assign(world, after(world, intent));
   if (Object.keys(intent).length > 0) world.generation += 1;
   if (intent.tombstone !== undefined) world.isPastUndo = false;
-  if (queueing.decision === 'coalesce') return;
   for (const { id } of queueing.overtakes) {
     const overtaken = world.queue.find((one) => one.id === id);
     if (overtaken !== undefined) overtaken.isOvertaken = true;
   }
   world.queue = world.queue.filter(({ isOvertaken, state }) => !(isOvertaken && state === 'queued'));
   world.made += 1;
-  world.queue.push({ id: `operation ${world.made}`, ...asked, state: 'queued', isOvertaken: false });
+  const rest = { state: 'queued', isOvertaken: false, hasBegun: false, generation: 0 } as const;
+  world.queue.push({ id: `operation ${world.made}`, ...asked, ...rest });
 }
 
 function takeTurn(world: World): void {
   const first = world.queue[0];
   if (first === undefined || first.state === 'active') return;
-  first.state = 'active';
-  if (first.kind === 'provision') move(world, world.status === 'error' ? 'provision-retried' : 'provision-started');
-  else if (first.kind !== 'purge' && first.kind !== 'repair') move(world, `${first.kind}-began`);
+  Object.assign(first, { state: 'active', hasBegun: true, generation: world.generation });
+  if (!first.isOvertaken) begin(world, first);
+}
+
+/** With each lease: the row is read anew. */
+function begin(world: World, { kind }: Operation): void {
+  if (kind === 'provision') move(world, world.status === 'error' ? 'provision-retried' : 'provision-started');
+  else if (kind !== 'purge' && kind !== 'repair') move(world, `${kind}-began`);
+}
+
+/** What each kind's steps are for: of another wish they do nothing. */
+const isStillWanted: Readonly<Record<OperationKind, (world: World) => boolean>> = {
+  provision: ({ desiredState }) => desiredState !== 'terminated',
+  start: isWantedRunning,
+  restart: isWantedRunning,
+  stop: ({ desiredState }) => desiredState === 'stopped',
+  suspend: ({ desiredState, suspensions }) => desiredState !== 'terminated' && suspensions.length > 0,
+  resume: ({ desiredState }) => desiredState !== 'terminated',
+  undo: ({ desiredState }) => desiredState !== 'terminated',
+  terminate: ({ desiredState }) => desiredState === 'terminated',
+  purge: ({ desiredState }) => desiredState === 'terminated',
+  repair: () => true,
+};
+
+/** The step that writes the Deployment, of the row as it is then. It may come long before the operation's end. */
+function apply(world: World): void {
+  const first = world.queue[0];
+  if (first?.state !== 'active' || first.isOvertaken) return;
+  begin(world, first);
+  if (!isStillWanted[first.kind](world)) return;
+  if (first.kind !== 'provision' && !isMade(world) && world.desiredState !== 'terminated') return;
+  if (first.kind === 'resume' && world.suspensions.length > 0) return;
+  world.replicas = isWantedRunning(world) ? 1 : 0;
 }
 
 function end(world: World, how: 'finished' | 'failed'): void {
   const first = world.queue[0];
   if (first?.state !== 'active') return;
+  if (how === 'finished') {
+    // Its last look at the Deployment; those that settle write it again.
+    if (first.kind !== 'provision' || world.replicas === 0) apply(world);
+  }
   world.queue.shift();
   if (first.isOvertaken) return;
-  if (how === 'finished') {
-    if (first.kind === 'purge') world.isPurged = true;
-    move(world, `${first.kind}-finished`);
-    const isLast = world.queue.length === 0 && isMade(world);
-    if (isLast || first.kind === 'provision') world.observedGeneration = world.generation;
-  } else if (first.kind !== 'purge' && first.kind !== 'repair') move(world, `${first.kind}-failed`);
+  if (how === 'failed') {
+    if (first.kind !== 'purge' && first.kind !== 'repair') move(world, `${first.kind}-failed`);
+    return;
+  }
+  const isLast = first.generation === world.generation;
+  if (first.kind === 'provision') {
+    if (isLast) move(world, 'provision-finished');
+    world.observedGeneration = first.generation;
+    return;
+  }
+  const isDone = isLast && isStillWanted[first.kind](world) && (isMade(world) || world.desiredState === 'terminated');
+  if (!isDone) return;
+  move(world, `${first.kind}-finished`);
+  if (first.kind === 'purge') world.isPurged = true;
+  if (isMade(world)) world.observedGeneration = world.generation;
 }
 
 function happen(world: World, one: Happening): void {
   if (one.what === 'ask') ask(world, one.kind, one.cause);
   else if (one.what === 'turn') takeTurn(world);
+  else if (one.what === 'apply') apply(world);
   else if (one.what === 'succeed') end(world, 'finished');
   else if (one.what === 'fail') end(world, 'failed');
   else if (one.what === 'window-ends') world.isPastUndo = world.desiredState === 'terminated';
@@ -128,6 +179,8 @@ function newWorld(): World {
     cause: null,
     state: 'queued',
     isOvertaken: false,
+    hasBegun: false,
+    generation: 0,
   };
   return {
     status: 'creating',
@@ -138,6 +191,7 @@ function newWorld(): World {
     observedGeneration: 0,
     isPastUndo: false,
     isPurged: false,
+    replicas: 0,
     queue: [provision],
     made: 0,
   };
@@ -147,7 +201,8 @@ function newWorld(): World {
 function expectSound(before: World, world: World, one: Happening): void {
   expect(world.observedGeneration).toBeLessThanOrEqual(world.generation);
   expect(world.queue.filter(({ state }) => state === 'active').length).toBeLessThanOrEqual(1);
-  expect(world.queue.length).toBeLessThanOrEqual(21);
+  // What does not run by its status has no pods, whatever failed or was overtaken before.
+  if (['suspended', 'stopped', 'terminated'].includes(world.status)) expect(world.replicas).toBe(0);
   // A purged instance stays what it is.
   if (before.isPurged) expect(world.status).toBe('terminated');
   // Terminated never comes back but by an undo, which was accepted within the window.
@@ -165,6 +220,7 @@ function expectSound(before: World, world: World, one: Happening): void {
     const wanted = { running: 'running', stopped: 'stopped', terminated: 'terminated' }[world.desiredState];
     const isSuspended = world.desiredState !== 'terminated' && world.suspensions.length > 0;
     expect(world.status).toBe(isSuspended ? 'suspended' : wanted);
+    expect(world.replicas).toBe(world.status === 'running' ? 1 : 0);
   }
 }
 

@@ -241,7 +241,8 @@ export type WantedRuntime = {
   operationId: string;
   fence: number;
   databaseServer: DatabaseServer;
-  credentials: Credentials;
+  /** Undefined for parts that hold none: all but the configuration and the Deployments. */
+  credentials: Credentials | undefined;
 };
 
 /**

@@ -74,16 +74,17 @@ export const transitions: readonly Transition[] = [
   ...rows(['error'], 'provision-retried', 'starting'),
   ...rows(['creating', 'starting', 'error'], 'provision-cancelled', 'terminated'),
 
-  ...rows(['stopped', 'missing', 'error', 'stopping', 'restarting'], 'start-began', 'starting', 'wanted running'),
-  ...rows(['starting'], 'start-finished', 'running', 'wanted running'),
+  ...rows(['stopped', 'missing', 'error', ...moving], 'start-began', 'starting', 'made, wanted running'),
+  // An operation before may have done its part and left the end to this one: what the row wants is there now.
+  ...rest(moving, 'start-finished'),
   ...rows(['starting'], 'start-failed', 'error'),
 
-  ...rows(['running', 'missing', 'error', 'starting'], 'restart-began', 'restarting', 'wanted running'),
-  ...rows(['restarting'], 'restart-finished', 'running', 'wanted running'),
+  ...rows(['running', 'missing', 'error', ...moving], 'restart-began', 'restarting', 'made, wanted running'),
+  ...rest(moving, 'restart-finished'),
   ...rows(['restarting'], 'restart-failed', 'error'),
 
-  ...rows(['running', 'starting', 'restarting', 'missing', 'error'], 'stop-began', 'stopping', 'wanted stopped'),
-  ...rows(['stopping'], 'stop-finished', 'stopped', 'wanted stopped'),
+  ...rows(['running', 'missing', 'error', ...moving], 'stop-began', 'stopping', 'made, wanted stopped'),
+  ...rest(moving, 'stop-finished'),
   ...rows(['stopping'], 'stop-failed', 'error'),
 
   ...rows(
@@ -92,14 +93,13 @@ export const transitions: readonly Transition[] = [
     'stopping',
     'made, suspension open',
   ),
-  ...rows(['stopping'], 'suspend-finished', 'suspended', 'suspension open'),
+  ...rest(moving, 'suspend-finished'),
   ...rows(['stopping'], 'suspend-failed', 'error'),
 
   // Wherever it stands: the suspension may have overtaken a start and then never had its turn.
   ...rows(['suspended', 'stopped', 'error', 'missing', ...moving], 'resume-began', 'starting', 'made, wanted running'),
   ...rows(['suspended', 'running', 'error', 'missing', ...moving], 'resume-began', 'stopping', 'made, wanted stopped'),
-  ...rows(['starting'], 'resume-finished', 'running', 'wanted running'),
-  ...rows(['stopping'], 'resume-finished', 'stopped', 'wanted stopped'),
+  ...rest(moving, 'resume-finished'),
   ...rows(['starting', 'stopping'], 'resume-failed', 'error'),
 
   ...rows(['creating', ...made, ...moving], 'terminate-began', 'terminating', 'wanted terminated'),
@@ -108,7 +108,7 @@ export const transitions: readonly Transition[] = [
 
   // Also where the termination never had its turn: it may have overtaken what was to be done before it.
   ...rows(['terminated', 'terminating', ...made, ...moving], 'undo-began', 'maintenance', 'made, wanted back'),
-  ...rest(['maintenance'], 'undo-finished'),
+  ...rest(moving, 'undo-finished'),
   ...rows(['maintenance'], 'undo-failed', 'error'),
 
   // A termination that failed is carried out by either of these, too.

@@ -33,6 +33,8 @@ export type Operation = {
   round: number;
   /** Grows with every taking of the lease; a write under an older one is refused in every store. */
   fence: number;
+  /** The instance's generation at its first turn: what it brings about. */
+  generation: number;
   /** What it last waited for, in words; null when it never did in this step. */
   waitingFor: string | null;
   /** By the database's clock. */

@@ -3,6 +3,7 @@ import { type OperationKind, operationKinds } from './operation.ts';
 import { queue, queueLimit, relationOf, relations, type UnfinishedOperation } from './queueing.ts';
 
 const unfinished = (kind: OperationKind, cause: string | null = null, id: string = kind): UnfinishedOperation => ({
+  hasBegun: false,
   id,
   kind,
   cause,
@@ -26,7 +27,7 @@ describe('each cell of the table of kinds that is not "wait"', () => {
   });
 
   test('there are as many as the table has, and every other pair waits', () => {
-    expect(cells).toHaveLength(46);
+    expect(cells).toHaveLength(51);
     const others = operationKinds.flatMap((requested) =>
       operationKinds.filter((other) => relationOf(requested, other) === 'wait').map((other) => ({ requested, other })),
     );
@@ -53,6 +54,13 @@ describe('one answers for both', () => {
   });
 });
 
+test('a restart that has begun is not the one that is asked for', () => {
+  const begun = { ...unfinished('restart'), hasBegun: true };
+  expect(queue({ kind: 'restart', cause: null }, [begun])).toEqual({ decision: 'enter', overtakes: [] });
+  const start = { ...unfinished('start'), hasBegun: true };
+  expect(queue({ kind: 'start', cause: null }, [start])).toEqual({ decision: 'coalesce', with: start });
+});
+
 describe('the queue of an instance', () => {
   const waiting = Array.from({ length: queueLimit }, (_, index) =>
     unfinished(index % 2 === 0 ? 'resume' : 'stop', index % 2 === 0 ? 'billing' : null, `operation ${index}`),
@@ -61,6 +69,11 @@ describe('the queue of an instance', () => {
   test('ends at its limit', () => {
     expect(queue({ kind: 'restart', cause: null }, waiting)).toEqual({ decision: 'refuse', because: 'queue-full' });
     expect(queue({ kind: 'restart', cause: null }, waiting.slice(1))).toMatchObject({ decision: 'enter' });
+  });
+
+  test('has no end for what keeps an instance from running, and for what lifts that', () => {
+    expect(queue({ kind: 'suspend', cause: 'abuse' }, waiting)).toMatchObject({ decision: 'enter' });
+    expect(queue({ kind: 'resume', cause: 'abuse' }, waiting)).toMatchObject({ decision: 'enter' });
   });
 
   test('has room for whatever clears it', () => {

@@ -16,7 +16,7 @@ type Row = Readonly<Partial<Record<OperationKind, Exclude<Relation, 'wait'>>>>;
 export const relations: Readonly<Record<OperationKind, Row>> = {
   // An instance's first operation: there is nothing it could meet.
   provision: {},
-  start: { start: 'coalesce', terminate: 'refuse', purge: 'refuse' },
+  start: { start: 'coalesce', repair: 'cancel', terminate: 'refuse', purge: 'refuse' },
   stop: {
     stop: 'coalesce',
     start: 'cancel',
@@ -25,7 +25,7 @@ export const relations: Readonly<Record<OperationKind, Row>> = {
     terminate: 'refuse',
     purge: 'refuse',
   },
-  restart: { restart: 'coalesce', terminate: 'refuse', purge: 'refuse' },
+  restart: { restart: 'coalesce', repair: 'cancel', terminate: 'refuse', purge: 'refuse' },
   // Whoever does not pay must not run on because a start or repair of his takes its time.
   suspend: {
     suspend: 'coalesce',
@@ -36,7 +36,7 @@ export const relations: Readonly<Record<OperationKind, Row>> = {
     terminate: 'refuse',
     purge: 'refuse',
   },
-  resume: { resume: 'coalesce', terminate: 'refuse', purge: 'refuse' },
+  resume: { resume: 'coalesce', repair: 'cancel', terminate: 'refuse', purge: 'refuse' },
   terminate: {
     terminate: 'coalesce',
     provision: 'cancel',
@@ -49,9 +49,10 @@ export const relations: Readonly<Record<OperationKind, Row>> = {
     repair: 'cancel',
     purge: 'refuse',
   },
-  undo: { undo: 'coalesce', purge: 'refuse' },
-  purge: { purge: 'coalesce', undo: 'refuse' },
-  // Whatever is at work brings about what is wanted by itself; what it leaves is found again.
+  undo: { undo: 'coalesce', repair: 'cancel', purge: 'refuse' },
+  purge: { purge: 'coalesce', repair: 'cancel', undo: 'refuse' },
+  // Whatever is at work brings about what is wanted by itself, and whatever is asked for ends a repair; what either leaves
+  // is found again.
   repair: {
     repair: 'coalesce',
     provision: 'refuse',
@@ -76,6 +77,8 @@ export type UnfinishedOperation = {
   kind: OperationKind;
   /** Of suspend and resume: only those of one reason stand for each other. */
   cause: string | null;
+  /** It had its first turn. */
+  hasBegun: boolean;
 };
 
 /** Operations of one instance that may be unfinished at a time. */
@@ -86,6 +89,14 @@ export type Queueing =
   | { decision: 'coalesce'; with: UnfinishedOperation }
   | { decision: 'refuse'; because: UnfinishedOperation | 'queue-full' };
 
+/** Whoever may not run must not keep himself running by filling the queue; and what lifts that comes through, too. */
+const limitless: readonly OperationKind[] = ['suspend', 'resume', 'terminate'];
+
+/** A restart that has begun may have replaced the pods already: what is asked for after that is another one. */
+function answersFor(last: UnfinishedOperation, requested: { kind: OperationKind; cause: string | null }): boolean {
+  return last.cause === requested.cause && !(requested.kind === 'restart' && last.hasBegun);
+}
+
 /** Decides about a request among the unfinished operations of its instance, oldest first. Pure. */
 export function queue(
   requested: { kind: OperationKind; cause: string | null },
@@ -95,10 +106,12 @@ export function queue(
   const refusing = unfinished.find((other) => relation(other) === 'refuse');
   if (refusing !== undefined) return { decision: 'refuse', because: refusing };
   const last = unfinished.at(-1);
-  if (last !== undefined && relation(last) === 'coalesce' && last.cause === requested.cause) {
+  if (last !== undefined && relation(last) === 'coalesce' && answersFor(last, requested)) {
     return { decision: 'coalesce', with: last };
   }
   const overtakes = unfinished.filter((other) => relation(other) === 'cancel');
-  if (unfinished.length - overtakes.length >= queueLimit) return { decision: 'refuse', because: 'queue-full' };
+  const isLimited = !limitless.includes(requested.kind);
+  if (isLimited && unfinished.length - overtakes.length >= queueLimit)
+    return { decision: 'refuse', because: 'queue-full' };
   return { decision: 'enter', overtakes };
 }

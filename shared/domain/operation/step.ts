@@ -23,6 +23,11 @@ export function waiting(what: string, options: { checkAfterMs: number }): Look {
  */
 export type Step<Context> = {
   name: string;
+  /**
+   * False for a step that never talks to the Odoo PostgreSQL server: its fence is not raised before it, so that a
+   * suspension takes the pods down while that server is away.
+   */
+  touchesServer?: false;
   look(context: Context): Promise<Look>;
   act(context: Context): Promise<Look | undefined>;
   undo?(context: Context): Promise<void>;

@@ -18,7 +18,7 @@ export type OperationRequest = {
   definitionVersion: number;
   deadlineMs: number;
   instanceId: string;
-  /** Stands for the request within one instance and kind; the event's id unless the requester gave one. */
+  /** Stands for the request within one source, instance and kind; the event's id unless the requester gave one. */
   idempotencyKey: string;
   request: unknown;
 };

@@ -42,7 +42,7 @@ export async function advance<Context extends StepContext>(
   try {
     const context = await loadContext(work, taken.operation, { options, lease });
     if (context === undefined) return 'waiting';
-    const begun = { pausedMs: 0, hasTakenOver: false, lastActed: undefined };
+    const begun = { pausedMs: 0, hasTakenOver: false, hasLooked: false, lastActed: undefined };
     return await runUntilOvertaken({ work, options, context, lease, hasTime, ...begun });
   } catch (error) {
     const failure = asFailure(error);
@@ -144,7 +144,8 @@ async function lookAndAct<Context extends StepContext>(
   const result = await attemptStep(run, step, {
     phase: 'look',
     work: async () => {
-      await takeOver(run);
+      if (step.touchesServer !== false) await takeOver(run);
+      run.hasLooked = true;
       return await step.look(run.context);
     },
   });

@@ -22,7 +22,7 @@ export async function cancel<Context extends StepContext>(
   let undoing = turn.step;
   try {
     // Without a step noted nothing has ever acted: what is there under these names is somebody else's.
-    const made = operation.step === null && !run.hasTakenOver ? [] : run.work.definition.steps;
+    const made = operation.step === null && !run.hasLooked ? [] : run.work.definition.steps;
     if (made.length > 0) {
       await takeOver(run);
       const objection = await run.work.objectToCancel(run.context);

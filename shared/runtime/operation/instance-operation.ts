@@ -97,21 +97,19 @@ async function succeed(
     if (now !== 'none') return [];
     // As the row is now: it may have been told something else while the last steps ran.
     const { instance, publicUrl } = await readInstance(transaction, context.instance.id);
-    const result = resultOf(kind, instance);
+    const result = resultOf(kind, { instance, generation: context.operation.generation });
     const seconds = await secondsSinceAccepted(transaction, context.operation.id);
     await succeedOperation(transaction, leaseOf(context), { result, seconds });
-    const moved = await finish(transaction, kind, { context, eventSource });
+    const moved = result === 'done' ? await finish(transaction, kind, { context, eventSource }) : [];
     if (result === 'done') await kind.onSuccess?.(transaction, context);
-    const turn = await passTurn(transaction, context, eventSource);
-    // What is wanted since is for those that wait: the last of them settles it.
     // One that was never made does not become so by its end.
-    if (result === 'done' && turn.length === 0 && isMade(instance)) await markObserved(transaction, instance.id);
+    if (result === 'done' && isMade(instance)) await markObserved(transaction, instance.id, instance.generation);
     await auditEnd(transaction, context, { end: 'succeeded', detail: { seconds, result } });
     const url = instance.host === '' ? null : publicUrl;
     const data = { ...told(context), kind: kind.definition.kind, seconds, url, result };
     return [
       ...moved,
-      ...turn,
+      ...(await passTurn(transaction, context, eventSource)),
       announce(kind.events.succeeded, data, envelopeOf(context, 'succeeded', eventSource)),
       ...(result === 'done' ? notice(kind.notificationOf?.(instance), { context, eventSource }) : []),
     ];
@@ -119,9 +117,13 @@ async function succeed(
   return cancel === 'none' ? 'succeeded' : cancel;
 }
 
-function resultOf(kind: InstanceOperation, instance: Instance): InstanceOperationResult {
+/** What was wanted since is for those that wait for their turn: nothing of it is announced, or counted as done, before. */
+function resultOf(
+  kind: InstanceOperation,
+  { instance, generation }: { instance: Instance; generation: number },
+): InstanceOperationResult {
   if (!isMade(instance) && instance.desiredState !== 'terminated') return 'nothing-to-do';
-  return kind.isStillWanted(instance) ? 'done' : 'superseded';
+  return instance.generation === generation && kind.isStillWanted(instance) ? 'done' : 'superseded';
 }
 
 async function finish(

@@ -67,6 +67,8 @@ export type Run<Context extends StepContext> = {
   pausedMs: number;
   /** The stores know this lease's fence. */
   hasTakenOver: boolean;
+  /** A step was looked at under this lease. */
+  hasLooked: boolean;
   /** The step whose act was begun last. */
   lastActed: Step<Context> | undefined;
 };

@@ -11,16 +11,34 @@ type Ports = { databases: TenantDatabases };
  */
 export function findDatabase({ databases }: Ports): Step<InstanceContext> {
   const find = async (context: InstanceContext) => {
-    const { id } = context.instance;
-    const where = await databases.whereabouts(serverOf(context), id);
+    const where = await databases.whereabouts(serverOf(context), context.instance.id);
     if (where === 'live') return done;
-    const what = { aside: 'is set aside', absent: 'is gone', both: 'is there twice' }[where];
-    throw new Failure(
-      'not-found',
-      `The database of instance ${id} ${what}. It is never made anew: find out who moved it, or restore a backup.`,
-    );
+    throw noDatabase(context, where);
   };
   return { name: 'find-database', look: find, act: find };
+}
+
+/** As `findDatabase`, and takes it out of a tombstone that an undo has left. */
+export function recoverDatabase({ databases }: Ports): Step<InstanceContext> {
+  return {
+    name: 'recover-database',
+    async look(context) {
+      const where = await databases.whereabouts(serverOf(context), context.instance.id);
+      if (where === 'live') return done;
+      if (where === 'aside') return missing;
+      throw noDatabase(context, where);
+    },
+    async act(context) {
+      await databases.bringBack(serverOf(context), fencedOf(context));
+      return done;
+    },
+  };
+}
+
+function noDatabase({ instance }: InstanceContext, where: 'aside' | 'absent' | 'both'): Failure {
+  const what = { aside: 'is set aside', absent: 'is gone', both: 'is there twice' }[where];
+  const text = `The database of instance ${instance.id} ${what}.`;
+  return new Failure('not-found', `${text} It is never made anew: find out who moved it, or restore a backup.`);
 }
 
 /**

@@ -6,6 +6,7 @@ import { done, missing, type Step } from '#shared/domain/operation/step.ts';
 export function freeHost({ hosts }: { hosts: Hosts }): Step<InstanceContext> {
   return {
     name: 'free-host',
+    touchesServer: false,
     look: async ({ instance }) => (instance.host === '' ? done : missing),
     async act(context) {
       await hosts.free(context.operation, context.instance.id);
@@ -19,6 +20,7 @@ export function freeHost({ hosts }: { hosts: Hosts }): Step<InstanceContext> {
 export function takeHost({ hosts }: { hosts: Hosts }): Step<InstanceContext> {
   return {
     name: 'take-host',
+    touchesServer: false,
     look: async ({ instance }) => (instance.host === '' ? missing : done),
     async act(context) {
       const { host, publicUrl } = await hosts.take(context.operation, context.instance.id);

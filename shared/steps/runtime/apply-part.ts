@@ -2,6 +2,7 @@ import { fencedOf, type InstanceContext, wantedRuntime } from '#shared/domain/in
 import type {
   ClusterPart,
   CredentialsStore,
+  Hosts,
   TenantCluster,
   TenantDatabases,
   TenantHttp,
@@ -10,6 +11,7 @@ import { done, missing, type Step } from '#shared/domain/operation/step.ts';
 
 /** What the steps that bring an instance up and down talk to. */
 export type RuntimePorts = {
+  hosts: Hosts;
   cluster: TenantCluster;
   credentials: CredentialsStore;
   databases: TenantDatabases;
@@ -21,14 +23,16 @@ export function applyPart(
   part: ClusterPart,
   ports: { cluster: TenantCluster; credentials: CredentialsStore },
 ): Step<InstanceContext> {
+  const options = { needsCredentials: part === 'configuration' || part === 'deployment' };
   return {
     name: part,
+    touchesServer: false,
     async look(context) {
-      const wanted = await wantedRuntime(context, ports.credentials);
+      const wanted = await wantedRuntime(context, ports.credentials, options);
       return (await ports.cluster.look(context.instance, part, wanted)) === 'done' ? done : missing;
     },
     async act(context) {
-      await ports.cluster.apply(context.instance, part, await wantedRuntime(context, ports.credentials));
+      await ports.cluster.apply(context.instance, part, await wantedRuntime(context, ports.credentials, options));
       return done;
     },
     async undo(context) {

@@ -1,6 +1,7 @@
 import type { InstanceContext } from '#shared/domain/instance/context.ts';
 import type { Step } from '#shared/domain/operation/step.ts';
 import { findDatabase } from '../database/keep-database.ts';
+import { takeHost } from '../hosts/hosts.ts';
 import { applyPart, type RuntimePorts } from './apply-part.ts';
 import { keepVolume } from './keep-volume.ts';
 
@@ -18,5 +19,5 @@ export function applyAllParts(ports: RuntimePorts): readonly Step<InstanceContex
 
 /** The objects of an instance that has its database, and never without it. */
 export function bringUp(ports: RuntimePorts): readonly Step<InstanceContext>[] {
-  return [findDatabase(ports), ...applyAllParts(ports)];
+  return [findDatabase(ports), takeHost(ports), ...applyAllParts(ports)];
 }

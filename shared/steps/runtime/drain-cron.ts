@@ -26,17 +26,19 @@ type Ports = { cluster: TenantCluster; databases: TenantDatabases; credentials: 
 export function drainCron(ports: Ports): Step<InstanceContext> {
   return {
     name: 'drain-cron',
+    // It asks the database as the tenant, and goes on without an answer.
+    touchesServer: false,
     async look(context) {
       if ((await ports.cluster.countPods(context.instance)) === 0) return done;
       context.credentials ??= await ports.credentials.read(context.instance);
       // Somebody has deleted the Secret: nobody can ask the database as the tenant, and the stop must not fail for it.
       if (context.credentials === undefined) return done;
-      const wanted = await wantedRuntime(context, ports.credentials);
+      const wanted = await wantedRuntime(context, ports.credentials, { needsCredentials: true });
       if ((await ports.cluster.lookScale(context.instance, wanted, 'without-cron')) === 'missing') return missing;
       return await busyCrons(context, ports);
     },
     async act(context) {
-      const wanted = await wantedRuntime(context, ports.credentials);
+      const wanted = await wantedRuntime(context, ports.credentials, { needsCredentials: true });
       await ports.cluster.applyScale(context.instance, wanted, 'without-cron');
       return await busyCrons(context, ports);
     },

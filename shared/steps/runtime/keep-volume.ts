@@ -16,6 +16,7 @@ export function keepVolume(ports: Pick<RuntimePorts, 'cluster' | 'credentials'>)
   };
   return {
     name: apply.name,
+    touchesServer: false,
     async look(context): Promise<Look> {
       await refuseIfGone(context);
       return await apply.look(context);

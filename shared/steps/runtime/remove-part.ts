@@ -6,6 +6,7 @@ import { done, missing, type Step } from '#shared/domain/operation/step.ts';
 export function removePart(part: ClusterPart, { cluster }: { cluster: TenantCluster }): Step<InstanceContext> {
   return {
     name: `remove-${part}`,
+    touchesServer: false,
     look: async ({ instance }) => ((await cluster.isGone(instance, part)) ? done : missing),
     async act(context) {
       await cluster.remove(context.instance, part, fencedOf(context));
@@ -18,6 +19,7 @@ export function removePart(part: ClusterPart, { cluster }: { cluster: TenantClus
 export function removeJobs({ jobs }: { jobs: ClusterJobs }): Step<InstanceContext> {
   return {
     name: 'remove-jobs',
+    touchesServer: false,
     look: async ({ instance }) => ((await jobs.countOf(instance.id)) === 0 ? done : missing),
     async act({ instance }) {
       await jobs.removeAllOf(instance.id);
@@ -30,6 +32,7 @@ export function removeJobs({ jobs }: { jobs: ClusterJobs }): Step<InstanceContex
 export function removeCredentials({ credentials }: { credentials: CredentialsStore }): Step<InstanceContext> {
   return {
     name: 'remove-credentials',
+    touchesServer: false,
     look: async ({ instance }) => ((await credentials.read(instance)) === undefined ? done : missing),
     async act(context) {
       await credentials.remove(context.instance, fencedOf(context));

@@ -4,6 +4,7 @@ import type { Step } from '#shared/domain/operation/step.ts';
 import { cutSessions } from '../database/cut-sessions.ts';
 import { onlyWhile } from '../only-while.ts';
 import type { RuntimePorts } from './apply-part.ts';
+import { scaleDown } from './bring-down.ts';
 import { waitUntilGone } from './wait-until-gone.ts';
 import { waitUntilReady } from './wait-until-ready.ts';
 
@@ -11,6 +12,14 @@ import { waitUntilReady } from './wait-until-ready.ts';
 export function settle(ports: RuntimePorts): readonly Step<InstanceContext>[] {
   return [
     ...onlyWhile(isWantedRunning, [waitUntilReady(ports)]),
-    ...onlyWhile((instance) => !isWantedRunning(instance), [waitUntilGone(ports), cutSessions(ports)]),
+    ...onlyWhile(
+      (instance) => !isWantedRunning(instance),
+      [
+        // Again: the row may have wanted it to run when its parts were applied.
+        scaleDown(ports),
+        waitUntilGone(ports),
+        cutSessions(ports),
+      ],
+    ),
   ];
 }

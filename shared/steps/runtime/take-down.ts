@@ -1,5 +1,5 @@
 import type { InstanceContext } from '#shared/domain/instance/context.ts';
-import type { ClusterJobs, Hosts } from '#shared/domain/instance/ports.ts';
+import type { ClusterJobs } from '#shared/domain/instance/ports.ts';
 import type { Step } from '#shared/domain/operation/step.ts';
 import { cutSessions } from '../database/cut-sessions.ts';
 import { setDatabaseAside } from '../database/keep-database.ts';
@@ -9,7 +9,7 @@ import { drainCron } from './drain-cron.ts';
 import { removeJobs, removePart } from './remove-part.ts';
 import { waitUntilGone } from './wait-until-gone.ts';
 
-export type TakeDownPorts = RuntimePorts & { hosts: Hosts; jobs: ClusterJobs };
+export type TakeDownPorts = RuntimePorts & { jobs: ClusterJobs };
 
 /**
  * Takes an instance out of use, wherever it stands: also one that was never wholly made. What holds data stays: the

@@ -14,6 +14,7 @@ async function pods(context: InstanceContext, { cluster }: { cluster: TenantClus
 export function waitUntilGone(ports: { cluster: TenantCluster }): Step<InstanceContext> {
   return {
     name: 'gone',
+    touchesServer: false,
     look: (context) => pods(context, ports),
     act: (context) => pods(context, ports),
   };

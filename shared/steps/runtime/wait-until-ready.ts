@@ -21,6 +21,7 @@ async function readiness(context: InstanceContext, ports: { cluster: TenantClust
 export function waitUntilReady(ports: { cluster: TenantCluster; http: TenantHttp }): Step<InstanceContext> {
   return {
     name: 'ready',
+    touchesServer: false,
     look: (context) => readiness(context, ports),
     act: (context) => readiness(context, ports),
   };

@@ -6,7 +6,7 @@ import { Client } from 'pg';
 import { removeTree } from '#shared/sandbox/cache-folder.ts';
 import type { Image } from '#shared/sandbox/image.ts';
 import { launchSpec } from '#shared/sandbox/kubernetes-node/launch.ts';
-import { openProcessGroup, type ProcessExit } from '#shared/sandbox/processes.ts';
+import { openProcessGroup, type ProcessExit, type ProcessGroup } from '#shared/sandbox/processes.ts';
 import { freePort } from '#shared/sandbox/servers/free-port.ts';
 import { startPostgres } from '#shared/sandbox/servers/postgres.ts';
 
@@ -20,9 +20,16 @@ export type Served = { url: string; port: number; exited: Promise<ProcessExit>; 
 const INTERFACE = '127.45.6.7';
 const TENANT = { user: 'tenant', password: 'tenant-1' };
 
-export async function openOdooSite(image: Image) {
+/** What runs the containers instead of the site's own process group. */
+export type ContainersIn = (
+  processes: ProcessGroup,
+  folder: string,
+) => Promise<{ processes: ProcessGroup; stop(): Promise<void> }>;
+
+export async function openOdooSite(image: Image, containersIn?: ContainersIn) {
   const processes = await openProcessGroup();
   const folder = await mkdtemp(join(tmpdir(), 'odoo-'));
+  const containers = await containersIn?.(processes, folder);
   await chmod(folder, 0o755);
   const postgres = await startPostgres({ processes, folder, name: 'postgres', durable: false });
   let count = 0;
@@ -55,7 +62,7 @@ export async function openOdooSite(image: Image) {
     await writeFile(join(configuration, 'odoo.conf'), odooConf({ database, port: postgres.port, settings }));
     if (image.kind === 'root') await chown(data, image.user.uid, image.user.gid);
     const logFile = join(base, 'log');
-    const started = await processes.start(
+    const started = await (containers?.processes ?? processes).start(
       launchSpec({
         name: `container ${count}`,
         container: {
@@ -104,6 +111,7 @@ export async function openOdooSite(image: Image) {
   }
 
   async function close(): Promise<void> {
+    await containers?.stop();
     await processes.stopAll();
     await removeTree(folder);
   }

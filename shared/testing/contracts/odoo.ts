@@ -1,20 +1,20 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { templateBuildCommand } from '#shared/domain/odoo/template-build.ts';
 import type { Image } from '#shared/sandbox/image.ts';
-import { jsonRpc, type OdooSite, oldHash, openOdooSite, type Served } from './odoo-site.ts';
+import { type ContainersIn, jsonRpc, type OdooSite, oldHash, openOdooSite, type Served } from './odoo-site.ts';
 
 const build = (database: string, modules: readonly string[] = []) =>
   templateBuildCommand({ database, modules, language: 'en_US' });
 
 /** What the platform holds an image of Odoo 19 to: the command line, odoo.conf, tables, files and pages it relies on. */
-export function odooContract(name: string, open: () => Promise<Image>): void {
+export function odooContract(name: string, open: () => Promise<Image>, containersIn?: ContainersIn): void {
   describe(`${name} as Odoo 19`, () => {
     let site: OdooSite;
     let built: { code: number | null; output: string };
     const served: Served[] = [];
 
     beforeAll(async () => {
-      site = await openOdooSite(await open());
+      site = await openOdooSite(await open(), containersIn);
       await site.createDatabase('built');
       built = await site.run('built', build('built'));
     });

@@ -93,6 +93,7 @@ export function fakeOperationRecords(clock: () => number = Date.now): FakeOperat
         attempt: 1,
         round: 1,
         fence: 0,
+        generation: 1,
         waitingFor: null,
         deadline: new Date(clock() + 1_800_000),
         deadlinePassed: false,

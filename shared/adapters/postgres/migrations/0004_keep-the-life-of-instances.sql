@@ -5,6 +5,8 @@ alter table operations add constraint operations_kind_check check (kind in (
   'provision', 'start', 'stop', 'restart', 'suspend', 'resume', 'terminate', 'undo', 'purge', 'repair'));
 -- The operation that ended this one before its time: nothing was undone, the later one took it from there.
 alter table operations add column overtaken_by uuid references operations (id) deferrable initially deferred;
+-- The instance's generation when the operation had its first turn: what it brings about. A wish that came later is not its.
+alter table operations add column generation bigint;
 
 alter table instances
   -- The operation whose restart the pods must have seen.
