@@ -126,7 +126,7 @@ async function loseRequest(world: World, instanceId: string): Promise<void> {
 }
 
 async function makeDue({ fleet }: World, instanceId: string): Promise<void> {
-  const text = `update reconcile_shards set due_at = now() where shard in ($1, 'fleet')`;
+  const text = `update reconcile_shards set due_at = now() where shard in ($1, 'fleet') and until is null`;
   await fleet.rows(text, [instanceId.slice(0, 1)]);
 }
 
@@ -141,13 +141,17 @@ async function areEnded(world: World, marks: Record<keyof Subjects, Mark>): Prom
   return true;
 }
 
-/** What was found is seen to be gone. */
+/** What was found is seen to be gone: by a pass of its own, which none that is under way keeps from its turn. */
 async function passAgain(world: World, { drifting }: Subjects): Promise<void> {
-  await makeDue(world, drifting);
+  const text = `select count(*)::int as found, (count(*) filter (where resolved_at is null))::int as open from findings`;
   await until(
     'the findings to be resolved',
-    async () => (await world.fleet.rows('select 1 from findings where resolved_at is null')).length === 0,
-    { timeoutMs: 20_000 },
+    async () => {
+      await makeDue(world, drifting);
+      const [counted] = await world.fleet.rows<{ found: number; open: number }>(text);
+      return counted !== undefined && counted.found > 0 && counted.open === 0;
+    },
+    { timeoutMs: 30_000, everyMs: 500 },
   ).catch(() => undefined);
 }
 
