@@ -4,9 +4,12 @@ import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { parse, parseAllDocuments } from 'yaml';
 import { catalogue } from '#events/catalogue.ts';
-import { platformDatabase } from '#shared/runtime/rows.ts';
+import type { ConfigRow } from '#shared/runtime/config.ts';
+import * as rows from '#shared/runtime/rows.ts';
 import { readManifests } from '#shared/sandbox/manifests.ts';
 import { type Rights, rightsMistakes } from './cluster-rights.ts';
+import { componentMistakes } from './component-rules.ts';
+import { readComponents } from './components.ts';
 import { bouncerClientLimit, type ManifestFacts, manifestMistakes, poolBudget } from './manifest-rules.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -15,7 +18,7 @@ const base = join(root, 'knative/base');
 const kustomization = v.object({ resources: v.array(v.string()) });
 
 async function readFacts(): Promise<ManifestFacts> {
-  const { fallback } = platformDatabase.databasePoolMax;
+  const { fallback } = rows.platformDatabase.databasePoolMax;
   const names = await readdir(base, { recursive: true });
   return {
     manifests: await readManifests(base),
@@ -60,16 +63,28 @@ async function functionFolders(): Promise<string[]> {
   return folders;
 }
 
+/** Environment variables that some function reads. */
+function knownSettings(): Set<string> {
+  const known = Object.values(rows).flatMap((group) => Object.values<ConfigRow<unknown>>(group));
+  return new Set(known.map(({ name, isSecret }) => (isSecret ? `${name}_FILE` : name)));
+}
+
 const facts = await readFacts();
 const { services, triggers, pingSources } = facts.manifests;
 const roles = await readRoles(facts.files);
-const mistakes = [...manifestMistakes(facts), ...rightsMistakes(roles)];
+const components = await readComponents(join(root, 'knative/components'));
+const componentFacts = { services, knownSettings: knownSettings() };
+const mistakes = [
+  ...manifestMistakes(facts),
+  ...rightsMistakes(roles),
+  ...components.flatMap((component) => componentMistakes(component, componentFacts)),
+];
 const budget = poolBudget(services, facts.defaultPoolMax);
 const sum = budget.reduce((total, { connections }) => total + connections, 0);
 const parts = budget.map(({ name, connections }) => `${name} ${connections}`).join(', ');
 console.log(
   `${facts.functions.length} functions, ${services.length} Services, ${triggers.length} Triggers, ` +
-    `${pingSources.length} PingSource, ${catalogue.length} event types`,
+    `${pingSources.length} PingSource, ${catalogue.length} event types, ${components.length} components`,
 );
 console.log(`connections to the bouncer at most: ${sum} of ${bouncerClientLimit} (${parts})`);
 for (const mistake of mistakes) console.error(mistake);
