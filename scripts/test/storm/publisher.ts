@@ -13,26 +13,38 @@ export type Publisher = {
   stop(): Promise<void>;
 };
 
-/** An event that has no row by then is sent again: it was lost, or waits behind others. */
+/** An event that has no row by then is sent again: it was lost, or waits behind others. Each time the wait is twice as long. */
 const resendAfterMs = 4_000;
+const longestWaitMs = 32_000;
 const lookEveryMs = 1_000;
-const answerWithinMs = 10_000;
+const answerWithinMs = 30_000;
+const senders = 8;
+
+type Waiting = { event: StormEvent; lookAtMs: number; waitMs: number };
 
 /**
  * A publisher who needs certainty: he sends each event, under one id, until he sees that it has a row. The broker's 202 is not
  * enough for him; that it refuses, or hangs, is no reason to stop.
  */
 export function openPublisher({ broker, records }: Pick<Fleet, 'broker' | 'records'>): Publisher {
-  const dispatcher = new Agent({ connections: 16 });
-  const waiting = new Map<string, { event: StormEvent; sentAtMs: number }>();
+  const dispatcher = new Agent({ connections: senders });
+  const waiting = new Map<string, Waiting>();
+  const queue: StormEvent[] = [];
   const counts = { sent: 0, resent: 0, notTaken: 0 };
-  const sendings = new Set<Promise<void>>();
   const stopping = new AbortController();
 
-  function send(event: StormEvent): void {
-    waiting.set(event.id, { event, sentAtMs: Date.now() });
-    const sending = post(event).finally(() => sendings.delete(sending));
-    sendings.add(sending);
+  async function sendQueued(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      const event = queue.shift();
+      if (event === undefined) {
+        await delay(20);
+        continue;
+      }
+      await post(event);
+      const { waitMs = resendAfterMs / 2 } = waiting.get(event.id) ?? {};
+      const nextMs = Math.min(waitMs * 2, longestWaitMs);
+      waiting.set(event.id, { event, lookAtMs: Date.now() + nextMs, waitMs: nextMs });
+    }
   }
 
   async function post(event: StormEvent): Promise<void> {
@@ -55,19 +67,23 @@ export function openPublisher({ broker, records }: Pick<Fleet, 'broker' | 'recor
   }
 
   async function look(): Promise<void> {
-    const late = [...waiting.values()].filter(({ sentAtMs }) => Date.now() - sentAtMs > resendAfterMs);
+    const late = [...waiting.values()].filter(({ lookAtMs }) => lookAtMs < Date.now());
     if (late.length === 0) return;
     const { rows } = await records.query<{ id: string }>('select id from inbox where id = any($1)', [
       late.map(({ event }) => event.id),
     ]);
     for (const { id } of rows) waiting.delete(id);
     for (const { event } of late) {
-      if (!waiting.has(event.id)) continue;
+      const one = waiting.get(event.id);
+      if (one === undefined) continue;
       counts.resent += 1;
-      send(event);
+      // not again before it was sent
+      one.lookAtMs = Number.POSITIVE_INFINITY;
+      queue.push(event);
     }
   }
 
+  const sending = Array.from({ length: senders }, sendQueued);
   const looking = (async () => {
     while (!stopping.signal.aborted) {
       // the records may be away: asked again
@@ -83,7 +99,8 @@ export function openPublisher({ broker, records }: Pick<Fleet, 'broker' | 'recor
         const waitMs = startedAtMs + event.atMs - Date.now();
         if (waitMs > 0) await delay(waitMs);
         counts.sent += 1;
-        send(event);
+        waiting.set(event.id, { event, lookAtMs: Number.POSITIVE_INFINITY, waitMs: resendAfterMs / 2 });
+        queue.push(event);
       }
     },
     async untilTaken(timeoutMs) {
@@ -95,7 +112,7 @@ export function openPublisher({ broker, records }: Pick<Fleet, 'broker' | 'recor
     async stop() {
       stopping.abort();
       await looking;
-      await Promise.all(sendings);
+      await Promise.all(sending);
       await dispatcher.destroy();
     },
   };
