@@ -1,10 +1,11 @@
 import { repairAccepted, repairFailed, repairSucceeded } from '#events/instance/repair.ts';
-import { type Instance, isMade } from '#shared/domain/instance/instance.ts';
+import { type Instance, isMade, isWantedRunning } from '#shared/domain/instance/instance.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
 import { recoverDatabase, setBaseUrl } from '#shared/steps/database/keep-database.ts';
 import { repairLogin, repairOwnership } from '#shared/steps/database/repair-access.ts';
 import { takeHost } from '#shared/steps/hosts/hosts.ts';
 import { onlyWhile } from '#shared/steps/only-while.ts';
+import { scaleDown } from '#shared/steps/runtime/bring-down.ts';
 import { applyAllParts } from '#shared/steps/runtime/bring-up.ts';
 import { settle } from '#shared/steps/runtime/settle.ts';
 import { type TakeDownPorts, takeDown } from '#shared/steps/runtime/take-down.ts';
@@ -25,6 +26,11 @@ export function repairOperation(ports: TakeDownPorts): InstanceOperation {
       deadlineMs,
       cancel: 'refused',
       steps: [
+        // First: whoever must not run is taken down, whatever else is wrong with it.
+        ...onlyWhile(
+          (instance) => isAlive(instance) && !isWantedRunning(instance),
+          [{ ...scaleDown(ports), name: 'stop-first' }],
+        ),
         ...onlyWhile(isAlive, [
           takeHost(ports),
           recoverDatabase(ports),

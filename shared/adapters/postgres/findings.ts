@@ -77,12 +77,20 @@ export async function writeChanges(
 }
 
 /**
- * Open findings for which an operation may be asked, their rows locked: of instances that were brought about, that
- * nothing is at work on, and that are terminated or not, as asked.
+ * Open findings for which an operation may be asked, their rows locked: of instances that were brought about or
+ * are terminated, and that nothing is at work on.
  */
 export async function lockAskable(
   transaction: Queryable,
-  asked: { instanceIds: readonly string[]; kinds: readonly DriftKind[]; ofTerminated: boolean },
+  asked: {
+    instanceIds: readonly string[];
+    kinds: readonly DriftKind[];
+    /** Of terminated instances only; else of all. */
+    ofTerminated: boolean;
+    /** Nothing is asked for an instance with an open finding of these, unless it is one of `urgent`, too. */
+    except: readonly DriftKind[];
+    urgent: readonly DriftKind[];
+  },
 ): Promise<Askable[]> {
   if (asked.instanceIds.length === 0) return [];
   const { rows } = await transaction.query<
@@ -92,11 +100,15 @@ export async function lockAskable(
        coalesce(f.next_repair_at <= clock_timestamp(), true) as is_due
      from findings f join instances i on i.id = f.instance_id
      where f.instance_id = any($1) and f.kind = any($2) and f.resolved_at is null
-       and i.observed_generation > 0 and i.purged_at is null and (i.desired_state = 'terminated') = $3
+       and i.purged_at is null and (i.desired_state = 'terminated' or (i.observed_generation > 0 and not $3))
+       and not exists (select 1 from findings b
+         where b.instance_id = i.id and b.resolved_at is null and b.kind = any($4)
+           and not exists (select 1 from findings u
+             where u.instance_id = i.id and u.resolved_at is null and u.kind = any($5)))
        and not exists (select 1 from operations o
          where o.instance_id = i.id and o.state in ('queued', 'running', 'waiting'))
      order by f.instance_id, f.kind for update of f`,
-    [asked.instanceIds, asked.kinds, asked.ofTerminated],
+    [asked.instanceIds, asked.kinds, asked.ofTerminated, asked.except, asked.urgent],
   );
   return rows.map((row) => ({
     instanceId: row.instance_id,

@@ -1,4 +1,4 @@
-import type { Instance } from '../instance/instance.ts';
+import { type Instance, type InstanceStatus, isMade } from '../instance/instance.ts';
 import type { DriftKind } from './policy.ts';
 import type { Drift, Orphan, Survey } from './ports.ts';
 
@@ -30,22 +30,28 @@ export type ShardSurveys = { cluster: Survey | undefined; servers: ReadonlyMap<s
 
 export const placeOfServer = (serverId: string): Place => `server ${serverId}`;
 
+/** What a termination of an instance that was never brought about may have left. */
+const leftovers: readonly DriftKind[] = ['still-in-cluster', 'database-not-aside'];
+
 /**
  * What is amiss about one instance. Nothing is said about one that an operation is at work on, that was never brought
- * about (its provisioning does that), or that is purged.
+ * about (its provisioning does that) and lives, or that is purged.
  */
 export function findingsOfInstance(
   { instance, isMoving, isPurged }: InstanceFacts,
   surveys: ShardSurveys,
   options: { clusterId: string },
 ): Finding[] {
-  if (isMoving || isPurged || instance.observedGeneration === 0) return [];
+  const isTerminated = instance.desiredState === 'terminated';
+  if (isMoving || isPurged || (!isMade(instance) && !isTerminated)) return [];
   const findings: Finding[] = [];
   const add = (place: Place, drifts: readonly Drift[]) => {
     for (const { kind, detail } of drifts) {
+      if (!isMade(instance) && !leftovers.includes(kind)) continue;
       findings.push({ kind, subject: instance.id, instanceId: instance.id, place, detail });
     }
   };
+  if (isUnsettled(instance)) add('records', [{ kind: 'unsettled', detail: `its status is ${instance.status}` }]);
   if (instance.clusterId === options.clusterId && surveys.cluster !== undefined) {
     add('cluster', surveys.cluster.driftOf(instance));
   }
@@ -53,6 +59,15 @@ export function findingsOfInstance(
   const catalogue = server === null ? undefined : surveys.servers.get(server.id);
   if (server !== null && catalogue !== undefined) add(placeOfServer(server.id), catalogue.driftOf(instance));
   return findings;
+}
+
+/** Statuses an instance may stay in without anybody at work on it; `missing` is told by what is missing. */
+const resting: readonly InstanceStatus[] = ['running', 'stopped', 'suspended', 'missing', 'terminated'];
+
+/** What was wanted last has not been brought about, or nobody knows how it stands: an operation has failed. */
+function isUnsettled(instance: Instance): boolean {
+  if (instance.desiredState === 'terminated') return instance.status !== 'terminated';
+  return instance.generation !== instance.observedGeneration || !resting.includes(instance.status);
 }
 
 /** Who may have things in the places of a shard: every instance that is not purged. */

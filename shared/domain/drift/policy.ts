@@ -66,10 +66,16 @@ export const driftPolicies = {
     readAnd('Find out whose the other Ingress is and remove its host.'),
   ),
   'still-in-cluster': rule(
-    'report',
+    'repair',
+    'alarm',
+    'The instance is terminated, and objects of it are still there.',
+    lookAtRepair,
+  ),
+  unsettled: rule(
+    'repair',
     'warning',
-    'The instance is terminated, and objects of it still run.',
-    readAnd('Read the error of its terminate operation and retry that.'),
+    'Its last operation failed, or its status is not what its record wants: nothing is at work on it.',
+    'Repaired by itself. If it stays, read the errors of its last operations.',
   ),
 
   // Made anew it would be empty, and Odoo would set up a new company in it over the customer’s own.
@@ -86,16 +92,16 @@ export const driftPolicies = {
     readAnd('Find out which of both holds the customer’s data, and rename the other.'),
   ),
   'database-not-aside': rule(
-    'report',
+    'repair',
     'warning',
     'The instance is terminated, and its database is not set aside.',
-    readAnd('Read the error of its terminate operation and retry that.'),
+    lookAtRepair,
   ),
   'database-aside': rule(
-    'report',
+    'repair',
     'alarm',
     'The instance lives, and its database is set aside as a tombstone.',
-    readAnd('Read the error of its last undo or terminate operation and retry that.'),
+    lookAtRepair,
   ),
   'database-closed': rule('repair', 'alarm', 'The database refuses connections.', lookAtRepair),
   'database-owner-wrong': rule('repair', 'alarm', 'The database belongs to another role.', lookAtRepair),
@@ -206,6 +212,18 @@ export function ruleOf(kind: string): Rule | undefined {
 export const repairedKinds: readonly DriftKind[] = driftKinds.filter(
   (kind) => driftPolicies[kind].policy === 'repair' && kind !== 'server-count-wrong',
 );
+
+/**
+ * While one of these is open a repair of a running instance cannot succeed: it would fail again and again. One that runs
+ * and must not is another matter: it is taken down all the same.
+ */
+export const unrepairableKinds: readonly DriftKind[] = [
+  'credentials-missing',
+  'volume-missing',
+  'database-missing',
+  'database-doubled',
+  'database-elsewhere',
+];
 
 function rule<const P extends Policy>(policy: P, severity: Rule['severity'], what: string, toDo: string) {
   return { policy, severity, what, toDo };

@@ -113,7 +113,6 @@ describe('a repair', () => {
   });
 
   test.each([
-    ['that was terminated', `desired_state = 'terminated'`],
     ['whose records say that it was never made', 'observed_generation = 0'],
     ['that is purged', 'purged_at = now()'],
   ])('is not asked for an instance %s after it was seen', async (_what, change) => {

@@ -4,7 +4,7 @@ import type { Queryable } from '#shared/adapters/postgres/database.ts';
 import { lockAskable, noteRequests } from '#shared/adapters/postgres/findings.ts';
 import { enqueue } from '#shared/adapters/postgres/outbox.ts';
 import type { Finding } from '#shared/domain/drift/findings.ts';
-import { type DriftKind, repairedKinds } from '#shared/domain/drift/policy.ts';
+import { type DriftKind, repairedKinds, unrepairableKinds } from '#shared/domain/drift/policy.ts';
 import { type Request, requestsOf } from '#shared/domain/drift/requests.ts';
 import { announce } from '#shared/domain/event/announce.ts';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
@@ -12,11 +12,17 @@ import { type ReconcileSettings, requestsPerPass } from './engine.ts';
 
 const purgedKinds: readonly DriftKind[] = ['purge-due'];
 
+/** One that runs and must not, or is terminated, is taken down whatever else is missing of it. */
+const blocking = {
+  repair: { except: unrepairableKinds, urgent: ['replicas-wrong', 'still-in-cluster', 'database-not-aside'] },
+  purge: { except: [], urgent: [] },
+} as const;
+
 type Options = { eventSource: string; settings: Pick<ReconcileSettings, 'purgesAfterWindow'> };
 
 /**
- * Asks for the operations that what was found calls for, in the transaction that writes it: repairs of living
- * instances, and purges of tombstones where that is switched on. Each goes the way of every request and decides again
+ * Asks for the operations that what was found calls for, in the transaction that writes it: repairs, and
+ * purges of tombstones where that is switched on. Each goes the way of every request and decides again
  * from the row. Returns how many were asked for.
  */
 export async function askForOperations(
@@ -45,7 +51,12 @@ async function ask(
     kinds.includes(kind) && instanceId !== null ? [instanceId] : [],
   );
   const instanceIds = [...new Set(ids)];
-  const askable = await lockAskable(transaction, { instanceIds, kinds, ofTerminated: what === 'purge' });
+  const askable = await lockAskable(transaction, {
+    instanceIds,
+    kinds,
+    ofTerminated: what === 'purge',
+    ...blocking[what],
+  });
   const requests = requestsOf(askable, { what, atMost: requestsPerPass });
   await noteRequests(transaction, requests, kinds);
   return requests;
