@@ -21,10 +21,10 @@ import * as settings from '#shared/runtime/rows.ts';
 // The parts of the documents that are written from the code, each between two marks:
 // `node scripts/diagrams.ts` writes them, with `--check` it only says whether they are up to date.
 
-/** The life of an instance, as a Mermaid state diagram of the transition table: an arrow per pair of statuses. */
+/** The life of an instance, as a Mermaid state diagram of the transition table: an arrow per pair of statuses, and the table itself. */
 function lifeOfAnInstance(): string {
   const events = Map.groupBy(transitions, ({ from, to }) => `${from} --> ${to}`);
-  const arrows = [...events].map(([arrow, rows]) => `  ${arrow}: ${rows.map(({ event }) => event).join('<br>')}`);
+  const arrows = [...events].map(([arrow, rows]) => `  ${arrow}: ${arrowText(rows)}`);
   const table = [...Map.groupBy(transitions, ({ event, guard, to }) => `${event}|${guard ?? ''}|${to}`).values()];
   const lines = table.map((rows) => {
     const [{ event, guard, to }] = rows as [Transition];
@@ -42,6 +42,11 @@ function lifeOfAnInstance(): string {
     '| --- | --- | --- | --- |',
     ...lines,
   ].join('\n');
+}
+
+/** The table below has them all; where many lead the same way the arrow says how many. */
+function arrowText(rows: readonly Transition[]): string {
+  return rows.length > 2 ? `${rows.length} events` : rows.map(({ event }) => event).join('<br>');
 }
 
 /** Steps of each operation. Making them touches no port: only their names are read. */
