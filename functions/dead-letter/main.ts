@@ -8,12 +8,13 @@ import { httpFunction } from '#shared/runtime/http-function.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
 import { deadLetterSpool } from '#shared/runtime/rows.ts';
 import { keepDeadLetter, maxLetterBytes } from './handler.ts';
+import { tellOfSpool } from './spool-notice.ts';
 
 const config = parseConfig(defineConfig({ ...platformRows, ...deadLetterSpool }), process.env);
 const platform = openPlatform('dead-letter', config);
 const { database, log, metrics } = platform;
 const spool = config.spoolFolder === undefined ? undefined : openDirectoryStore(config.spoolFolder);
-if (spool === undefined) log.warn('DEAD_LETTER_SPOOL_DIR is not set: dead letters are lost while PostgreSQL is away');
+tellOfSpool(spool !== undefined, { log, registry: metrics.registry });
 
 const handler = httpFunction(
   (request) =>

@@ -126,9 +126,9 @@ it('the same letter twice is one row, whatever its broker adds', async () => {
   expect(await world.rows()).toMatchObject([{ id: 'a', deliveries: 3 }]);
 });
 
-it('keeps what is no event byte for byte, also what is larger than any event', async () => {
+it('keeps what is no event byte for byte, also what is larger than an event may be', async () => {
   const url = await world.serveDeadLetters(records);
-  const body = Buffer.alloc(3 * 1024 * 1024, 0xfe);
+  const body = Buffer.alloc(2 * 1024 * 1024, 0xfe);
   const { statusCode, body: answer } = await request(url, { method: 'POST', body });
   expect(statusCode).toBe(204);
   expect(await answer.text()).toBe('');

@@ -60,6 +60,14 @@ it.each([
   await expect.poll(() => post(url, name, attributes).catch(() => 0), { timeout: 20_000 }).toBe(204);
   const { statusCode, body } = await request(url, { method: 'POST', body: Buffer.from([0xff, 0]) });
   expect({ statusCode, text: await body.text() }).toEqual({ statusCode: 204, text: '' });
+  // of a larger one the beginning is kept
+  const large = await request(url, { method: 'POST', body: Buffer.alloc(2 * 1024 * 1024 + 1) });
+  expect(large.statusCode).toBe(204);
+  await large.body.dump();
+  const beginnings = await database().query<{ size: number }>(
+    'select length(body) as size from dead_events where not is_whole order by sequence desc limit 1',
+  );
+  expect(beginnings.rows[0]?.size).toBeLessThanOrEqual(2 * 1024 * 1024);
   const { rows } = await database().query<{ id: string | null; body: Buffer }>(
     'select id, body from dead_events order by sequence',
   );
