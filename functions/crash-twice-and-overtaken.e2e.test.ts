@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, test } from 'vitest';
 import { requestFor } from '#scripts/test/crash/case.ts';
-import { concurrency, everyOfLife } from '#scripts/test/crash/compare.ts';
+import { concurrency, everyOfLife, expectNothingLeft } from '#scripts/test/crash/compare.ts';
 import { lifeRequestFor } from '#scripts/test/crash/life-case.ts';
 import { crashCycle, expectAllWell } from '#scripts/test/crash/life-cycle.ts';
 import { crashOvertaken, type Overtaking } from '#scripts/test/crash/life-overtaken.ts';
@@ -32,6 +32,7 @@ test('killed twice, a termination and its undoing end as those that were not', {
 async function crashBoth(title: string, scenario: Overtaking): Promise<void> {
   const results = await crashOvertaken(world, scenario, { concurrency, points: pointsPerSide });
   printCases(title, results);
+  await expectNothingLeft(world);
   expectAllWell(results);
 }
 

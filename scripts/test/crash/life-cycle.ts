@@ -1,8 +1,9 @@
 import { expect } from 'vitest';
 import type { PassedPoint } from '#shared/testing/stop-points/counter.ts';
 import type { Recovery } from './case.ts';
+import { expectNothingLeft } from './compare.ts';
 import { type LifeKind, type LifeResult, runCounted, runKilled, runPlain } from './life-case.ts';
-import { chosenPoints, isOfOutbox, randomFrom, randomPair } from './life-points.ts';
+import { chosenPoints, outboxPoints, randomFrom, randomPair } from './life-points.ts';
 import type { LifeState } from './life-state.ts';
 import { printLifeTable } from './life-table.ts';
 import type { World } from './world.ts';
@@ -10,7 +11,13 @@ import type { World } from './world.ts';
 /** Times a point is tried that its run did not come by: other work of the fleet decides that. */
 const triesPerPoint = 4;
 
-type Waiting = { points: readonly PassedPoint[]; recovery: Recovery; tries: number };
+type Waiting = {
+  points: readonly PassedPoint[];
+  recovery: Recovery;
+  tries: number;
+  /** Others' publishing may spare the process. */
+  isSparable: boolean;
+};
 
 /** Which of a run's points processes are killed at: every so many one by one, or pairs in one run, drawn with a seed. */
 export type Choice = { every: number } | { pairs: number; seed: number };
@@ -44,26 +51,10 @@ export async function crashCycle(
     let current = instanceId;
     while (!isOver()) {
       for (const kind of kinds) {
-        const next = waiting.get(kind)?.shift();
-        const prepared = (await kind.prepare?.(world, current)) ?? current;
-        current = prepared;
-        const state = references.get(kind)?.state ?? {};
-        if (next === undefined) {
-          await runPlain(world, kind, current);
-          continue;
-        }
-        const { points, recovery } = next;
-        const result = await runKilled(world, {
-          kind,
-          instanceId: current,
-          points,
-          recovery,
-          expected: state,
-        });
-        if (result.kills === 0 && result.why.length === 0 && next.tries < triesPerPoint) {
-          waiting.get(kind)?.push({ ...next, tries: next.tries + 1 });
-          continue;
-        }
+        current = (await kind.prepare?.(world, current)) ?? current;
+        const expected = references.get(kind)?.state ?? {};
+        const result = await runNext(world, waiting.get(kind) ?? [], { kind, instanceId: current, expected });
+        if (result === undefined) continue;
         results.push(result);
         if (result.why.length === 0) continue;
         current = await newInstance();
@@ -73,7 +64,29 @@ export async function crashCycle(
   };
   await Promise.all(instanceIds.map(goRound));
   printLifeTable(kinds, { references, results });
+  await expectNothingLeft(world);
   return results;
+}
+
+/** The next case of a kind; undefined when there is none, or when its run did not come by the point and it is to be tried again. */
+async function runNext(
+  world: World,
+  queue: Waiting[],
+  run: { kind: LifeKind; instanceId: string; expected: LifeState },
+): Promise<LifeResult | undefined> {
+  const next = queue.shift();
+  if (next === undefined) {
+    await runPlain(world, run.kind, run.instanceId);
+    return undefined;
+  }
+  const { points, recovery, tries, isSparable } = next;
+  const result = await runKilled(world, { ...run, points, recovery });
+  if (result.kills > 0 || result.why.length > 0) return result;
+  if (tries < triesPerPoint) {
+    queue.push({ ...next, tries: tries + 1 });
+    return undefined;
+  }
+  return isSparable ? result : { ...result, why: ['the run did not come by the point'] };
 }
 
 async function referencesOf(
@@ -94,26 +107,25 @@ async function referencesOf(
 function queueOf(points: readonly PassedPoint[], choice: Choice): Waiting[] {
   // Every second crash is left to the tick alone.
   const recoveryOf = (index: number): Recovery => (index % 2 === 0 ? 'event' : 'tick');
+  const sparable = outboxPoints(points);
+  const waitingFor = (chosen: readonly PassedPoint[], index: number): Waiting => {
+    const isSparable = chosen.some((point) => sparable.has(point));
+    return { points: chosen, recovery: recoveryOf(index), tries: 1, isSparable };
+  };
   if ('pairs' in choice) {
     const random = randomFrom(choice.seed);
-    return Array.from({ length: choice.pairs }, (_, index) => {
-      return { points: randomPair(points, random), recovery: recoveryOf(index), tries: 1 };
-    });
+    return Array.from({ length: choice.pairs }, (_, index) => waitingFor(randomPair(points, random), index));
   }
-  return chosenPoints(points, choice.every).map((point, index) => {
-    return { points: [point], recovery: recoveryOf(index), tries: 1 };
-  });
+  return chosenPoints(points, choice.every).map((point, index) => waitingFor([point], index));
 }
 
-/** All ended as the run that was not killed; and all were killed, but for those that others' publishing may have spared. */
+/** All ended as the run that was not killed, and most were killed at all. */
 export function expectAllWell(results: readonly LifeResult[]): void {
-  const wrong = results.filter(({ why, kills, point }) => {
-    return why.length > 0 || (kills === 0 && !(point !== undefined && isOfOutbox(point)));
-  });
+  const wrong = results.filter(({ why }) => why.length > 0);
   const told = wrong.map(({ kind, point, instanceId, recovery, kills, why }) => ({
     case: `${kind} ${point?.number} ${point?.name} (${point?.occurrence}), ${recovery}, ${kills} kills, ${instanceId}`,
     why: why.map((text) => text.slice(0, 2_000)),
   }));
   expect(told).toEqual([]);
-  expect(results.length).toBeGreaterThan(0);
+  expect(results.filter(({ kills }) => kills > 0).length).toBeGreaterThan(results.length / 2);
 }

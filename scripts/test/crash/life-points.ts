@@ -17,11 +17,19 @@ export function chosenPoints(points: readonly PassedPoint[], every: number): Pas
 }
 
 /**
- * Is this a point of publishing? Whoever looks into the outbox first sends what is there, also for others: a run need not
- * come by it.
+ * The points of publishing. Whoever looks into the outbox first sends what is there, also for others: another run need not
+ * come by them.
  */
-export function isOfOutbox({ name }: PassedPoint): boolean {
-  return /\boutbox\b|^POST \//.test(name);
+export function outboxPoints(points: readonly PassedPoint[]): ReadonlySet<PassedPoint> {
+  let isPublishing = false;
+  return new Set(
+    points.filter(({ name }) => {
+      if (/\bSELECT outbox before$/.test(name)) isPublishing = true;
+      const wasPublishing = isPublishing;
+      if (name === 'platform: COMMIT answered') isPublishing = false;
+      return wasPublishing;
+    }),
+  );
 }
 
 /** At most so many of them, as far apart as they can be. */
