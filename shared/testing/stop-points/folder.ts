@@ -36,8 +36,12 @@ export async function readPoints(folder: string): Promise<PassedPoint[]> {
     .map((line) => JSON.parse(line) as PassedPoint);
 }
 
-/** Is a process stopped by SIGSTOP? Linux's /proc says so. */
+/** Is a process stopped by SIGSTOP? Linux's /proc says so. One that is gone is not. */
 export function isStopped(pid: number): boolean {
-  const text = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return /^State:\s+T/m.test(text);
+  try {
+    return /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
+  }
 }
