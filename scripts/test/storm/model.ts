@@ -110,8 +110,9 @@ function accept(
   request: Request,
   { word, operationId }: { word: string; operationId: string },
 ): number {
-  if (wish(instance, request)) instance.generation += 1;
+  // What it wants is wanted already.
   if (word === 'coalesced') return 0;
+  if (wish(instance, request)) instance.generation += 1;
   const overtaken = instance.unfinished.filter((one) => relationOf(request.kind, one.kind) === 'cancel');
   instance.unfinished = instance.unfinished.filter((one) => !overtaken.includes(one));
   instance.unfinished.push({ id: operationId, kind: request.kind, cause: request.cause });
@@ -145,6 +146,8 @@ function wish(instance: ModelInstance, { kind, cause }: Request): boolean {
     case 'undo':
       if (desired !== 'terminated') return false;
       instance.desired = instance.before ?? 'running';
+      // Bills were asked, and have nothing against it.
+      suspensions.delete('billing');
       return true;
     default:
       return false;

@@ -24,15 +24,15 @@ export type Request = { kind: string; cause: string | null; sequence: number | u
 export type Bills = { mayPass: boolean; mayRefuse: boolean };
 
 const table: Readonly<Record<string, string>> = {
-  start: 'start=coalesce terminate=refuse purge=refuse',
+  start: 'start=coalesce repair=cancel terminate=refuse purge=refuse',
   stop: 'stop=coalesce start=cancel restart=cancel repair=cancel terminate=refuse purge=refuse',
-  restart: 'restart=coalesce terminate=refuse purge=refuse',
+  restart: 'restart=coalesce repair=cancel terminate=refuse purge=refuse',
   suspend: 'suspend=coalesce start=cancel restart=cancel resume=cancel repair=cancel terminate=refuse purge=refuse',
-  resume: 'resume=coalesce terminate=refuse purge=refuse',
+  resume: 'resume=coalesce repair=cancel terminate=refuse purge=refuse',
   terminate:
     'terminate=coalesce provision=cancel start=cancel stop=cancel restart=cancel suspend=cancel resume=cancel undo=cancel repair=cancel purge=refuse',
-  undo: 'undo=coalesce purge=refuse',
-  purge: 'purge=coalesce undo=refuse',
+  undo: 'undo=coalesce repair=cancel purge=refuse',
+  purge: 'purge=coalesce repair=cancel undo=refuse',
   repair:
     'repair=coalesce provision=refuse start=refuse stop=refuse restart=refuse suspend=refuse resume=refuse terminate=refuse undo=refuse purge=refuse',
 };
@@ -44,6 +44,8 @@ export function relationOf(kind: string, other: string): string {
 }
 
 const longestQueue = 20;
+/** These come through however long the queue is. */
+const limitless = ['suspend', 'resume', 'terminate'];
 
 /** What may become of a request: `requested`, `coalesced`, or `refused: <code>`. Several where two facts race. */
 export function answersTo(request: Request, instance: ModelInstance | undefined, bills: Bills): readonly string[] {
@@ -57,17 +59,16 @@ export function answersTo(request: Request, instance: ModelInstance | undefined,
   const last = instance.unfinished.at(-1);
   const isRefused = relations.includes('refuse');
   const isSame = last !== undefined && relations.at(-1) === 'coalesce' && last.cause === cause;
-  if (!isRefused && isSame) return ['coalesced'];
+  if (!isRefused && isSame && kind !== 'restart') return ['coalesced'];
   const queued = relations.filter((relation) => relation !== 'cancel').length;
-  const otherwise = isRefused
-    ? 'refused: not-allowed'
-    : queued >= longestQueue
-      ? 'refused: too-many-operations'
-      : 'requested';
+  const isFull = queued >= longestQueue && !limitless.includes(kind);
+  const otherwise = isRefused ? 'refused: not-allowed' : isFull ? 'refused: too-many-operations' : 'requested';
   const refusal = refusalOf(request, instance);
-  if (refusal !== undefined) return [`refused: ${refusal}`];
-  if (!isGated(request)) return [otherwise];
-  return [...(bills.mayPass ? [otherwise] : []), ...(bills.mayRefuse ? ['refused: not-allowed'] : [])];
+  // A restart that has begun is not what is asked for any more; whether it has, the audit does not tell.
+  const joined = !isRefused && isSame ? ['coalesced'] : [];
+  if (refusal !== undefined) return [...joined, `refused: ${refusal}`];
+  if (!isGated(request)) return [...joined, otherwise];
+  return [...joined, ...(bills.mayPass ? [otherwise] : []), ...(bills.mayRefuse ? ['refused: not-allowed'] : [])];
 }
 
 /** Bills are asked last, so what they say is not part of this. */

@@ -62,7 +62,7 @@ export function openDispatch(options: DispatchOptions): Dispatch {
     },
     size: () => [...context.queues.values()].reduce((sum, queue) => sum + queue.size(), 0),
     async rollOut() {
-      for (const trigger of options.triggers) await rollOutTrigger(context, trigger);
+      await Promise.all(options.triggers.map((trigger) => rollOutTrigger(context, trigger)));
     },
     async stop() {
       await Promise.all([...context.queues.values()].map((queue) => queue.stop()));
@@ -175,7 +175,7 @@ async function rollOutTrigger(context: Context, trigger: Trigger): Promise<void>
     for (const entry of lost) settle(context, entry, false);
   } else {
     const attributes = { knativeerrordest: context.subscriberUrl(trigger.subscriber), knativeerrorcode: '-1' };
-    for (const entry of queue.take(PREFETCHED)) await deadLetter(context, trigger, { entry, attributes });
+    await Promise.all(queue.take(PREFETCHED).map((entry) => deadLetter(context, trigger, { entry, attributes })));
   }
 }
 
