@@ -9,7 +9,7 @@ import type { World } from './world.ts';
 /** 1 tries every stop point, k every k-th. A test run takes a third of them; all are tried before a release. */
 export const every = Number(process.env['CRASH_EVERY'] ?? 3);
 /** The same for what comes after provisioning, whose points around external writes are tried whatever it says. */
-export const everyOfLife = Number(process.env['CRASH_EVERY'] ?? 40);
+export const everyOfLife = Number(process.env['CRASH_EVERY'] ?? 60);
 /** Cases side by side. */
 export const concurrency = Number(process.env['CRASH_CONCURRENCY'] ?? 8);
 
