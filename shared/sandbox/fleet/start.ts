@@ -9,7 +9,7 @@ import { startTicker } from '#shared/sandbox/functions/ticker.ts';
 import type { Image } from '#shared/sandbox/image.ts';
 import { startIngressProxy, startServiceProxy } from '#shared/sandbox/ingress/ingress.ts';
 import { startApiServerSource } from '#shared/sandbox/kubernetes/api-server-source.ts';
-import { startKubernetesApi } from '#shared/sandbox/kubernetes/server.ts';
+import { type KubernetesApiOptions, startKubernetesApi } from '#shared/sandbox/kubernetes/server.ts';
 import { startProcessNode } from '#shared/sandbox/kubernetes-node/process-node.ts';
 import { readManifests, type Trigger } from '#shared/sandbox/manifests.ts';
 import { openProcessGroup, type ProcessGroup } from '#shared/sandbox/processes.ts';
@@ -50,6 +50,8 @@ export type FleetOptions = {
   /** Where the broker finds functions instead of at their host: `<gatewayUrl>/<function>`. For tests that come in between. */
   gatewayUrl?: string;
   postgresSettings?: Record<string, string>;
+  /** What happens to requests to the API server, whoever sends them. For tests. */
+  kubernetesIntercept?: NonNullable<KubernetesApiOptions['intercept']>;
   /** Odoo PostgreSQL servers; 1 unless stated. */
   odooServers?: number;
   /** On top of what every Trigger's manifest says: a shorter retry window. */
@@ -177,7 +179,11 @@ type Cluster = Awaited<ReturnType<typeof startCluster>>;
 async function startCluster(options: FleetOptions, given: { processes: ProcessGroup; ingressPort?: number }) {
   const stops = stopList();
   const folder = join(options.folder, 'cluster');
-  const api = stops.add('Kubernetes API', await startKubernetesApi({ folder: join(folder, 'api') }));
+  const { kubernetesIntercept: intercept } = options;
+  const api = stops.add(
+    'Kubernetes API',
+    await startKubernetesApi({ folder: join(folder, 'api'), ...(intercept === undefined ? {} : { intercept }) }),
+  );
   const { kubeconfigFile } = api;
   const images = new Map([
     [odooImage, options.odoo],
