@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import type { OperationKind } from '#shared/domain/operation/operation.ts';
 import type { Fault } from '#shared/sandbox/kubernetes/server.ts';
 import { expectAsBefore, expectUntouched, onServer, worldOf } from '#shared/testing/drift.ts';
 import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
+import { superuserOptions } from '#shared/testing/fleet-traces.ts';
 import {
   instanceSeen,
   type LifeOperation,
@@ -57,12 +59,16 @@ const life: readonly { kind: LifeKind; data?: Record<string, unknown>; status: s
 const unlessAway = async <T>(work: () => Promise<T>): Promise<T | undefined> => await work().catch(() => undefined);
 
 /** Goes through the whole life with the mishap in each operation, and expects the instance of before. */
-async function liveThrough(mishap: (kind: LifeKind) => Promise<void>): Promise<void> {
+async function liveThrough(
+  mishap: (kind: LifeKind) => Promise<void>,
+  beforehand: (kind: LifeKind) => Promise<void> = async () => undefined,
+): Promise<void> {
   const before = await worldOf(fleet());
   const known = (await operationsOf(fleet(), id)).length;
   for (const { kind, data, status, answers } of life) {
     const event = lifeRequest(kind, id, data);
     const count = (await operationsOf(fleet(), id)).length;
+    await beforehand(kind);
     await fleet().publish(event);
     await mishap(kind);
     await until(`${kind} to end`, () => unlessAway(() => hasEnded(count)), { timeoutMs: 120_000 });
@@ -175,24 +181,44 @@ describe('in the middle of every operation', () => {
     });
   });
 
-  it('sessions of the fleet on the Odoo server are ended, at a rename too', { timeout }, async () => {
+  it('the backend of the rename is terminated', { timeout }, async () => {
     let ended = 0;
-    await liveThrough(async (kind) => {
-      const isRenaming = kind === 'terminate' || kind === 'undo';
-      const began = ended;
-      const deadline = performance.now() + (isRenaming ? 20_000 : 2_000);
-      const limit = isRenaming ? 3 : 1;
-      while (performance.now() < deadline && ended - began < limit && (await unfinished()) > 0) {
-        const rows = await onServer<{ done: boolean }>(
-          fleet(),
-          `select pg_terminate_backend(pid) as done from pg_stat_activity where application_name like 'fleet:${id}:%'`,
-        );
-        ended += rows.length;
-      }
-    });
-    expect(ended).toBeGreaterThan(0);
+    const holder = new Client(superuserOptions(fleet().servers.odoo));
+    await holder.connect();
+    const names = { terminate: `odoo_${id}`, undo: `tombstone_${id}` } as const;
+    const nameOf = (kind: LifeKind) => (kind === 'terminate' || kind === 'undo' ? names[kind] : undefined);
+    try {
+      await liveThrough(
+        async (kind) => {
+          if (nameOf(kind) === undefined) return;
+          ended += await until(`the rename of ${kind} to wait`, async () => (await terminateWaiting()) || undefined, {
+            everyMs: 20,
+          });
+          await holder.query('rollback');
+        },
+        async (kind) => {
+          const name = nameOf(kind);
+          if (name === undefined) return;
+          // whoever renames it has to wait for this row
+          await holder.query('begin');
+          await holder.query(`alter database ${name} connection limit -1`);
+        },
+      );
+    } finally {
+      await holder.end();
+    }
+    expect(ended).toBeGreaterThanOrEqual(2);
   });
 });
+
+async function terminateWaiting(): Promise<number> {
+  const rows = await onServer<{ ended: boolean }>(
+    fleet(),
+    `select pg_terminate_backend(pid) as ended from pg_stat_activity
+     where application_name like 'fleet:${id}:%' and wait_event_type = 'Lock' and query ilike '%alter database%'`,
+  );
+  return rows.length;
+}
 
 async function unfinished(): Promise<number> {
   const operations = await operationsOf(fleet(), id);
