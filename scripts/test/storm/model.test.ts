@@ -3,7 +3,10 @@ import { type AuditEntry, type KnownEvent, runModel } from './model.ts';
 import { sources } from './plan.ts';
 
 const id = 'abcdefghijkl';
-type Told = [action: string, options?: { event?: string; operation?: string; code?: string; result?: string }];
+type Told = [
+  action: string,
+  options?: { event?: string; operation?: string; code?: string; result?: string; by?: string },
+];
 
 /** An audit of these entries; an event is named after its request. */
 function audit(...told: Told[]): AuditEntry[] {
@@ -23,7 +26,7 @@ function known(change: Partial<KnownEvent> = {}): KnownEvent {
 
 const events = new Map<string, KnownEvent>([
   ['provision', known({ source: sources.seller })],
-  ...['stop', 'start', 'restart', 'terminate', 'undo', 'stop2'].map((event) => [event, known()] as const),
+  ...['stop', 'start', 'restart', 'terminate', 'undo', 'stop2', 'terminate2'].map((event) => [event, known()] as const),
   ['suspend', known({ cause: 'abuse', sequence: 2 })],
   ['resume', known({ cause: 'abuse', sequence: 1 })],
   ['overdue', known({ source: sources.billing, news: 'overdue' })],
@@ -96,6 +99,17 @@ test.each<[string, Told[], string]>([
   const { disagreements } = run(...told);
   expect(disagreements).toHaveLength(1);
   expect(disagreements[0]).toContain(`the model says ${wanted}`);
+});
+
+test('a second termination overtakes an undo that waits for the first, and does not join the first', () => {
+  const { disagreements, instances } = run(
+    ['terminate.requested', { event: 'terminate', operation: 'o-1' }],
+    ['undo.requested', { event: 'undo', operation: 'o-2' }],
+    ['undo.overtaken', { operation: 'o-2', by: 'terminate' }],
+    ['terminate.requested', { event: 'terminate2', operation: 'o-3' }],
+  );
+  expect(disagreements).toEqual([]);
+  expect(instances.get(id)?.unfinished.map((one) => one.id)).toEqual(['o-1', 'o-3']);
 });
 
 test('an entry about an event that nobody sent is a disagreement', () => {

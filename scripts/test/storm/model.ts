@@ -8,7 +8,7 @@ export type AuditEntry = {
   action: string;
   instanceId: string | null;
   operationId: string | null;
-  detail: { event?: string; code?: string; result?: string };
+  detail: { event?: string; code?: string; result?: string; by?: string };
 };
 
 /** What the storm knows of an event that asks for something, besides what the audit says. */
@@ -156,6 +156,8 @@ function wish(instance: ModelInstance, { kind, cause }: Request): boolean {
 
 function end(instance: ModelInstance, kind: string, { word, entry }: { word: string; entry: AuditEntry }): void {
   if (!['succeeded', 'failed', 'overtaken', 'cancelled'].includes(word)) return;
+  // It never had its turn: its end is part of the request that overtakes it, and written before that.
+  if (entry.detail.by !== undefined) return;
   instance.unfinished = instance.unfinished.filter(({ id }) => id !== entry.operationId);
   if (word === 'failed') instance.failed.push(`${kind}: ${entry.detail.code}`);
   if (word !== 'succeeded') return;
