@@ -12,7 +12,7 @@ test('a fleet survives a storm: afterwards every instance is where a plain seque
     quietTimeoutMs: 120_000,
     say: () => undefined,
   });
-  console.log(formatReport(report));
+  process.stdout.write(`${formatReport(report)}\n`);
   expect(report.violations).toEqual(Object.fromEntries(Object.keys(report.violations).map((subject) => [subject, []])));
   expect(report.quiet.isQuiet, JSON.stringify(report.quiet.moving)).toBe(true);
   expect(report.observed.auditEntries).toBeGreaterThan(300);

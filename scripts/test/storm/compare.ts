@@ -1,8 +1,10 @@
 import { lastNews, type ModelInput, type ModelResult } from './model.ts';
 import type { InstanceRow, ObjectSeen, Observed, OperationRow } from './observe.ts';
 import type { StormPlan } from './plan.ts';
-import { expectedFindings } from './quiet.ts';
 import type { ModelInstance } from './rules.ts';
+
+/** Findings that a fleet at rest may have: a purge that a person may ask for, a pool that is being filled. */
+export const expectedFindings = ['purge-due', 'warm-pool-low'];
 
 /** What is not as it should be, by subject; all empty after a storm that the platform survived. */
 export type Violations = Readonly<Record<string, readonly string[]>>;

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Fleet } from '#shared/sandbox/fleet/start.ts';
+import { expectedFindings } from './compare.ts';
 
 /** What still moves, in numbers; all 0 when the fleet is at rest. */
 export type Moving = Readonly<Record<string, number>>;
@@ -17,9 +18,6 @@ const text = `
       as "instances on their way",
     (select count(*) from instances where observation is not null)::integer as "observations",
     (select count(*) from findings where resolved_at is null and kind <> all($1))::integer as "findings"`;
-
-/** Findings that a fleet at rest may have: a purge that a person may ask for, a pool that is being filled. */
-export const expectedFindings = ['purge-due', 'warm-pool-low'];
 
 /** Twice in a row: what was at rest may have been between two steps. */
 const looks = 2;

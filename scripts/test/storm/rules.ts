@@ -71,38 +71,33 @@ export function answersTo(request: Request, instance: ModelInstance | undefined,
   return [...joined, ...(bills.mayPass ? [otherwise] : []), ...(bills.mayRefuse ? ['refused: not-allowed'] : [])];
 }
 
-/** Bills are asked last, so what they say is not part of this. */
+type Check = readonly [says: (instance: ModelInstance, cause: string) => boolean, code: string];
+
+const terminated: Check = [({ desired }) => desired === 'terminated', 'terminated'];
+const notTerminated: Check = [({ desired }) => desired !== 'terminated', 'not-allowed'];
+const purged: Check = [({ isPurged }) => isPurged, 'terminated'];
+const suspended: Check = [({ suspensions }) => suspensions.size > 0, 'suspended'];
+const stopped: Check = [({ desired }) => desired !== 'running', 'not-allowed'];
+const unmade: Check = [
+  ({ isMade, unfinished }) => !isMade && unfinished.every((one) => one.kind !== 'provision'),
+  'not-allowed',
+];
+
+/** What speaks against a request, in this order. Bills are asked last, so what they say is not part of this. */
+const checks: Readonly<Record<string, readonly Check[]>> = {
+  start: [terminated, unmade, suspended],
+  restart: [terminated, unmade, suspended, stopped],
+  stop: [terminated, unmade],
+  repair: [terminated, unmade],
+  suspend: [terminated],
+  resume: [terminated, [({ suspensions }, cause) => !suspensions.has(cause), 'not-allowed']],
+  terminate: [terminated],
+  undo: [purged, notTerminated, [({ isWithoutUndo }) => isWithoutUndo, 'terminated']],
+  purge: [purged, notTerminated, [({ isWithoutUndo }) => !isWithoutUndo, 'not-allowed']],
+};
+
 function refusalOf({ kind, cause }: Request, instance: ModelInstance): string | undefined {
-  const isTerminated = instance.desired === 'terminated';
-  const isMade = instance.isMade || instance.unfinished.some((one) => one.kind === 'provision');
-  const isSuspended = instance.suspensions.size > 0;
-  switch (kind) {
-    case 'start':
-      return isTerminated ? 'terminated' : !isMade ? 'not-allowed' : isSuspended ? 'suspended' : undefined;
-    case 'restart':
-      if (isTerminated) return 'terminated';
-      if (!isMade) return 'not-allowed';
-      if (isSuspended) return 'suspended';
-      return instance.desired === 'running' ? undefined : 'not-allowed';
-    case 'stop':
-    case 'repair':
-      return isTerminated ? 'terminated' : isMade ? undefined : 'not-allowed';
-    case 'suspend':
-      return isTerminated ? 'terminated' : undefined;
-    case 'resume':
-      return isTerminated ? 'terminated' : instance.suspensions.has(cause ?? '') ? undefined : 'not-allowed';
-    case 'terminate':
-      return isTerminated ? 'terminated' : undefined;
-    case 'undo':
-      if (instance.isPurged) return 'terminated';
-      if (!isTerminated) return 'not-allowed';
-      return instance.isWithoutUndo ? 'terminated' : undefined;
-    case 'purge':
-      if (instance.isPurged) return 'terminated';
-      return isTerminated && instance.isWithoutUndo ? undefined : 'not-allowed';
-    default:
-      return `unheard-of ${kind}`;
-  }
+  return checks[kind]?.find(([says]) => says(instance, cause ?? ''))?.[1];
 }
 
 function isGated({ kind, cause }: Request): boolean {

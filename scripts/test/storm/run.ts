@@ -1,9 +1,8 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openStandInCrowd } from '#shared/sandbox/odoo/stand-in-crowd.ts';
 import { startTestFleet, type TestFleet, until, untilWarm } from '#shared/testing/fleet.ts';
 import { compare } from './compare.ts';
-import { carryOutMishaps, type HappenedMishap } from './mishaps.ts';
+import { carryOutMishaps } from './mishaps.ts';
 import { type KnownEvent, type ModelInput, runModel } from './model.ts';
 import { type Observed, observeWorld } from './observe.ts';
 import { planStorm, type StormEvent, type StormPlan, type StormSize, stormDelivery } from './plan.ts';
@@ -36,11 +35,7 @@ export async function runStorm(options: StormOptions): Promise<StormReport> {
     maxInstances: options.instances * 2,
     // every instance holds two connections, and the functions some more
     postgresSettings: { max_connections: String(200 + options.instances * 3) },
-    nodeProcesses: async (processes) => {
-      const logs = join(options.folder ?? '/tmp', 'crowd');
-      await mkdir(logs, { recursive: true });
-      return await openStandInCrowd(processes, { logFile: join(logs, `${process.pid}.log`) });
-    },
+    nodeProcesses: (processes, { folder }) => openStandInCrowd(processes, { logFile: join(folder, 'crowd.log') }),
     delivery: stormDelivery,
     functionSettings,
     tickMs: 2_000,
@@ -177,5 +172,3 @@ function progress(say: (line: string) => void): (moving: Readonly<Record<string,
 function secondsSince(startedAtMs: number): number {
   return Math.round((performance.now() - startedAtMs) / 1_000);
 }
-
-export type { HappenedMishap };

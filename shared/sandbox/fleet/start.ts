@@ -56,8 +56,11 @@ export type FleetOptions = {
   odooServers?: number;
   /** On top of what every Trigger's manifest says: a shorter retry window. */
   delivery?: Partial<Trigger['delivery']>;
-  /** What runs the containers' processes, given the fleet's own; a light one for tests of hundreds of instances. */
-  nodeProcesses?: (processes: ProcessGroup) => Promise<{ processes: ProcessGroup; stop(): Promise<void> }>;
+  /** What runs the containers' processes, given the fleet's own and its folder; a light one for tests of hundreds of instances. */
+  nodeProcesses?: (
+    processes: ProcessGroup,
+    place: { folder: string },
+  ) => Promise<{ processes: ProcessGroup; stop(): Promise<void> }>;
   faults?: Faults;
   /** Where functions reach PgBouncer, given its own address: a test's proxy. The fleet's own parts use PgBouncer itself. */
   functionBouncer?: (bouncer: { host: string; port: number }) => Promise<{ host: string; port: number }>;
@@ -189,7 +192,7 @@ async function startCluster(options: FleetOptions, given: { processes: ProcessGr
     [odooImage, options.odoo],
     [programsImage, suspensionPageImage()],
   ]);
-  const own = await options.nodeProcesses?.(given.processes);
+  const own = await options.nodeProcesses?.(given.processes, { folder: options.folder });
   if (own !== undefined) stops.add('containers', own);
   const node = await startProcessNode({
     kubeconfigFile,
