@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { differences, everyOfLife } from '#scripts/test/crash/compare.ts';
 import { evenly } from '#scripts/test/crash/life-points.ts';
+import { printLines } from '#scripts/test/crash/life-table.ts';
 import { newRunning, startLifeWorld } from '#scripts/test/crash/life-world.ts';
 import { runTick, type Subjects, startTicks } from '#scripts/test/crash/tick.ts';
 import type { World } from '#scripts/test/crash/world.ts';
@@ -50,8 +51,6 @@ test('what a killed tick leaves the next ones do, once', { timeout: 3_600_000 },
     );
     if (why.length > 0) wrong.push({ point: what, why });
   }
-  console.log(
-    ['', ...lines, `crash table | tick | ${reference.points.length} stop points | ${lines.length} cases`].join('\n'),
-  );
+  printLines(`tick | ${reference.points.length} stop points | ${lines.length} cases`, lines);
   expect(wrong).toEqual([]);
 });

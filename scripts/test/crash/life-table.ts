@@ -17,7 +17,12 @@ export function printLifeTable(
 
 /** The same for cases of other tests, under a title. */
 export function printCases(title: string, results: readonly LifeResult[]): void {
-  console.log(['', ...results.map(lineOf), `crash table | ${title} | ${summaryOf(results)}`, ''].join('\n'));
+  printLines(`${title} | ${summaryOf(results)}`, results.map(lineOf));
+}
+
+/** Lines, and one that sums them up. */
+export function printLines(summary: string, lines: readonly string[]): void {
+  console.log(['', ...lines, `crash table | ${summary}`, ''].join('\n'));
 }
 
 function lineOf({ kind, point, kills, recovery, endedBy, seconds, why }: LifeResult): string {
