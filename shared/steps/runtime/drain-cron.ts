@@ -14,6 +14,7 @@ import { done, type Look, missing, type Step, waiting } from '#shared/domain/ope
  * longer (`limit_time_real_cron`); one that is cut off is rolled back by PostgreSQL and runs again at its next time.
  */
 const longestDrainMs = 60_000;
+const longestSilenceMs = 10_000;
 const checkMs = 1_000;
 
 type Ports = { cluster: TenantCluster; databases: TenantDatabases; credentials: CredentialsStore };
@@ -50,9 +51,10 @@ async function busyCrons(context: InstanceContext, ports: Ports): Promise<Look> 
   const { databasePassword: password } = await credentialsOf(context, ports.credentials);
   const busy = await ports.databases
     .busyCrons(serverOf(context), context.instance.id, { password })
-    // What cannot be asked, such as a database without a free connection, is waited for like a busy one.
+    // What cannot be asked, such as a database without a free connection, is waited for too, but not as long: with a server
+    // that is away nothing is at work.
     .catch((error: unknown) => asFailure(error).code);
-  if (busy === 0) return done;
+  if (busy === 0 || (typeof busy === 'string' && ageMsOf(context) > longestSilenceMs)) return done;
   const what = typeof busy === 'number' ? `${busy} scheduled actions` : `the database's answer (${busy})`;
   return waiting(`${what} to end`, { checkAfterMs: checkMs });
 }
