@@ -76,5 +76,5 @@ it('there were processes of both kinds', async () => {
     const times = [...(await readFile(`${folder}/${name}`, 'utf8')).matchAll(/"time":"([^"]+)"/g)];
     for (const [, time = ''] of times) offsets.add(Math.sign(Date.parse(time) - Date.now()));
   }
-  expect([...offsets].sort()).toEqual([-1, 1]);
+  expect([...offsets].sort((one, other) => one - other)).toEqual([-1, 1]);
 });

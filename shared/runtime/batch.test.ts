@@ -6,7 +6,7 @@ const options = { maxItems: 10, isEverybodys: () => false };
 const done = <Value>(value: Value): PromiseSettledResult<Value> => ({ status: 'fulfilled', value });
 
 /** Doubles numbers; `started` are the batches as they were run. */
-function makeDoubling(fail: (items: readonly number[]) => unknown, change: Partial<typeof options> = {}) {
+function makeDoubling(fail: (items: readonly number[]) => Error | undefined, change: Partial<typeof options> = {}) {
   const started: (readonly number[])[] = [];
   let running = 0;
   const double = inBatches(

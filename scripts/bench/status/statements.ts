@@ -83,14 +83,21 @@ function scriptOf(statements: readonly Statement[], one: { id: string; version: 
 
 function quoted(value: unknown): string {
   if (value === null || value === undefined) return 'null';
-  const text = Array.isArray(value) ? arrayText(value) : String(value);
+  const text = Array.isArray(value) ? arrayText(value) : plain(value);
   return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** Values as the driver sends them: texts, numbers, truth values, bytes and times. */
+function plain(value: unknown): string {
+  if (Buffer.isBuffer(value)) return `\\x${value.toString('hex')}`;
+  if (value instanceof Date) return value.toISOString();
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function arrayText(values: readonly unknown[]): string {
   const items = values.map((value) => {
     if (value === null || value === undefined) return 'NULL';
-    return `"${String(value).replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+    return `"${plain(value).replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
   });
   return `{${items.join(',')}}`;
 }

@@ -105,7 +105,7 @@ export async function openStatusWorld({ folder, processes, say }: Surroundings):
 
 function sample(admin: Client, most: Record<Party, number>): NodeJS.Timeout {
   let isAsking = false;
-  return setInterval(async () => {
+  const ask = async () => {
     if (isAsking) return;
     isAsking = true;
     try {
@@ -119,7 +119,8 @@ function sample(admin: Client, most: Record<Party, number>): NodeJS.Timeout {
     } finally {
       isAsking = false;
     }
-  }, 50);
+  };
+  return setInterval(() => void ask(), 50);
 }
 
 async function fill(database: Database): Promise<void> {

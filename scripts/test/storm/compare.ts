@@ -73,7 +73,7 @@ function differences(row: InstanceRow, expected: ModelInstance, isShared: boolea
   ];
   return checks
     .filter(([, , isRight]) => !isRight)
-    .map(([what, found, , wanted]) => `${what} is ${found}, not ${wanted}`);
+    .map(([what, found, , wanted]) => `${what} is ${String(found)}, not ${String(wanted)}`);
 }
 
 /** Billing's suspension follows the last news while the instance lives; what has ended is not suspended any more. */

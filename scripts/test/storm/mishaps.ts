@@ -25,15 +25,20 @@ async function carryOut(fleet: Fleet, mishap: Mishap): Promise<readonly number[]
     case 'kill-function':
       return fleet.functions.kill(mishap.functionName, 'SIGKILL');
     case 'restart-redis':
-      return void (await servers.redis.restart({ signal: 'SIGKILL' }));
+      await servers.redis.restart({ signal: 'SIGKILL' });
+      return undefined;
     case 'restart-bouncer':
-      return void (await servers.bouncer.restart({ signal: 'SIGKILL' }));
+      await servers.bouncer.restart({ signal: 'SIGKILL' });
+      return undefined;
     case 'roll-out-broker':
-      return void (await fleet.broker.rollOut());
+      await fleet.broker.rollOut();
+      return undefined;
     case 'odoo-server-down':
-      return void (await down(servers.odooServers[mishap.server], mishap.forMs));
+      await down(servers.odooServers[mishap.server], mishap.forMs);
+      return undefined;
     case 'records-down':
-      return void (await down(servers.platform, mishap.forMs));
+      await down(servers.platform, mishap.forMs);
+      return undefined;
     default: {
       const unreachable: never = mishap;
       return unreachable;

@@ -58,7 +58,8 @@ test.each(cases)('$manners, $answer: $expected', async ({ manners, answer, answe
   const attempts = sub.received.filter(({ method }) => method === 'POST').length;
   const counts = started.stats().triggers['t'];
   const letter = sink.received[0]?.headers;
-  const outcome = letter !== undefined ? (letter['ce-knativeerrorcode'] ?? 'none') : counts?.lost === 1 ? 'lost' : '-';
+  const code = letter === undefined ? undefined : String(letter['ce-knativeerrorcode'] ?? 'none');
+  const outcome = code ?? (counts?.lost === 1 ? 'lost' : '-');
   expect(`${attempts} ${outcome}`).toBe(expected);
   expect(sink.received.length).toBe(counts?.deadLettered);
 });
