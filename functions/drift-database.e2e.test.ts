@@ -8,6 +8,7 @@ import {
   expectMended,
   expectReported,
   expectUntouched,
+  failedRepair,
   forgetFindings,
   lookAgain,
   onServer,
@@ -116,7 +117,7 @@ describe('a database', () => {
     await lookAgain(fleet(), { instance: one });
     expect((await openFindings(fleet(), one)).map(({ kind }) => kind)).toContain('database-owner-wrong');
     await until('the repair', async () => (await repairsOf(fleet(), one))[0]?.state === 'failed');
-    expect(await repairsOf(fleet(), one)).toMatchObject([{ error_code: 'foreign-object', step: 'find-database' }]);
+    expect(await repairsOf(fleet(), one)).toMatchObject([{ error_code: 'foreign-object', step: 'recover-database' }]);
     expectUntouched(before, await worldOf(fleet()), { but: [] });
   });
 
@@ -130,13 +131,16 @@ describe('a database', () => {
       shard: one.slice(0, 1),
     });
     expect(found[0]).toMatchObject({ subject: one, place: expect.stringMatching(/^server /) });
-    // Drift that is repaired otherwise: the repair must not get past the database.
-    await deleteByHand(fleet(), kinds.networkPolicy, namesOf(one).object);
-    await lookAgain(fleet(), { instance: one });
-    await until('the repair', async () => (await repairsOf(fleet(), one))[0]?.state === 'failed');
-    expect(await repairsOf(fleet(), one)).toMatchObject([
-      { error_code: 'not-found', error_text: expect.stringContaining('It is never made anew'), step: 'find-database' },
-    ]);
+    // Beside something that would be repaired: nothing is asked for that must fail.
+    await expectReported(fleet(), {
+      about: one,
+      finds: ['database-missing', 'network-policy-missing'],
+      drift: () => deleteByHand(fleet(), kinds.networkPolicy, namesOf(one).object),
+      shard: one.slice(0, 1),
+    });
+    const { error_code, error_text } = await failedRepair(fleet(), one);
+    expect(error_code).toBe('not-found');
+    expect(error_text).toContain('It is never made anew');
     for (const kind of ['restart', 'stop', 'start'] as const) {
       const event = lifeRequest(kind, one);
       await fleet().publish(event);
@@ -147,26 +151,25 @@ describe('a database', () => {
     expect((await openFindings(fleet(), one)).map(({ kind }) => kind)).toContain('database-missing');
   });
 
-  it('that is set aside under a living instance is told of, and no empty one takes its place', async () => {
-    const one = await runningInstance(fleet(), 'aside');
-    await expectReported(fleet(), {
-      about: one,
+  it('that is set aside under a living instance is brought back', async () => {
+    const { database, role } = namesOf(id);
+    await expectMended(fleet(), {
+      instance: id,
       finds: ['database-aside'],
       drift: async () => {
-        await server(
-          `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '${namesOf(one).database}'`,
-        );
-        await server(`alter database ${namesOf(one).database} allow_connections false`);
+        await server(`alter database ${database} allow_connections false`);
         await until('its sessions to end', async () => {
-          const text = `alter database ${namesOf(one).database} rename to tombstone_${one}`;
-          return await server(text).then(
+          await server(`select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '${database}'`);
+          const renaming = server(`alter database ${database} rename to tombstone_${id}`);
+          return await renaming.then(
             () => true,
             () => false,
           );
         });
+        await server(`alter role ${role} nologin`);
       },
-      shard: one.slice(0, 1),
     });
+    await answers('drifts', 200);
   });
 });
 

@@ -10,6 +10,7 @@ import {
   expectMended,
   expectReported,
   expectUntouched,
+  failedRepair,
   forgetFindings,
   lookAgain,
   objectOf,
@@ -18,7 +19,7 @@ import {
   worldOf,
 } from '#shared/testing/drift.ts';
 import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
-import { carryOut, lifeRequest, outcomeOf, runningInstance } from '#shared/testing/life.ts';
+import { carryOut, instanceSeen, lifeRequest, outcomeOf, runningInstance } from '#shared/testing/life.ts';
 
 // Objects of the cluster that somebody deletes or changes by hand.
 
@@ -114,7 +115,7 @@ describe('what cannot be made again is told of and left alone:', () => {
   it.each([
     ['the credentials', 'credentials-missing', kinds.secret, (one: string) => namesOf(one).credentialsSecret],
     ['the volume', 'volume-missing', kinds.volumeClaim, (one: string) => namesOf(one).object],
-  ] as const)('%s; also not by a repair that is asked for something else', async (what, finding, kind, nameOf) => {
+  ] as const)('%s; also by a repair that is asked for by hand', async (what, finding, kind, nameOf) => {
     const name = what === 'the volume' ? 'unvolumed' : 'uncredentialed';
     const one = await runningInstance(fleet(), name);
     await expectReported(fleet(), {
@@ -123,14 +124,17 @@ describe('what cannot be made again is told of and left alone:', () => {
       drift: () => deleteByHand(fleet(), kind, nameOf(one)),
       shard: one.slice(0, 1),
     });
-    await deleteByHand(fleet(), kinds.networkPolicy, namesOf(one).object);
-    await lookAgain(fleet(), { instance: one });
-    await until('the repair', async () => (await repairsOf(fleet(), one))[0]?.state === 'failed');
-    const [repair] = await repairsOf(fleet(), one);
-    expect(repair?.error_code).toBe('not-found');
-    expect(repair?.error_text).toContain(
-      `${what === 'the volume' ? 'volume claim' : 'credentials Secret'} of instance ${one} is gone`,
-    );
+    // Beside something that would be repaired: nothing is asked for that must fail.
+    await expectReported(fleet(), {
+      about: one,
+      finds: [finding, 'network-policy-missing'],
+      drift: () => deleteByHand(fleet(), kinds.networkPolicy, namesOf(one).object),
+      shard: one.slice(0, 1),
+    });
+    const { error_code, error_text } = await failedRepair(fleet(), one);
+    expect(error_code).toBe('not-found');
+    const gone = what === 'the volume' ? 'volume claim' : 'credentials Secret';
+    expect(error_text).toContain(`${gone} of instance ${one} is gone`);
     expect(await objectOf(fleet(), kind, nameOf(one))).toBeUndefined();
   });
 });
@@ -155,22 +159,19 @@ describe('what must not run', () => {
     await answers('freerider', 402);
   });
 
-  it('is told of when a terminated instance has an object again, and goes with a repair', async () => {
+  it('is taken away when a terminated instance has an object again', async () => {
     const one = await runningInstance(fleet(), 'undead');
     const name = namesOf(one).object;
     const old = await objectOf<Edited>(fleet(), kinds.deployment, name);
     await carryOut(fleet(), 'terminate', one);
-    await expectReported(fleet(), {
-      about: one,
+    await expectMended(fleet(), {
+      instance: one,
       finds: ['still-in-cluster'],
       drift: () =>
         createByHand(fleet(), kinds.deployment, { metadata: { name, labels: labelsOf(one) }, spec: old?.spec }),
-      shard: one.slice(0, 1),
     });
-    expect(await carryOut(fleet(), 'repair', one)).toMatchObject({ status: 'terminated' });
     expect(await objectOf(fleet(), kinds.deployment, name)).toBeUndefined();
-    await lookAgain(fleet(), { instance: one });
-    expect(await openFindings(fleet(), one)).toEqual([]);
+    expect(await instanceSeen(fleet(), one)).toMatchObject({ status: 'terminated', host: null });
   });
 });
 

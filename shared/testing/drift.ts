@@ -4,7 +4,7 @@ import { shardOf } from '#shared/adapters/kubernetes/resources/labels.ts';
 import { tenantNamespace } from '#shared/sandbox/fleet/start.ts';
 import { type TestFleet, until } from './fleet.ts';
 import { listObjects, queryAsSuperuser } from './fleet-traces.ts';
-import { instanceSeen, operationsOf } from './life.ts';
+import { instanceSeen, lifeRequest, operationsOf, outcomeOf } from './life.ts';
 
 // What tests of drift do by hand on a whole fleet, and how they look at what came of it.
 
@@ -244,6 +244,7 @@ export async function expectReported(
   expect(found.map(({ kind }) => kind).sort()).toEqual([...finds].sort());
   await lookAgain(fleet, { shard });
   expect(await openFindings(fleet, about)).toEqual(found);
+  await fleet.broker.idle();
   const asked = await fleet.rows(
     `select 1 from outbox where type = 'dev.odoofleet.instance.repair.requested' and published_at is null`,
   );
@@ -251,4 +252,15 @@ export async function expectReported(
   expect(await fleet.rows('select id from operations order by id')).toEqual(operations);
   expectUntouched(before, await worldOf(fleet), { but: [] });
   return found;
+}
+
+/** Asks for a repair by hand and gives what it failed with. @throws Error when it ends well. */
+export async function failedRepair(fleet: TestFleet, instanceId: string) {
+  const event = lifeRequest('repair', instanceId);
+  await fleet.publish(event);
+  expect(await outcomeOf(fleet, event)).toBe('accepted');
+  await atRest(fleet, instanceId);
+  const repair = (await repairsOf(fleet, instanceId)).at(-1);
+  if (repair?.state !== 'failed') throw new Error(`the repair is ${repair?.state}`);
+  return repair;
 }
