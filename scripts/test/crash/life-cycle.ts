@@ -6,6 +6,7 @@ import { type LifeKind, type LifeResult, runCounted, runKilled, runPlain } from 
 import { chosenPoints, outboxPoints, randomFrom, randomPair } from './life-points.ts';
 import type { LifeState } from './life-state.ts';
 import { printLifeTable } from './life-table.ts';
+import { earlierResults, keepResult } from './results-file.ts';
 import type { World } from './world.ts';
 
 /** Times a point is tried that its run did not come by: other work of the fleet decides that. */
@@ -45,7 +46,7 @@ export async function crashCycle(
   const waiting = new Map(
     kinds.map((kind) => [kind, queueOf(references.get(kind)?.points ?? [], options.choice)] as const),
   );
-  const results: LifeResult[] = [];
+  const results = await leaveOutEarlier(waiting);
   const isOver = () => [...waiting.values()].every((queue) => queue.length === 0);
   const goRound = async (instanceId: string): Promise<void> => {
     let current = instanceId;
@@ -56,6 +57,7 @@ export async function crashCycle(
         const result = await runNext(world, waiting.get(kind) ?? [], { kind, instanceId: current, expected });
         if (result === undefined) continue;
         results.push(result);
+        await keepResult(result);
         if (result.why.length === 0) continue;
         current = await newInstance();
         break;
@@ -65,6 +67,21 @@ export async function crashCycle(
   await Promise.all(instanceIds.map(goRound));
   printLifeTable(kinds, { references, results });
   await expectNothingLeft(world);
+  return results;
+}
+
+/** Takes the cases out of the queues that an earlier run has done, and returns what they came to. */
+async function leaveOutEarlier(waiting: Map<LifeKind, Waiting[]>): Promise<LifeResult[]> {
+  const earlier = await earlierResults();
+  const caseOf = (kind: string, point: PassedPoint | undefined) => `${kind} ${point?.name} ${point?.occurrence}`;
+  const done = new Map(earlier.map((result) => [caseOf(result.kind, result.point), result]));
+  const results: LifeResult[] = [];
+  for (const [kind, queue] of waiting) {
+    const left = queue.filter(({ points: [point] }) => !done.has(caseOf(kind.kind, point)));
+    const leftOut = queue.filter((one) => !left.includes(one));
+    results.push(...leftOut.flatMap(({ points: [point] }) => done.get(caseOf(kind.kind, point)) ?? []));
+    waiting.set(kind, left);
+  }
   return results;
 }
 
