@@ -22,19 +22,15 @@ export async function objectOf<T extends object = Editable>(
   return body as T;
 }
 
-/** An object of any of six kinds, to be edited in places of its own: each test knows what is there. */
-// oxlint-disable-next-line typescript/no-explicit-any -- a type for it would be as long as the API
-type Editable = any;
-
 /** Writes an object as `edit` leaves it, as with `kubectl edit`. */
-export async function editByHand(
+export async function editByHand<Thing extends object>(
   fleet: TestFleet,
   object: { kind: Kind; name: string },
-  edit: (object: Editable) => void,
+  edit: (object: Thing) => void,
 ): Promise<void> {
   const { kind, name } = object;
   await until(`${kind.kind} ${name} to take the edit`, async () => {
-    const there = await objectOf(fleet, kind, name);
+    const there = await objectOf<Thing>(fleet, kind, name);
     if (there === undefined) throw new Error(`There is no ${kind.kind} ${name}.`);
     edit(there);
     const path = pathOf({ kind, namespace: tenantNamespace, name });
