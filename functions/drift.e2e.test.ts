@@ -5,6 +5,7 @@ import { namesOf } from '#shared/domain/instance/names.ts';
 import {
   createByHand,
   deleteByHand,
+  type Editable,
   editByHand,
   expectAsBefore,
   expectMended,
@@ -185,7 +186,7 @@ describe('what is not ours', () => {
     await forgetFindings(fleet());
     const one = await runningInstance(fleet(), 'claimed');
     const { object: name } = namesOf(one);
-    await editByHand(fleet(), { kind: kinds.service, name }, ({ metadata }) => {
+    await editByHand<Editable>(fleet(), { kind: kinds.service, name }, ({ metadata }) => {
       metadata.labels['app.kubernetes.io/managed-by'] = 'helm';
     });
     const before = await worldOf(fleet());

@@ -8,7 +8,7 @@ import { instanceSeen, lifeRequest, operationsOf, outcomeOf } from './life.ts';
 
 // What tests of drift do by hand on a whole fleet, and how they look at what came of it.
 
-type Editable = Record<string, unknown> & { metadata: { labels: Record<string, string> } };
+export type Editable = Record<string, unknown> & { metadata: { labels: Record<string, string> } };
 
 /** An object of the tenants' namespace; undefined when there is none. */
 export async function objectOf<T extends object = Editable>(
