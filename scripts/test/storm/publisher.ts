@@ -5,7 +5,7 @@ import { rawEvent } from '#shared/testing/fleet.ts';
 import type { StormEvent } from './plan.ts';
 
 export type Publisher = {
-  /** Sends each event when its time has come; resolves when the last one was sent for the first time. */
+  /** Sends each event when its time has come; resolves when each was sent once, answered or not. */
   sendInTime(events: readonly StormEvent[]): Promise<void>;
   /** Resolves when every event has its row, or `timeoutMs` have passed: what is missing then. */
   untilTaken(timeoutMs: number): Promise<readonly string[]>;
@@ -31,6 +31,7 @@ export function openPublisher({ broker, records }: Pick<Fleet, 'broker' | 'recor
   const waiting = new Map<string, Waiting>();
   const queue: StormEvent[] = [];
   const counts = { sent: 0, resent: 0, notTaken: 0 };
+  const neverSent = new Set<string>();
   const stopping = new AbortController();
 
   async function sendQueued(): Promise<void> {
@@ -41,6 +42,7 @@ export function openPublisher({ broker, records }: Pick<Fleet, 'broker' | 'recor
         continue;
       }
       await post(event);
+      neverSent.delete(event.id);
       const { waitMs = resendAfterMs / 2 } = waiting.get(event.id) ?? {};
       const nextMs = Math.min(waitMs * 2, longestWaitMs);
       waiting.set(event.id, { event, lookAtMs: Date.now() + nextMs, waitMs: nextMs });
@@ -100,8 +102,10 @@ export function openPublisher({ broker, records }: Pick<Fleet, 'broker' | 'recor
         if (waitMs > 0) await delay(waitMs);
         counts.sent += 1;
         waiting.set(event.id, { event, lookAtMs: Number.POSITIVE_INFINITY, waitMs: resendAfterMs / 2 });
+        neverSent.add(event.id);
         queue.push(event);
       }
+      while (neverSent.size > 0) await delay(20);
     },
     async untilTaken(timeoutMs) {
       const deadline = Date.now() + timeoutMs;

@@ -9,6 +9,8 @@ import type { Moving } from './quiet.ts';
 export type StormReport = {
   plan: StormPlan;
   preparedSeconds: number;
+  /** Until the last event was with the broker and all servers were up: longer than planned on a busy machine. */
+  stormSeconds: number;
   totalSeconds: number;
   quiet: { isQuiet: boolean; moving: Moving; seconds: number };
   mishaps: readonly HappenedMishap[];
@@ -38,7 +40,7 @@ export function formatReport(report: StormReport): string {
   const lines = [
     `Storm of seed ${plan.seed}: ${plan.instances.length} instances, ${plan.events.length} events in ${plan.seconds} s`,
     '',
-    `Ready for it after ${report.preparedSeconds} s, quiet ${quiet.seconds} s after its last event was taken, ${report.totalSeconds} s in all.`,
+    `Ready for it after ${report.preparedSeconds} s, the storm took ${report.stormSeconds} s, quiet ${quiet.seconds} s after its last event was taken, ${report.totalSeconds} s in all.`,
     `Sent ${publisher.sent} (with those of the beginning), ${publisher.resent} once more; the broker refused or kept waiting ${publisher.notTaken}; ${publisher.missing} never had a row.`,
     `The broker ${brokerLine(report.broker)}.`,
     `Accepted ${counted.accepted}, coalesced ${counted.coalesced}, refused ${counted.refused}, overtaken ${counted.overtaken}; ${observed.auditEntries} entries of audit.`,

@@ -65,9 +65,11 @@ async function storm(
       `${plan.instances.length} instances run after ${preparedSeconds} s; now ${plan.events.length} events in ${plan.seconds} s`,
     );
 
+    const stormStartedAtMs = performance.now();
     fleet.broker.setFaults({ ...faults, random: plan.seed });
     const [mishaps] = await Promise.all([carryOutMishaps(fleet, plan.mishaps), publisher.sendInTime(plan.events)]);
     fleet.broker.setFaults(undefined);
+    const stormSeconds = secondsSince(stormStartedAtMs);
     say(`the storm is over after ${secondsSince(startedAtMs)} s; waiting until nothing moves`);
     const missing = await publisher.untilTaken(quietTimeoutMs);
     const quiet = await untilQuiet(fleet, { timeoutMs: quietTimeoutMs, onLook: progress(say) });
@@ -77,6 +79,7 @@ async function storm(
     return {
       plan,
       preparedSeconds,
+      stormSeconds,
       quiet,
       totalSeconds: secondsSince(startedAtMs),
       mishaps,
