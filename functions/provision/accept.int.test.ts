@@ -104,7 +104,7 @@ describe('a request', () => {
         instance_id: instanceId,
         kind: 'provision',
         state: 'queued',
-        idempotency_key: event.id,
+        idempotency_key: `${event.source}\n${event.id}`,
         requested_by: 'urn:user-service',
         cause: event.id,
         request: event.data,
@@ -256,7 +256,7 @@ describe('a refusal', () => {
     expect(outcomes.filter((outcome) => outcome === 'refused')).toHaveLength(9);
     expect(await count('instances')).toBe(3);
     // one that is over makes room
-    await database.query(`update instances set status = 'terminated', host = null where name =
+    await database.query(`update instances set status = 'terminated', desired_state = 'terminated', host = null where name =
       (select name from instances limit 1)`);
     expect(await accept(request({ customer: 'c-2', name: 'next' }))).toBe('waiting');
     expect(await accept(request({ customer: 'c-2', name: 'more' }))).toBe('refused');

@@ -54,7 +54,7 @@ async function request(
       definitionVersion: work.definition.version,
       deadlineMs: work.definition.deadlineMs,
       instanceId,
-      idempotencyKey: `${event.source}\n${idempotencyKey}`,
+      idempotencyKey,
       request: data,
     },
     admit: admitProvision(data, instanceId, defaults),

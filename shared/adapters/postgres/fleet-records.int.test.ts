@@ -204,8 +204,9 @@ test('an audit entry holds what it tells of', async () => {
 
 function addInstance(queryable: Pick<Database, 'query'>, id: string, status: string) {
   return queryable.query(
-    `insert into instances (id, customer_id, name, cluster_id, plan_id, image_id, admin_login, status)
-     values ($1, 'acme', 'acme', 'main', 'small', 'odoo-19', 'ann@acme.test', $2)`,
+    `insert into instances (id, customer_id, name, cluster_id, plan_id, image_id, admin_login, status, desired_state)
+     values ($1, 'acme', 'acme', 'main', 'small', 'odoo-19', 'ann@acme.test', $2,
+       case $2 when 'terminated' then 'terminated' else 'running' end)`,
     [id, status],
   );
 }

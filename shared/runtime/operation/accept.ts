@@ -82,7 +82,9 @@ async function admitNew(
 ): Promise<Accepted> {
   const { event, operationId, request } = work;
   await lockInstanceRequests(transaction, request.instanceId);
-  const earlier = await findRequested(transaction, request);
+  // Of this source: another's events may bear the same ids.
+  const idempotencyKey = `${event.source}\n${request.idempotencyKey}`;
+  const earlier = await findRequested(transaction, { ...request, idempotencyKey });
   if (earlier !== undefined) return await repeat(transaction, { event, request, earlier });
   const admission = await work.admit(transaction, operationId);
   await enqueue(transaction, admission.announce);
@@ -98,6 +100,7 @@ async function admitNew(
   }
   await insertOperation(transaction, {
     ...request,
+    idempotencyKey,
     id: operationId,
     requestedBy: event.source,
     cause: event.id,

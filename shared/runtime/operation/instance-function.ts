@@ -54,7 +54,7 @@ export function instanceFunction(platform: Platform, parts: InstanceFunctionPart
         definitionVersion: definition.version,
         deadlineMs: definition.deadlineMs,
         instanceId: data.instance,
-        idempotencyKey: `${event.source}\n${data.idempotencykey ?? event.id}`,
+        idempotencyKey: data.idempotencykey ?? event.id,
         request: data,
       },
       admit: admitOperation({
