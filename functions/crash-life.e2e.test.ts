@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, test } from 'vitest';
 import { concurrency, everyOfLife } from '#scripts/test/crash/compare.ts';
 import { crashCycle, expectAllWell } from '#scripts/test/crash/life-cycle.ts';
-import { breakByHand, newRunning, newTerminated, startLifeWorld } from '#scripts/test/crash/life-world.ts';
+import {
+  breakByHand,
+  newRunning,
+  newTerminated,
+  planWithCronPods,
+  startLifeWorld,
+} from '#scripts/test/crash/life-world.ts';
 import type { World } from '#scripts/test/crash/world.ts';
 
 let world: World;
@@ -17,6 +23,13 @@ test('killed anywhere, a stop and a start end as those that were not', { timeout
   const newInstance = () => newRunning(world);
   const kinds = [{ kind: 'stop' }, { kind: 'start' }] as const;
   expectAllWell(await crashCycle(world, { kinds, newInstance, concurrency, choice }));
+});
+
+test('so do those of an instance with cron pods of its own, killed around its writes', { timeout }, async () => {
+  const newInstance = () => newRunning(world, { plan: planWithCronPods });
+  const kinds = [{ kind: 'stop' }, { kind: 'start' }] as const;
+  const onlyWrites = { every: Number.MAX_SAFE_INTEGER };
+  expectAllWell(await crashCycle(world, { kinds, newInstance, concurrency: 3, choice: onlyWrites }));
 });
 
 test('killed anywhere, a suspension and its end do so, too', { timeout }, async () => {

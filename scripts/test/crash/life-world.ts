@@ -1,3 +1,4 @@
+import { upsertPlan } from '#shared/adapters/postgres/plans.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import { tenantNamespace } from '#shared/sandbox/fleet/start.ts';
 import { provisionRequest, type TestFleetOptions, until, untilWarm } from '#shared/testing/fleet.ts';
@@ -17,6 +18,11 @@ export async function startLifeWorld(
     ...options,
     functionSettings: { RECONCILE_EVERY_MS: '86400000', ...options.functionSettings },
   });
+  await upsertPlan(world.fleet.records, {
+    id: planWithCronPods,
+    ...{ cpuMillis: 1000, memoryMib: 2048, diskGib: 10, workers: 0, cronThreads: 1, databaseConnections: 16 },
+    replicas: 2,
+  });
   started(world);
   await untilWarm(world.fleet);
   // One that is under way has noted its next time before it ends.
@@ -28,11 +34,14 @@ export async function startLifeWorld(
   return world;
 }
 
+/** Two web pods, and one more for scheduled actions. */
+export const planWithCronPods = 'pair';
+
 /** An instance that runs. */
-export async function newRunning({ fleet }: World): Promise<string> {
+export async function newRunning({ fleet }: World, data: { plan?: string } = {}): Promise<string> {
   const instanceId = newInstanceId();
   await fleet.publish({
-    ...provisionRequest(`i${instanceId}`, { instance: instanceId }),
+    ...provisionRequest(`i${instanceId}`, { instance: instanceId, ...data }),
     attributes: { subject: instanceId },
   });
   await until('the provisioning to be accepted', () => fleet.operationOf(instanceId));
