@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import type { PassedPoint } from '#shared/testing/stop-points/counter.ts';
 import type { Recovery } from './case.ts';
 import { expectNothingLeft } from './compare.ts';
+import { forget } from './end-state.ts';
 import { type LifeKind, type LifeResult, runCounted, runKilled, runPlain } from './life-case.ts';
 import { chosenPoints, outboxPoints, randomFrom, randomPair } from './life-points.ts';
 import type { LifeState } from './life-state.ts';
@@ -59,6 +60,8 @@ export async function crashCycle(
         results.push(result);
         await keepResult(result);
         if (result.why.length === 0) continue;
+        // It would keep its connections from the others.
+        await forget(world.fleet, current);
         current = await newInstance();
         break;
       }

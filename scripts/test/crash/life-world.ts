@@ -3,7 +3,7 @@ import { namesOf } from '#shared/domain/instance/names.ts';
 import { tenantNamespace } from '#shared/sandbox/fleet/start.ts';
 import { provisionRequest, type TestFleetOptions, until, untilWarm } from '#shared/testing/fleet.ts';
 import { queryAsSuperuser } from '#shared/testing/fleet-traces.ts';
-import { carryOut, settled } from '#shared/testing/life.ts';
+import { carryOut, instanceSeen, settled } from '#shared/testing/life.ts';
 import { newInstanceId, startWorld, type World } from './world.ts';
 
 /**
@@ -74,5 +74,7 @@ export async function breakByHand({ fleet }: World, instanceId: string): Promise
   }
   // The id is ours: base32.
   await queryAsSuperuser(fleet.servers.odoo, `alter role "${role}" nologin`);
+  // Or it would depend on how long the repair takes whether the loss is noted before it.
+  await until('the loss to be seen', async () => (await instanceSeen(fleet, instanceId)).status === 'missing');
   return instanceId;
 }
