@@ -224,7 +224,8 @@ CREATE TABLE public.instances (
     CONSTRAINT instances_settings_check CHECK ((jsonb_typeof(settings) = 'object'::text)),
     CONSTRAINT instances_status_check CHECK ((status = ANY (ARRAY['creating'::text, 'starting'::text, 'running'::text, 'stopping'::text, 'stopped'::text, 'restarting'::text, 'updating'::text, 'maintenance'::text, 'suspended'::text, 'missing'::text, 'error'::text, 'terminating'::text, 'terminated'::text]))),
     CONSTRAINT instances_tombstone CHECK ((((terminated_at IS NULL) = (purge_after IS NULL)) AND ((terminated_at IS NULL) = (desired_before IS NULL))))
-);
+)
+WITH (fillfactor='80');
 
 CREATE TABLE public.leases (
     name text NOT NULL,
@@ -533,8 +534,6 @@ CREATE INDEX instances_observation_waiting ON public.instances USING btree (obse
 CREATE INDEX instances_purge_after ON public.instances USING btree (purge_after) WHERE ((purged_at IS NULL) AND (purge_after IS NOT NULL));
 
 CREATE INDEX instances_shard ON public.instances USING btree ("left"(id, 1), id);
-
-CREATE INDEX instances_status ON public.instances USING btree (status);
 
 CREATE INDEX operations_due ON public.operations USING btree (next_check_at) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text]));
 
