@@ -101,7 +101,7 @@ export function billingWorld(database: () => Database) {
     },
 
     /** The operations' functions take what was asked for: accept it as the platform does, or refuse all. */
-    async carryOut(does: 'accept' | `refused: ${string}` = 'accept'): Promise<void> {
+    async carryOut(does: 'accept' | 'coalesced' | `refused: ${string}` = 'accept'): Promise<void> {
       for (const { id, kind, data } of await this.asked()) {
         const known = await rows('select 1 from inbox where source = $1 and id = $2', [eventSource, id]);
         if (known.length > 0) continue;

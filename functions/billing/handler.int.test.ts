@@ -216,6 +216,19 @@ describe('the end of a subscription', () => {
     expect(await world.kinds()).toEqual(['terminate', 'undo']);
   });
 
+  test.each(['coalesced', 'refused: terminated'] as const)(
+    'is not taken back where somebody else had asked for the end: its request was %s',
+    async (outcome) => {
+      const instance = await world.addInstance();
+      await say('billing.subscription.cancelled', subscription(1, { instance, ...cancelled }));
+      await world.rows(`update instances set desired_state = 'terminated' where id = $1`, [instance]);
+      await world.carryOut(outcome);
+      await say('billing.subscription.uncancelled', subscription(2));
+      await world.tick();
+      expect(await world.kinds()).toEqual(['terminate']);
+    },
+  );
+
   test('does not overtake itself: an undo waits until the termination has arrived', async () => {
     const instance = await world.addInstance();
     await say('billing.subscription.cancelled', subscription(1, { instance, ...cancelled }));

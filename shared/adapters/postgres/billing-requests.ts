@@ -17,6 +17,7 @@ type BilledRow = {
   is_suspended_now: boolean;
   is_settled: boolean;
   is_refused: boolean | null;
+  is_joined: boolean;
 } & { [Name in 'kind' | 'is_suspended' | 'is_terminated' | 'sequence' | 'data']: Row<'billing_requests'>[Name] | null };
 
 /** A request is with its function when that has noted the event, as accepted or as refused. */
@@ -34,7 +35,9 @@ export async function readBilledInstances(
        r.kind, r.is_suspended, r.is_terminated, r.sequence, r.data,
        r.check_at is null or ${isHandled} as is_settled,
        r.asked_at > clock_timestamp() - interval '1 day' and exists (select 1 from inbox
-         where inbox.source = $2 and inbox.id = r.event_id::text and inbox.outcome like 'refused: %') as is_refused
+         where inbox.source = $2 and inbox.id = r.event_id::text and inbox.outcome like 'refused: %') as is_refused,
+       exists (select 1 from inbox where inbox.source = $2 and inbox.id = r.event_id::text
+         and (inbox.outcome = 'coalesced' or inbox.outcome like 'refused: %')) as is_joined
      from unnest($1::text[]) as wanted (instance_id)
      left join instances i on i.id = wanted.instance_id
      left join billing_requests r on r.instance_id = wanted.instance_id
@@ -61,6 +64,7 @@ function toLast(row: BilledRow): BilledInstance['last'] {
     data,
     isSettled: row.is_settled,
     isRefused: row.is_refused === true,
+    isJoined: row.is_joined,
   };
 }
 

@@ -15,7 +15,15 @@ function facts(change: Partial<InstanceFacts> = {}): InstanceFacts {
   };
 }
 function last(kind: LastRequest['kind'], change: Partial<LastRequest> = {}): LastRequest {
-  return { kind, isSuspended: false, isTerminated: false, isSettled: true, isRefused: false, ...change };
+  return {
+    kind,
+    isSuspended: false,
+    isTerminated: false,
+    isSettled: true,
+    isRefused: false,
+    isJoined: false,
+    ...change,
+  };
 }
 const suspended = last('suspend', { isSuspended: true });
 const terminated = last('terminate', { isTerminated: true });
@@ -104,7 +112,7 @@ test('whatever a refusal leaves, the same wish is asked for once', () => {
         const next = nextRequest(wish, now);
         if (next === undefined) continue;
         asked += 1;
-        now = { ...now, wantsMade: 'as-asked', last: { ...next, isSettled: true, isRefused: true } };
+        now = { ...now, wantsMade: 'as-asked', last: { ...next, isSettled: true, isRefused: true, isJoined: true } };
       }
       // an undo may be followed by the resume it was waited with
       expect(asked).toBeLessThanOrEqual(2);

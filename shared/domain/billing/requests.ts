@@ -12,6 +12,8 @@ export type LastRequest = {
   isSettled: boolean;
   /** Its function has refused it, less than a day ago. */
   isRefused: boolean;
+  /** It was refused, or met one that somebody else had asked for, which answers for both. */
+  isJoined: boolean;
 };
 
 /** What is known of an instance when it is decided about. */
@@ -48,7 +50,8 @@ export function nextRequest(wish: Wish, facts: InstanceFacts): NextRequest | und
   }
   if (isTerminated || facts.isTerminated) {
     // Only what billing has ended comes back by a payment; what a person has terminated stays so.
-    return wish === 'run' && isTerminated ? { kind: 'undo', isSuspended, isTerminated: false } : undefined;
+    const isBillings = isTerminated && !(last?.kind === 'terminate' && last.isJoined);
+    return wish === 'run' && isBillings ? { kind: 'undo', isSuspended, isTerminated: false } : undefined;
   }
   if (wish === 'suspend') {
     return isSuspended && mayStand(facts) ? undefined : { kind: 'suspend', isSuspended: true, isTerminated };
