@@ -229,12 +229,23 @@ async function everFound(fleet: TestFleet, instanceId: string): Promise<string[]
   return rows.map(({ kind }) => kind);
 }
 
+/** What a test before has set off is over: it would look like something this one did. */
+async function nothingGoesOn(fleet: TestFleet): Promise<void> {
+  await until('nothing to be under way', async () => {
+    const text = `select 1 from operations where state in ('queued', 'running', 'waiting')
+      union all select 1 from outbox where published_at is null`;
+    return (await fleet.rows(text)).length === 0;
+  });
+  await fleet.broker.idle();
+}
+
 /** Makes the drift, has it found twice, and expects its finding, no operation, and that nothing at all is touched. */
 export async function expectReported(
   fleet: TestFleet,
   report: { about: string; finds: readonly string[]; drift: () => Promise<unknown>; shard: string },
 ): Promise<FindingSeen[]> {
   const { about, finds, drift, shard } = report;
+  await nothingGoesOn(fleet);
   await forgetFindings(fleet);
   await drift();
   const before = await worldOf(fleet);
