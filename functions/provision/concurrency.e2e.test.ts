@@ -74,7 +74,8 @@ describe('the same event ten times at once on five processes', () => {
       );
       return rows.every(({ published }) => published) && rows.map(({ type }) => type);
     });
-    expect(told).toEqual([
+    // An advance tells a function to look; there may be any number of them.
+    expect(told.filter((type) => type !== 'dev.odoofleet.operation.advance')).toEqual([
       'dev.odoofleet.instance.provision.accepted',
       'dev.odoofleet.instance.provisioned',
       'dev.odoofleet.instance.status.changed',
