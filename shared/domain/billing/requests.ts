@@ -49,9 +49,7 @@ export function nextRequest(wish: Wish, facts: InstanceFacts): NextRequest | und
     return isTerminated || facts.isTerminated ? undefined : { kind: 'terminate', isSuspended, isTerminated: true };
   }
   if (isTerminated || facts.isTerminated) {
-    // Only what billing has ended comes back by a payment; what a person has terminated stays so.
-    const isBillings = isTerminated && !(last?.kind === 'terminate' && last.isJoined);
-    return wish === 'run' && isBillings ? { kind: 'undo', isSuspended, isTerminated: false } : undefined;
+    return wish === 'run' && isEndedByBilling(last) ? { kind: 'undo', isSuspended, isTerminated: false } : undefined;
   }
   if (wish === 'suspend') {
     return isSuspended && mayStand(facts) ? undefined : { kind: 'suspend', isSuspended: true, isTerminated };
@@ -61,6 +59,11 @@ export function nextRequest(wish: Wish, facts: InstanceFacts): NextRequest | und
     return { kind: 'resume', isSuspended: false, isTerminated };
   }
   return undefined;
+}
+
+/** Only what billing has ended comes back by a payment; what a person has terminated, perhaps first, stays so. */
+function isEndedByBilling(last: LastRequest | undefined): boolean {
+  return last?.isTerminated === true && !(last.kind === 'terminate' && last.isJoined);
 }
 
 /**
