@@ -33,7 +33,7 @@ export const tiers: Readonly<Record<TierName, Tier>> = {
   e2e: {
     name: 'e2e',
     about: 'a whole fleet with the stand-in for Odoo, from the event to the login page',
-    limitMinutes: 35,
+    limitMinutes: 55,
     setUp: ensureServers,
   },
   odoo: {
