@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { OperationKind } from '#shared/domain/operation/operation.ts';
 import type { Instance } from '#shared/sandbox/functions/instance.ts';
 import { type TestEvent, until } from '#shared/testing/fleet.ts';
@@ -41,6 +42,8 @@ export type LifeResult = {
 const timeoutMs = 60_000;
 /** The world follows the records within seconds: pods end, events are published, the ingress sees its objects. */
 const settleMs = 15_000;
+/** A process answers within this after it has ended the operation. */
+const publishMs = 1_500;
 const endStates = ['succeeded', 'failed', 'cancelled'];
 
 /** The request, with the subject that tells its events apart at the gateway. */
@@ -150,6 +153,8 @@ async function killedOrOver(world: World, victim: Instance, event: TestEvent): P
     async () => wasKilled || (await hasEnded(world, await findOperation(world, event))),
     { timeoutMs, everyMs: 50 },
   ).catch(() => undefined);
+  // Its last points, those of publishing, come after the operation's end.
+  if (!wasKilled) await Promise.race([victim.process.exited, delay(publishMs)]);
   return wasKilled;
 }
 

@@ -17,14 +17,17 @@ export function chosenPoints(points: readonly PassedPoint[], every: number): Pas
 }
 
 /**
- * The points of publishing. Whoever looks into the outbox first sends what is there, also for others: another run need not
+ * The points of publishing, from the beginning of its transaction to its end. Whoever looks into the outbox first sends what is there, also for others: another run need not
  * come by them.
  */
 export function outboxPoints(points: readonly PassedPoint[]): ReadonlySet<PassedPoint> {
   let isPublishing = false;
+  const begins = new Set(
+    points.flatMap(({ name, number }) => (/\bSELECT outbox before$/.test(name) ? [number - 3] : [])),
+  );
   return new Set(
-    points.filter(({ name }) => {
-      if (/\bSELECT outbox before$/.test(name)) isPublishing = true;
+    points.filter(({ name, number }) => {
+      if (begins.has(number) || /\bSELECT outbox before$/.test(name)) isPublishing = true;
       const wasPublishing = isPublishing;
       if (name === 'platform: COMMIT answered') isPublishing = false;
       return wasPublishing;
