@@ -63,6 +63,7 @@ async function liveThrough(
   mishap: (kind: LifeKind) => Promise<void>,
   beforehand: (kind: LifeKind) => Promise<void> = async () => undefined,
 ): Promise<void> {
+  await bothRun();
   const before = await worldOf(fleet());
   const known = (await operationsOf(fleet(), id)).length;
   for (const { kind, data, status, answers } of life) {
@@ -81,6 +82,7 @@ async function liveThrough(
   }
   expect((await operationsOf(fleet(), id)).length - known).toBe(life.length);
   await expectToldOnce();
+  await bothRun();
   const after = await worldOf(fleet());
   expectUntouched(before, after, { but: [id] });
   const { object, configurationSecret } = namesOf(id);
@@ -91,6 +93,12 @@ async function liveThrough(
   });
   const { generation, observed_generation } = await instanceSeen(fleet(), id);
   expect(observed_generation).toBe(generation);
+}
+
+/** What a mishap did to the pods of either is seen later than the end of the operation. */
+async function bothRun(): Promise<void> {
+  const text = `select name, status from instances where status <> 'running'`;
+  await until('both instances to run', async () => (await fleet().rows(text)).length === 0);
 }
 
 /** Every wish counts; that what is wanted is what is seen is looked at by itself. */
