@@ -14,7 +14,7 @@ const tier = (changes: Partial<TierResult>): TierResult => ({
 });
 
 describe('countReport', () => {
-  it('names failed tests by their file below the root', () => {
+  it('names failed tests by their file below the root, with the first lines of why', () => {
     const report: VitestReport = {
       ...empty,
       numPassedTests: 4,
@@ -26,7 +26,11 @@ describe('countReport', () => {
           name: '/repository/events/a.test.ts',
           status: 'failed',
           assertionResults: [
-            { fullName: 'a refuses', status: 'failed' },
+            {
+              fullName: 'a refuses',
+              status: 'failed',
+              failureMessages: ['\u001B[31mExpected 1\u001B[39m\nbut got 2', 'another'],
+            },
             { fullName: 'a takes', status: 'passed' },
           ],
         },
@@ -36,7 +40,7 @@ describe('countReport', () => {
       passed: 4,
       failed: 1,
       skipped: 3,
-      failures: ['events/a.test.ts › a refuses'],
+      failures: ['events/a.test.ts › a refuses\n      Expected 1\n      but got 2'],
     });
   });
 

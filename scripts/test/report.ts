@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from 'node:util';
+
 /** What became of the tests of one tier. */
 export type TierResult = {
   tier: string;
@@ -7,7 +9,7 @@ export type TierResult = {
   seconds: number;
   /** Why the tier could not run, or what went wrong around its tests. One line each. */
   notes: string[];
-  /** `file › test`, of those that failed. */
+  /** `file › test`, of those that failed, each with the first lines of why. */
   failures: string[];
 };
 
@@ -21,7 +23,7 @@ export type VitestReport = {
     name: string;
     status: string;
     message?: string;
-    assertionResults: { fullName: string; status: string }[];
+    assertionResults: { fullName: string; status: string; failureMessages?: string[] }[];
   }[];
 };
 
@@ -29,11 +31,13 @@ type Counts = Pick<TierResult, 'passed' | 'failed' | 'skipped' | 'failures'>;
 
 /** Counts a report. A file that could not be loaded has no tests in the report; it counts as one failure. */
 export function countReport(report: VitestReport, options: { root: string }): Counts {
-  const failures = report.testResults.flatMap(({ name, status, assertionResults }) => {
+  const failures = report.testResults.flatMap(({ name, status, message, assertionResults }) => {
     const file = name.startsWith(options.root) ? name.slice(options.root.length) : name;
     const failed = assertionResults.filter((one) => one.status === 'failed');
-    if (failed.length > 0) return failed.map(({ fullName }) => `${file} › ${fullName}`);
-    return status === 'failed' ? [`${file} › the file itself`] : [];
+    if (failed.length > 0) {
+      return failed.map(({ fullName, failureMessages }) => `${file} › ${fullName}${reason(failureMessages?.[0])}`);
+    }
+    return status === 'failed' ? [`${file} › the file itself${reason(message)}`] : [];
   });
   return {
     passed: report.numPassedTests,
@@ -42,6 +46,15 @@ export function countReport(report: VitestReport, options: { root: string }): Co
     skipped: report.numPendingTests + report.numTodoTests,
     failures,
   };
+}
+
+const reasonLines = 30;
+
+/** The first lines of an error, indented: the log of a long run is often cut to its end. */
+function reason(message: string | undefined): string {
+  if (message === undefined || message === '') return '';
+  const lines = stripVTControlCharacters(message).split('\n').slice(0, reasonLines);
+  return lines.map((line) => `\n      ${line.slice(0, 300)}`).join('');
 }
 
 /** The result of a tier that cannot run here: in continuous integration a failure, else one skipped entry. */
