@@ -54,7 +54,8 @@ const up = (id = one, version?: number) => ({ data: deploymentOf(id, version ===
 
 type InstanceRow = { status: string; status_reason: string | null; observation: string | null };
 async function rowOf(id = one): Promise<InstanceRow | undefined> {
-  const text = 'select status, status_reason, observation from instances where id = $1';
+  const text = `select status, status_reason, n.what as observation
+    from instances left join observations n on n.instance_id = instances.id where instances.id = $1`;
   return (await database.query<InstanceRow>(text, [id])).rows[0];
 }
 async function told(type: string = statusChanged.type): Promise<{ id: string; data: Record<string, unknown> }[]> {
@@ -68,7 +69,7 @@ const inbox = async () =>
 const outcomes = (answers: readonly Answered[]) => answers.map(({ outcome }) => outcome);
 /** What was noted has stood long enough. */
 const letStand = (ms = 2_000) =>
-  database.query(`update instances set observation_at = observation_at - $1::integer * interval '1 ms'`, [ms]);
+  database.query(`update observations set at = at - $1::integer * interval '1 ms'`, [ms]);
 
 async function addOperation(id: string, state: string): Promise<string> {
   const operation = newOperationId();

@@ -205,11 +205,14 @@ async function writeBatch(transaction: Queryable, batch: Batch): Promise<void> {
 }
 
 function changedInstances({ before, instances, reasons }: Batch): ObservedWrite[] {
-  const changed = [...instances.values()].filter((instance) => {
+  return [...instances.values()].flatMap((instance) => {
     const was = before.get(instance.id);
-    return was?.status !== instance.status || instance.hasVoidNote || !isSameNote(was.note, instance.note);
+    const isMoved = was?.status !== instance.status;
+    const isNoteKept = !instance.hasVoidNote && was !== undefined && isSameNote(was.note, instance.note);
+    if (!isMoved && isNoteKept) return [];
+    const status = isMoved ? { to: instance.status, reason: reasons.get(instance.id) ?? '' } : undefined;
+    return [{ id: instance.id, status, note: isNoteKept ? undefined : instance.note }];
   });
-  return changed.map((instance) => ({ ...instance, reason: reasons.get(instance.id) ?? '' }));
 }
 
 function isSameNote(one: Note | null, other: Note | null): boolean {

@@ -52,7 +52,7 @@ export async function checkRows(
   compare('changes that do not begin where the one before ended', await all(broken, [statusChanged.type]), [
     { count: 0 },
   ]);
-  const left = 'select count(*)::integer as count from instances where observation is not null';
+  const left = 'select count(*)::integer as count from observations';
   compare('notes that are left', await all(left), [{ count: 0 }]);
   compare('streams', await all('select count(*)::integer as count from streams'), [{ count: instances }]);
   compare('dead events', await all('select count(*)::integer as count from dead_events'), [{ count: 0 }]);

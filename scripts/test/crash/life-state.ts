@@ -61,7 +61,8 @@ async function recordsSince(fleet: TestFleet, mark: Mark) {
   const instance = await fleet.rows(
     `select status, desired_state, host, generation - $2 as generations, generation = observed_generation as is_settled,
        db_server_id is not null as is_placed, purged_at is not null as is_purged,
-       terminated_at is not null as has_tombstone, desired_before, observation,
+       terminated_at is not null as has_tombstone, desired_before,
+       (select what from observations n where n.instance_id = i.id) as observation,
        array(select reason from suspensions s where s.instance_id = i.id and closed_at is null order by 1) as suspensions
      from instances i where id = $1`,
     [instanceId, generation],

@@ -16,7 +16,7 @@ const text = `
     (select count(*) from dead_events where state = 'waiting' and next_replay_at is not null)::integer as "dead events",
     (select count(*) from instances where status not in ('running', 'stopped', 'suspended', 'terminated'))::integer
       as "instances on their way",
-    (select count(*) from instances where observation is not null)::integer as "observations",
+    (select count(*) from observations)::integer as "observations",
     (select count(*) from findings where resolved_at is null and kind <> all($1))::integer as "findings"`;
 
 /** Twice in a row: what was at rest may have been between two steps. */

@@ -73,6 +73,7 @@ export async function lockInstance(
 
 // A new generation is something new to bring about: the instance is settled again when an operation has done it.
 const wishText = `
+  with forgotten as (delete from observations where instance_id = $1)
   update instances set
     desired_state = coalesce($2, desired_state),
     generation = generation + 1,
@@ -83,7 +84,6 @@ const wishText = `
     purge_after = case $4
       when 'set' then clock_timestamp() + (select undo_days from plans where id = plan_id) * interval '1 day'
       when 'lifted' then null else purge_after end,
-    observation = null, observation_reason = null, observation_at = null,
     updated_at = clock_timestamp()
   where id = $1`;
 

@@ -105,9 +105,8 @@ export async function moveInstance(
   });
   if (to === undefined) return undefined;
   await transaction.query(
-    `update instances set status = $2, status_reason = $3, updated_at = clock_timestamp(),
-       observation = null, observation_reason = null, observation_at = null
-     where id = $1`,
+    `with forgotten as (delete from observations where instance_id = $1)
+     update instances set status = $2, status_reason = $3, updated_at = clock_timestamp() where id = $1`,
     [instanceId, to, change.reason],
   );
   return { from: row.status, to, generation: row.generation, customerId: row.customer_id };

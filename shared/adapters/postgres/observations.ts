@@ -39,9 +39,9 @@ export async function takeNoted(
   { limit, notedForMs }: { limit: number; notedForMs: number },
 ): Promise<string[]> {
   const { rows } = await transaction.query<{ id: string }>(
-    `select id from instances
-     where observation is not null and purged_at is null and observation_at <= clock_timestamp() - $2::integer * interval '1 millisecond'
-     order by observation_at limit $1 for no key update skip locked`,
+    `select i.id from observations n join instances i on i.id = n.instance_id
+     where i.purged_at is null and n.at <= clock_timestamp() - $2::integer * interval '1 millisecond'
+     order by n.at limit $1 for no key update of i skip locked`,
     [limit, notedForMs],
   );
   return rows.map(({ id }) => id);
@@ -55,9 +55,9 @@ type Row = {
   desired_state: ObservedInstance['desiredState'];
   observed_generation: number;
   suspensions: ObservedInstance['suspensions'];
-  observation: 'unavailable' | 'gone' | null;
-  observation_reason: string | null;
-  observation_at: Date | null;
+  noted: 'unavailable' | 'gone' | null;
+  noted_reason: string | null;
+  noted_at: Date | null;
   has_void_note: boolean;
   operation_id: string | null;
   operation_kind: string | null;
@@ -68,12 +68,12 @@ type Row = {
 const columns = `
   i.id, i.customer_id, i.status, i.desired_state, i.generation, i.observed_generation,
   array(select s.reason from suspensions s where s.instance_id = i.id and s.closed_at is null) as suspensions,
-  i.observation, i.observation_reason, i.observation_at,
-  i.observation is not null and exists (select from operations f
-    where f.instance_id = i.id and f.finished_at >= i.observation_at) as has_void_note,
+  n.what as noted, n.reason as noted_reason, n.at as noted_at,
+  n.at is not null and exists (select from operations f
+    where f.instance_id = i.id and f.finished_at >= n.at) as has_void_note,
   o.id as operation_id, o.kind as operation_kind, clock_timestamp() as now`;
-const operationJoin = `
-  left join lateral (
+const joins = `
+  left join observations n on n.instance_id = i.id  left join lateral (
     select id, kind from operations
     where instance_id = i.id and state in ('queued', 'running', 'waiting')
     order by state = 'queued', created_at, id limit 1) o on true`;
@@ -84,7 +84,7 @@ export type ReadInstances = { instances: Map<string, ObservedInstance>; now: Dat
 /** Reads locked instances. Those that are unknown or purged are missing. */
 export async function readObserved(transaction: Queryable, ids: readonly string[]): Promise<ReadInstances> {
   const { rows } = await transaction.query<Row>(
-    `select ${columns} from instances i ${operationJoin} where i.id = any($1::text[]) and i.purged_at is null`,
+    `select ${columns} from instances i ${joins} where i.id = any($1::text[]) and i.purged_at is null`,
     [ids],
   );
   return toInstances(rows);
@@ -97,8 +97,8 @@ function toInstances(rows: readonly Row[]): ReadInstances {
 }
 
 function toObserved(row: Row): ObservedInstance {
-  const { observation, observation_reason: reason, observation_at: at } = row;
-  const isNoted = observation !== null && at !== null && !row.has_void_note;
+  const { noted: what, noted_reason: reason, noted_at: at } = row;
+  const isNoted = what !== null && at !== null && !row.has_void_note;
   const isAtWork = row.operation_id !== null && row.operation_kind !== null;
   return {
     id: row.id,
@@ -110,7 +110,7 @@ function toObserved(row: Row): ObservedInstance {
     suspensions: row.suspensions,
     isAtWork,
     operation: isAtWork ? { id: row.operation_id ?? '', kind: row.operation_kind ?? '' } : null,
-    note: isNoted ? { what: observation, reason: reason ?? '', at } : null,
+    note: isNoted ? { what, reason: reason ?? '', at } : null,
     hasVoidNote: row.has_void_note,
   };
 }
@@ -136,7 +136,7 @@ export async function readNews(
      left join streams t on t.source = e.source and t.stream = e.stream
        and t.updated_at > clock_timestamp() - interval '1 hour'
      left join instances i on i.id = e.instance_id and i.purged_at is null
-     ${operationJoin}
+     ${joins}
      order by e.position`,
     [
       ...deliveryColumns(news.map(({ delivery }) => delivery)),
@@ -158,8 +158,12 @@ function deliveryColumns(deliveries: readonly Delivery[]): unknown[] {
   ];
 }
 
-/** What is written of an instance. `reason` is the status's, and not written while the status stays. */
-export type ObservedWrite = Pick<ObservedInstance, 'id' | 'status' | 'note'> & { reason: string };
+/** What is written of an instance. Undefined stays as it is; null is forgotten. */
+export type ObservedWrite = {
+  id: string;
+  status: { to: ObservedInstance['status']; reason: string } | undefined;
+  note: ObservedInstance['note'] | undefined;
+};
 
 type Writes<Received> = {
   deliveries: readonly Received[];
@@ -177,13 +181,15 @@ const writeText = `
     on conflict (source, stream) do update set sequence = excluded.sequence, updated_at = now()
       where s.sequence < excluded.sequence or s.updated_at <= clock_timestamp() - interval '1 hour'
   ), changed as (
-    update instances i set status = w.status,
-      status_reason = case when w.status = i.status then i.status_reason else w.reason end,
-      updated_at = case when w.status = i.status then i.updated_at else clock_timestamp() end,
-      observation = w.observation, observation_reason = w.observation_reason, observation_at = w.observation_at
-    from unnest($9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[])
-      as w (id, status, reason, observation, observation_reason, observation_at)
+    update instances i set status = w.status, status_reason = w.reason, updated_at = clock_timestamp()
+    from unnest($9::text[], $10::text[], $11::text[]) as w (id, status, reason)
     where i.id = w.id
+  ), noted as (
+    insert into observations (instance_id, what, reason, at)
+    select * from unnest($12::text[], $13::text[], $14::text[], $15::timestamptz[])
+    on conflict (instance_id) do update set what = excluded.what, reason = excluded.reason, at = excluded.at
+  ), forgotten as (
+    delete from observations where instance_id = any($16::text[])
   )
   insert into inbox (source, id, type, data_hash, outcome)
   select source, id, type, decode(hash, 'hex'), outcome
@@ -200,18 +206,22 @@ export async function writeNews<Received extends Delivery & { outcome: string }>
   transaction: Queryable,
   { deliveries, positions, instances }: Writes<Received>,
 ): Promise<Received[]> {
+  const changed = instances.flatMap(({ id, status }) => (status === undefined ? [] : [{ id, ...status }]));
+  const noted = instances.flatMap(({ id, note }) => (note === undefined || note === null ? [] : [{ id, ...note }]));
   const { rows } = await transaction.query<{ source: string; id: string }>(writeText, [
     ...deliveryColumns(deliveries),
     deliveries.map(({ outcome }) => outcome),
     positions.map(({ source }) => source),
     positions.map(({ stream }) => stream),
     positions.map(({ sequence }) => sequence),
-    instances.map(({ id }) => id),
-    instances.map(({ status }) => status),
-    instances.map(({ reason }) => reason),
-    instances.map(({ note }) => note?.what ?? null),
-    instances.map(({ note }) => note?.reason ?? null),
-    instances.map(({ note }) => note?.at.toISOString() ?? null),
+    changed.map(({ id }) => id),
+    changed.map(({ to }) => to),
+    changed.map(({ reason }) => reason),
+    noted.map(({ id }) => id),
+    noted.map(({ what }) => what),
+    noted.map(({ reason }) => reason),
+    noted.map(({ at }) => at.toISOString()),
+    instances.filter(({ note }) => note === null).map(({ id }) => id),
   ]);
   if (rows.length === deliveries.length) return [];
   return deliveries.filter(({ source, id }) => !rows.some((row) => row.source === source && row.id === id));

@@ -208,9 +208,6 @@ CREATE TABLE public.instances (
     terminated_at timestamp with time zone,
     purge_after timestamp with time zone,
     desired_before text,
-    observation text,
-    observation_reason text,
-    observation_at timestamp with time zone,
     CONSTRAINT instances_desired_before_check CHECK ((desired_before = ANY (ARRAY['running'::text, 'stopped'::text]))),
     CONSTRAINT instances_desired_state_check CHECK ((desired_state = ANY (ARRAY['running'::text, 'stopped'::text, 'terminated'::text]))),
     CONSTRAINT instances_generation_check CHECK ((generation > 0)),
@@ -218,8 +215,6 @@ CREATE TABLE public.instances (
     CONSTRAINT instances_host_not_reserved CHECK (((host IS NULL) OR (split_part(host, '.'::text, 1) <> ALL (ARRAY['admin'::text, 'api'::text, 'app'::text, 'auth'::text, 'backup'::text, 'billing'::text, 'blog'::text, 'broker'::text, 'cdn'::text, 'console'::text, 'dashboard'::text, 'db'::text, 'dev'::text, 'dns'::text, 'docs'::text, 'events'::text, 'fleet'::text, 'ftp'::text, 'git'::text, 'grafana'::text, 'help'::text, 'imap'::text, 'internal'::text, 'localhost'::text, 'login'::text, 'mail'::text, 'metrics'::text, 'mx'::text, 'ns'::text, 'ns1'::text, 'ns2'::text, 'pop'::text, 'portal'::text, 'postgres'::text, 'prometheus'::text, 'proxy'::text, 'public'::text, 'rabbitmq'::text, 'redis'::text, 'registry'::text, 'root'::text, 's3'::text, 'shop'::text, 'smtp'::text, 'sso'::text, 'staging'::text, 'static'::text, 'status'::text, 'support'::text, 'system'::text, 'template0'::text, 'template1'::text, 'test'::text, 'vpn'::text, 'webmail'::text, 'www'::text])))),
     CONSTRAINT instances_id_check CHECK ((id ~ '^[a-z2-7]{12}$'::text)),
     CONSTRAINT instances_name_check CHECK ((name ~ '^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$'::text)),
-    CONSTRAINT instances_observation CHECK (((observation IS NULL) = (observation_at IS NULL))),
-    CONSTRAINT instances_observation_check CHECK ((observation = ANY (ARRAY['unavailable'::text, 'gone'::text]))),
     CONSTRAINT instances_observed_generation CHECK ((observed_generation <= generation)),
     CONSTRAINT instances_settings_check CHECK ((jsonb_typeof(settings) = 'object'::text)),
     CONSTRAINT instances_status_check CHECK ((status = ANY (ARRAY['creating'::text, 'starting'::text, 'running'::text, 'stopping'::text, 'stopped'::text, 'restarting'::text, 'updating'::text, 'maintenance'::text, 'suspended'::text, 'missing'::text, 'error'::text, 'terminating'::text, 'terminated'::text]))),
@@ -231,6 +226,14 @@ CREATE TABLE public.leases (
     name text NOT NULL,
     holder text NOT NULL,
     until timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.observations (
+    instance_id text NOT NULL,
+    what text NOT NULL,
+    reason text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT observations_what_check CHECK ((what = ANY (ARRAY['unavailable'::text, 'gone'::text])))
 );
 
 CREATE TABLE public.operation_steps (
@@ -463,6 +466,9 @@ ALTER TABLE ONLY public.instances
 ALTER TABLE ONLY public.leases
     ADD CONSTRAINT leases_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.observations
+    ADD CONSTRAINT observations_pkey PRIMARY KEY (instance_id);
+
 ALTER TABLE ONLY public.operation_steps
     ADD CONSTRAINT operation_steps_pkey PRIMARY KEY (operation_id, step, fence, attempt);
 
@@ -528,8 +534,6 @@ CREATE INDEX inbox_received ON public.inbox USING btree (received_at);
 CREATE INDEX instances_customer ON public.instances USING btree (customer_id);
 
 CREATE INDEX instances_db_server ON public.instances USING btree (db_server_id);
-
-CREATE INDEX instances_observation_waiting ON public.instances USING btree (observation_at) WHERE (observation IS NOT NULL);
 
 CREATE INDEX instances_purge_after ON public.instances USING btree (purge_after) WHERE ((purged_at IS NULL) AND (purge_after IS NOT NULL));
 

@@ -90,10 +90,8 @@ export const tables = {
     terminated_at: 'timestamptz?',
     purge_after: 'timestamptz?',
     desired_before: 'text?',
-    observation: 'text?',
-    observation_reason: 'text?',
-    observation_at: 'timestamptz?',
   },
+  observations: { instance_id: 'text', what: 'text', reason: 'text', at: 'timestamptz' },
   suspensions: {
     id: 'bigint',
     instance_id: 'text',
