@@ -19,7 +19,7 @@ import { keepMemory, recallMemory } from './memory.ts';
 import { openRecords, type PlatformRecords } from './records.ts';
 import { odooImage, odooServerId, seedRecords } from './seed.ts';
 import { type FleetServers, startServers } from './servers.ts';
-import { applySuspensionPage, programsImage, suspensionPageImage } from './suspension-page.ts';
+import { applySuspensionPage, suspensionPageImage, suspensionPageReference } from './suspension-page.ts';
 
 const manifestsFolder = fileURLToPath(new URL('../../../knative/base/', import.meta.url));
 
@@ -190,7 +190,7 @@ async function startCluster(options: FleetOptions, given: { processes: ProcessGr
   const { kubeconfigFile } = api;
   const images = new Map([
     [odooImage, options.odoo],
-    [programsImage, suspensionPageImage()],
+    [suspensionPageReference, suspensionPageImage()],
   ]);
   const own = await options.nodeProcesses?.(given.processes, { folder: options.folder });
   if (own !== undefined) stops.add('containers', own);

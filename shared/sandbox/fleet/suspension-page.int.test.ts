@@ -11,7 +11,7 @@ import { startIngressProxy } from '../ingress/ingress.ts';
 import { startKubernetesApi } from '../kubernetes/server.ts';
 import { startProcessNode } from '../kubernetes-node/process-node.ts';
 import { openProcessGroup } from '../processes.ts';
-import { applySuspensionPage, programsImage, suspensionPageImage } from './suspension-page.ts';
+import { applySuspensionPage, suspensionPageImage, suspensionPageReference } from './suspension-page.ts';
 
 const namespace = 'odoo-tenants';
 const manifestsFolder = fileURLToPath(new URL('../../../knative/base/', import.meta.url));
@@ -29,7 +29,7 @@ it('a suspended instance’s host shows the page of its reason, on every path', 
     namespace,
     folder: join(folder, 'node'),
     processes,
-    images: async (image) => (image === programsImage ? suspensionPageImage() : undefined),
+    images: async (image) => (image === suspensionPageReference ? suspensionPageImage() : undefined),
   });
   stack.defer(() => node.stop());
   const proxy = await startIngressProxy({ kubeconfigFile, namespace });

@@ -7,10 +7,10 @@ import { type KubernetesObject, openKubernetesClient, type Resource } from '../k
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** What the manifests call the one image of all our programs. */
-export const programsImage = 'odoo-fleet';
+/** What the manifests call the page's image. */
+export const suspensionPageReference = 'odoo-fleet/suspension-page';
 
-/** That image, as far as the cluster's node runs it: functions have a host of their own, so this is the page. */
+/** That image as the cluster's node runs it. Functions have a host of their own, so there is no other. */
 export function suspensionPageImage(): Image {
   return {
     kind: 'host',
