@@ -144,25 +144,3 @@ export async function forgetResolved(
   );
   return rowCount;
 }
-
-/** What is not finished. */
-export type OpenDeadEvents = {
-  /** Goes back by itself. */
-  transient: number;
-  /** Wait for a person. */
-  permanent: number;
-  unknown: number;
-  givenUp: number;
-};
-
-export async function countOpen(queryable: Queryable): Promise<OpenDeadEvents> {
-  const { rows } = await queryable.query<{ transient: number; permanent: number; unknown: number; given_up: number }>(
-    `select count(*) filter (where state = 'waiting' and class = 'transient') as transient,
-       count(*) filter (where state = 'waiting' and class = 'permanent') as permanent,
-       count(*) filter (where state = 'waiting' and class = 'unknown') as unknown,
-       count(*) filter (where state = 'given-up') as given_up
-     from dead_events where state in ('waiting', 'given-up')`,
-  );
-  const { transient, permanent, unknown, given_up } = rows[0] as (typeof rows)[number];
-  return { transient, permanent, unknown, givenUp: given_up };
-}

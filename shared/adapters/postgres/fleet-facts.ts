@@ -97,37 +97,3 @@ export async function correctServerCount(
     return { from, to };
   });
 }
-
-/** The fleet in numbers, for its gauges. */
-export type FleetNumbers = {
-  findings: Readonly<Record<string, number>>;
-  oldestUnfinishedSeconds: number;
-  outboxLagSeconds: number;
-  deadEventsWaiting: number;
-};
-
-const numbersText = `
-  select
-    (select coalesce(jsonb_object_agg(kind, n), '{}') from (
-      select kind, count(*) as n from findings where resolved_at is null group by kind) as open) as findings,
-    (select coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 from operations
-      where state in ('queued', 'running', 'waiting')) as oldest,
-    (select coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 from outbox
-      where published_at is null) as lag,
-    (select count(*)::integer from dead_events where state in ('waiting', 'given-up')) as dead`;
-
-export async function readFleetNumbers(queryable: Queryable): Promise<FleetNumbers> {
-  const { rows } = await queryable.query<{
-    findings: Record<string, number>;
-    oldest: number;
-    lag: number;
-    dead: number;
-  }>(numbersText);
-  const row = rows[0];
-  return {
-    findings: row?.findings ?? {},
-    oldestUnfinishedSeconds: row?.oldest ?? 0,
-    outboxLagSeconds: row?.lag ?? 0,
-    deadEventsWaiting: row?.dead ?? 0,
-  };
-}
