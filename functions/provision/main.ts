@@ -10,6 +10,7 @@ import { operationHandler } from '#shared/runtime/operation/operation-handler.ts
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
 import { rememberingCredentials } from '#shared/runtime/remembered-credentials.ts';
 import { instanceDefaults, odooServers, operations, tenantCluster } from '#shared/runtime/rows.ts';
+import { showServerPools } from '#shared/runtime/server-pools.ts';
 import { tenantClusterOptions } from '#shared/runtime/tenant-cluster-options.ts';
 import { provisionEvents, provisionHandler } from './handler.ts';
 import { provisionOperation } from './operation.ts';
@@ -20,6 +21,7 @@ const platform = openPlatform('provision', config);
 const { database, log, metrics, shutdown, eventSource } = platform;
 
 const servers = openOdooServers({ adminPassword: odooAdminPasswords(config), log, applicationName: 'fleet provision' });
+showServerPools(metrics, () => servers.stats());
 const tenants = openTenantCluster(tenantClusterOptions(config));
 const http = openTenantHttp({
   namespace: config.tenantNamespace,

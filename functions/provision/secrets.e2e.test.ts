@@ -109,8 +109,8 @@ describe('the numbers of a function', () => {
     const refused = { type: 'unknown', outcome: 'refused', status: '204' };
     expect((await numbersOf(name, 'fleet_request_duration_seconds_count', refused))[0]).toBeGreaterThan(0);
     expect(await numbersOf(name, 'fleet_request_duration_seconds_bucket', { ...refused, le: '120' })).toHaveLength(1);
-    expect(await numbersOf(name, 'fleet_pool_connections', { pool: 'platform', state: 'max' })).toEqual([5]);
-    expect(await numbersOf(name, 'fleet_pool_connections', { pool: 'platform', state: 'waiting' })).toEqual([0]);
+    expect(await numbersOf(name, 'fleet_pool_max_connections', { pool: 'platform' })).toEqual([5]);
+    expect(await numbersOf(name, 'fleet_pool_waiting_requests', { pool: 'platform' })).toEqual([0]);
     expect(await numbersOf(name, 'fleet_requests_in_flight')).toHaveLength(1);
     expect((await numbersOf(name, 'process_resident_memory_bytes'))[0]).toBeGreaterThan(1e7);
   });
@@ -124,7 +124,7 @@ describe('the numbers of a function', () => {
     const event = provisionRequest('measured');
     await fleet().deliver('provision', event);
     const acted = { kind: 'provision', step: 'personalise', phase: 'act' };
-    expect((await numbersOf('provision', 'fleet_step_seconds_count', acted))[0]).toBeGreaterThan(0);
+    expect((await numbersOf('provision', 'fleet_step_duration_seconds_count', acted))[0]).toBeGreaterThan(0);
     await fleet().operationIn('succeeded', instanceIdOf(event));
   });
 });

@@ -1,10 +1,9 @@
-import { Gauge } from 'prom-client';
 import { ping } from '#events/knative/ping.ts';
 import { openResender } from '#shared/adapters/eventing/resend.ts';
 import { openTenantCluster } from '#shared/adapters/kubernetes/open.ts';
 import { openDirectoryStore } from '#shared/adapters/objectstore/directory.ts';
 import { openOdooServers } from '#shared/adapters/odoo-server/odoo-servers.ts';
-import { readFleetNumbers } from '#shared/adapters/postgres/fleet-facts.ts';
+import { readFleetNumbers } from '#shared/adapters/postgres/fleet-numbers.ts';
 import { adoptLegacyServer } from '#shared/adapters/postgres/legacy-server.ts';
 import { ruleOf } from '#shared/domain/drift/policy.ts';
 import { asFailure } from '#shared/domain/failure.ts';
@@ -26,11 +25,14 @@ import {
   reconciling,
   tenantCluster,
 } from '#shared/runtime/rows.ts';
+import { showServerPools } from '#shared/runtime/server-pools.ts';
 import { tenantClusterOptions } from '#shared/runtime/tenant-cluster-options.ts';
 import { makeFleetGauges } from './gauges.ts';
 import { type TickPart, tick } from './handler.ts';
 import { findShortages } from './server-upkeep.ts';
+import { makeTickMetrics } from './tick-metrics.ts';
 import { upkeepTeller } from './upkeep-teller.ts';
+import { makeWarmGauges } from './warm-gauges.ts';
 
 const { clusterId } = instanceDefaults;
 const rows = defineConfig({
@@ -51,12 +53,7 @@ const tenants = openTenantCluster(tenantClusterOptions(config));
 shutdown.during('close-connections', 'odoo servers', () => servers.end());
 shutdown.during('close-connections', 'cluster', () => tenants.close());
 
-const warmDatabases = new Gauge({
-  name: 'fleet_warm_databases',
-  help: 'Ready clones on an Odoo server, by template. At 0, provisioning clones the template or needs a Job.',
-  labelNames: ['server', 'template'],
-  registers: [metrics.registry],
-});
+showServerPools(metrics, () => servers.stats());
 const complained = new Set<string>();
 
 async function adoptLegacy(): Promise<void> {
@@ -68,12 +65,16 @@ async function adoptLegacy(): Promise<void> {
 }
 
 const showNumbers = makeFleetGauges(metrics.registry);
+const showWarm = makeWarmGauges(metrics.registry);
+const ticks = makeTickMetrics(metrics.registry);
 const tell = upkeepTeller({ log, registry: metrics.registry });
 const resender = openResender();
 shutdown.during('close-connections', 'dead letters', () => resender.end());
 const spool = config.spoolFolder === undefined ? undefined : openDirectoryStore(config.spoolFolder);
-const onTrouble = (what: string, error: unknown) =>
+const onTrouble = (what: string, error: unknown) => {
+  ticks.troubles.inc();
   log.warn({ what, err: asFailure(error) }, 'a part of the tick failed');
+};
 
 const parts: readonly TickPart[] = [
   { name: 'observations', run: () => settleObservations(platform) },
@@ -133,7 +134,7 @@ const handler = eventFunction({
       },
       adoptLegacyServer: adoptLegacy,
       onWarm: (one) => {
-        warmDatabases.set({ server: one.serverId, template: one.digest }, one.warm);
+        showWarm(one);
         const isNews = one.reason !== undefined && !complained.has(one.reason);
         if (isNews) log.error({ server: one.serverId, reason: one.reason }, 'a template cannot be built');
         if (one.reason !== undefined) complained.add(one.reason);
@@ -143,6 +144,7 @@ const handler = eventFunction({
     // What the parts have asked for goes out with this tick, not with the next.
     await platform.flush();
     showNumbers(await readFleetNumbers(platform.database));
+    ticks.lastEnd.setToCurrentTime();
     return report.woken > 0 ? 'woke' : 'quiet';
   },
 });

@@ -7,7 +7,7 @@ function world() {
   const registry = new Registry();
   return { log, registry, tell: upkeepTeller({ log, registry }) };
 }
-const quiet = { imported: 0, unreadable: [], replayed: 0, failed: 0, givenUp: 0, trimmed: 0, open: undefined };
+const quiet = { imported: 0, unreadable: [], replayed: 0, failed: 0, givenUp: 0, trimmed: 0 };
 
 test('what billing gives up is an error that names it, and a number', async () => {
   const { log, registry, tell } = world();
@@ -19,11 +19,10 @@ test('what billing gives up is an error that names it, and a number', async () =
   expect(await registry.metrics()).toContain('fleet_billing_requests_given_up_total{kind="provision"} 1');
 });
 
-test('open dead events are numbers by class, which stay when they cannot be counted', async () => {
-  const { registry, tell } = world();
-  tell.deadLetters({ ...quiet, open: { transient: 1, permanent: 2, unknown: 3, givenUp: 4 } });
+test('dead events that are given up are an error: nobody but a person goes on with them', () => {
+  const { log, tell } = world();
   tell.deadLetters(quiet);
-  const text = await registry.metrics();
-  expect(text).toContain('fleet_dead_events{class="unknown"} 3');
-  expect(text).toContain('fleet_dead_events{class="given-up"} 4');
+  expect(log.error).not.toHaveBeenCalled();
+  tell.deadLetters({ ...quiet, givenUp: 2 });
+  expect(log.error).toHaveBeenCalledWith({ givenUp: 2 }, expect.stringContaining('wait for a person'));
 });

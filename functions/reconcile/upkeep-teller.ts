@@ -1,4 +1,4 @@
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { Counter, type Registry } from 'prom-client';
 import type { BillingUpkeepReport } from '#shared/runtime/billing/upkeep.ts';
 import type { DeadLetterReport } from '#shared/runtime/dead-letter/upkeep.ts';
 import type { Log } from '#shared/runtime/log.ts';
@@ -14,22 +14,12 @@ export function upkeepTeller({ log, registry }: { log: Pick<Log, 'info' | 'error
     labelNames: ['kind'],
     registers: [registry],
   });
-  const open = new Gauge({
-    name: 'fleet_dead_events',
-    help: 'Dead events that are not dealt with. `transient` go back by themselves, the others wait for a person.',
-    labelNames: ['class'],
-    registers: [registry],
-  });
   return {
     billing({ givenUp }) {
       for (const { kind } of givenUp) requestsGivenUp.inc({ kind });
       if (givenUp.length > 0) log.error({ givenUp }, 'no function takes what billing asks for: ask for it by hand');
     },
-    deadLetters(report) {
-      const { imported, givenUp, unreadable } = report;
-      for (const [name, count] of Object.entries(report.open ?? {})) {
-        open.set({ class: name === 'givenUp' ? 'given-up' : name }, count);
-      }
+    deadLetters({ imported, givenUp, unreadable }) {
       if (imported > 0) log.info({ imported }, 'dead letters were imported from the spool');
       if (givenUp > 0) log.error({ givenUp }, 'dead events were given up: they wait for a person');
       if (unreadable.length > 0) log.error({ unreadable }, 'the spool holds what is no dead letter');

@@ -17,6 +17,8 @@ export type WarmReport = {
   digest: string;
   template: 'absent' | 'building' | 'ready' | 'failed';
   warm: number;
+  /** Clones that are wished for. */
+  target: number;
   reason?: string;
 };
 
@@ -117,7 +119,7 @@ export async function keepWarm(
     if (state.template === 'ready' && warm < target) {
       warm += await ports.warm.refill(server, template, { target, atMost: clonesPerTick });
     }
-    reports.push({ serverId: server.id, digest: template.digest, warm, ...state });
+    reports.push({ serverId: server.id, digest: template.digest, warm, target, ...state });
   }
   return reports;
 }

@@ -9,7 +9,7 @@ import type {
 } from '#shared/domain/instance/ports.ts';
 import { openTenantCluster } from './kubernetes/open.ts';
 import { openTenantHttp } from './odoo-http/tenant-http.ts';
-import { openOdooServers } from './odoo-server/odoo-servers.ts';
+import { type OdooServers, openOdooServers } from './odoo-server/odoo-servers.ts';
 import type { Database } from './postgres/database.ts';
 import { hosts } from './postgres/hosts.ts';
 import { placement } from './postgres/placement.ts';
@@ -32,6 +32,8 @@ export type InstancePortsOptions = {
   tenantHttp: Parameters<typeof openTenantHttp>[0];
   /** Wraps the store of credentials, such as to tell the log what never to print. */
   remembering: (store: CredentialsStore) => CredentialsStore;
+  /** Given the connections to Odoo's database servers, to ask whenever numbers are read. */
+  showServers: (stats: OdooServers['stats']) => void;
 };
 
 /** Opens the ports once per process. Nothing is connected before the first use. */
@@ -41,6 +43,7 @@ export function openInstancePorts(options: InstancePortsOptions): {
   closers: readonly { name: string; close: () => Promise<void> }[];
 } {
   const servers = openOdooServers(options.odooServers);
+  options.showServers(() => servers.stats());
   const tenants = openTenantCluster(options.cluster);
   const http = openTenantHttp(options.tenantHttp);
   return {

@@ -75,7 +75,11 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
     sinks.set(sink, publisher);
     return publisher;
   };
-  const publish: Publish = (events) => publisherOf(config.brokerUrl).publish(events, sign);
+  const publish: Publish = async (events) => {
+    const result = await publisherOf(config.brokerUrl).publish(events, sign);
+    metrics.observePublished(publishedOf(events, result));
+    return result;
+  };
   shutdown.during('close-connections', 'publishers', async () => {
     await Promise.all([...sinks.values()].map((publisher) => publisher.end()));
   });
@@ -107,6 +111,18 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
       storeDead: (event) => storeRefused(database, event),
     },
   };
+}
+
+/** Only what comes from the outbox has a time: that of its row. The clocks are the database's and ours. */
+function publishedOf(
+  events: readonly OutgoingEvent[],
+  { published, failed }: Awaited<ReturnType<Publish>>,
+): { delaysSeconds: number[]; failed: number } {
+  const taken = new Set(published);
+  const delaysSeconds = events.flatMap(({ id, time }) =>
+    time !== undefined && taken.has(id) ? [Math.max(Date.now() - time.getTime(), 0) / 1_000] : [],
+  );
+  return { delaysSeconds, failed: failed.length };
 }
 
 function signOf({ eventSource, eventSigningKey, sourcesPolicy }: Config<typeof platformRows>): Sign {

@@ -53,7 +53,15 @@ export type UnpooledTarget = {
   tenant?: { role: string; password: string };
 };
 
-export type ServerStats = { total: number; idle: number; waiting: number; unpooled: number; unpooledWaiting: number };
+export type ServerStats = {
+  total: number;
+  idle: number;
+  waiting: number;
+  max: number;
+  unpooled: number;
+  unpooledWaiting: number;
+  unpooledMax: number;
+};
 
 export function openServerAccess(server: DatabaseServer, options: AccessOptions): ServerAccess {
   const config = connectionConfig(server, options);
@@ -97,8 +105,10 @@ export function openServerAccess(server: DatabaseServer, options: AccessOptions)
       total: pool.totalCount,
       idle: pool.idleCount,
       waiting: pool.waitingCount,
+      max: options.poolSize,
       unpooled: semaphore.busy(),
       unpooledWaiting: semaphore.waiting(),
+      unpooledMax: unpooledConnections,
     }),
     end: () => pool.end(),
   };

@@ -2,10 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import {
   claimDueEvents,
-  countOpen,
   forgetResolved,
   giveUpOverdue,
-  type OpenDeadEvents,
   resolveQuiet,
   settleReplay,
 } from '#shared/adapters/postgres/dead-event-replays.ts';
@@ -28,7 +26,7 @@ export type DeadLetterUpkeep = ReplayParts & {
   budgetMs?: number;
 };
 
-/** What one run did, and what is left. `open` is undefined when it could not be counted. */
+/** What one run did. */
 export type DeadLetterReport = {
   imported: number;
   /** Keys in the spool that are no dead letters of ours. */
@@ -39,7 +37,6 @@ export type DeadLetterReport = {
   givenUp: number;
   /** Inbox rows that were old enough to be deleted. */
   trimmed: number;
-  open: OpenDeadEvents | undefined;
 };
 
 /** Sent at the same time; also what a taker that dies leaves for its next wait. */
@@ -54,7 +51,7 @@ const deletedAtOnce = 1_000;
 
 /**
  * What the tick does for dead letters: imports the spool, sends back what is due, gives up what is overdue, forgets what is
- * old, counts what waits. Every part is repeatable and bounded; two ticks at once share the work.
+ * old. Every part is repeatable and bounded; two ticks at once share the work.
  */
 export async function deadLetterUpkeep(parts: DeadLetterUpkeep): Promise<DeadLetterReport> {
   const { database, onTrouble } = parts;
@@ -66,7 +63,6 @@ export async function deadLetterUpkeep(parts: DeadLetterUpkeep): Promise<DeadLet
     failed: 0,
     givenUp: 0,
     trimmed: 0,
-    open: undefined,
   };
   const run = async (what: string, work: () => Promise<Partial<DeadLetterReport>>) => {
     try {
@@ -80,7 +76,7 @@ export async function deadLetterUpkeep(parts: DeadLetterUpkeep): Promise<DeadLet
   await run('dead events', async () => {
     await resolveQuiet(database, { quietMs, limit: deletedAtOnce });
     await forgetResolved(database, { olderThanDays: resolvedKeptDays, limit: deletedAtOnce });
-    return { open: await countOpen(database) };
+    return {};
   });
   await run('inbox', async () => ({ trimmed: await trimInbox(database, { limit: deletedAtOnce }) }));
   return report;

@@ -20,6 +20,7 @@ export function makeWorld(options: { leaseMs?: number; budgetMs?: number } = {})
   const acts = new Map<string, Act>();
   const undos = new Map<string, () => Promise<void>>();
   const troubles: string[] = [];
+  const ends: { outcome: string; ageMs: number }[] = [];
 
   const step = (name: string): Step<StepContext> => ({
     name,
@@ -70,6 +71,7 @@ export function makeWorld(options: { leaseMs?: number; budgetMs?: number } = {})
     clock: () => nowMs,
     random: () => 0,
     pause: async (milliseconds) => void (nowMs += milliseconds),
+    onEnd: ({ outcome, ageMs }) => ends.push({ outcome, ageMs }),
     onTrouble: ({ step: at, failure, next }) => troubles.push(`${at}: ${failure.code}: ${next}`),
   };
   const add = (given: Partial<Operation> = {}) => records.add(given).id;
@@ -83,6 +85,7 @@ export function makeWorld(options: { leaseMs?: number; budgetMs?: number } = {})
     acts,
     undos,
     troubles,
+    ends,
     add,
     /** What happened since the last call. */
     saidSince: () => said.splice(0),

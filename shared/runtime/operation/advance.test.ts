@@ -21,6 +21,20 @@ describe('steps', () => {
     ]);
   });
 
+  test('whose operation ends are told of with its age, and not before', async () => {
+    const world = makeWorld();
+    const id = world.add();
+    world.looks.set('two', async () => waiting('a Job', { checkAfterMs: 5_000 }));
+    await world.go(id);
+    expect(world.ends).toEqual([]);
+    world.looks.set('two', async () => {
+      world.pass(700);
+      return done;
+    });
+    await world.go(id);
+    expect(world.ends).toEqual([{ outcome: 'succeeded', ageMs: 700 }]);
+  });
+
   test('whose effect is there already do not act', async () => {
     const world = makeWorld();
     world.isUp.add('one').add('two');

@@ -43,7 +43,11 @@ export async function advance<Context extends StepContext>(
     const context = await loadContext(work, taken.operation, { options, lease });
     if (context === undefined) return 'waiting';
     const begun = { pausedMs: 0, hasTakenOver: false, hasLooked: false, lastActed: undefined };
-    return await runUntilOvertaken({ work, options, context, lease, hasTime, ...begun });
+    const outcome = await runUntilOvertaken({ work, options, context, lease, hasTime, ...begun });
+    if (outcome === 'succeeded' || outcome === 'failed' || outcome === 'cancelled') {
+      options.onEnd?.({ operationId, outcome, ageMs: taken.operation.ageMs + clock() - startedMs });
+    }
+    return outcome;
   } catch (error) {
     const failure = asFailure(error);
     if (failure.code === 'fenced') return 'fenced';

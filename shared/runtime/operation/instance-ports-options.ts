@@ -1,11 +1,11 @@
-import type { Database } from '#shared/adapters/postgres/database.ts';
+import type { OdooServers } from '#shared/adapters/odoo-server/odoo-servers.ts';
 import type { Config } from '../config.ts';
 import { defineConfig } from '../config.ts';
-import type { Log } from '../log.ts';
 import { odooAdminPasswords } from '../odoo-passwords.ts';
-import { platformRows } from '../platform.ts';
+import { type Platform, platformRows } from '../platform.ts';
 import { rememberingCredentials } from '../remembered-credentials.ts';
 import { odooServers, operations, tenantCluster } from '../rows.ts';
+import { showServerPools } from '../server-pools.ts';
 import { tenantClusterOptions } from '../tenant-cluster-options.ts';
 
 /** What a function that carries out operations on instances needs to know. */
@@ -13,7 +13,7 @@ export const instanceOperationRows = defineConfig({ ...platformRows, ...odooServ
 
 /** How the ports of instances are opened from a function's configuration. */
 export function instancePortsOptions(
-  { name, database, log }: { name: string; database: Database; log: Log },
+  { name, database, log, metrics }: Pick<Platform, 'name' | 'database' | 'log' | 'metrics'>,
   config: Config<typeof odooServers & typeof tenantCluster>,
 ) {
   return {
@@ -25,5 +25,6 @@ export function instancePortsOptions(
       ...(config.tenantConnectTo === undefined ? {} : { connectTo: config.tenantConnectTo }),
     },
     remembering: rememberingCredentials,
+    showServers: (stats: OdooServers['stats']) => showServerPools(metrics, stats),
   };
 }

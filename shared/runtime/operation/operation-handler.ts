@@ -1,4 +1,3 @@
-import { Counter, Histogram } from 'prom-client';
 import { operationAdvance } from '#events/operation/advance.ts';
 import { operationCancel } from '#events/operation/cancel.ts';
 import { operationRetry } from '#events/operation/retry.ts';
@@ -10,6 +9,7 @@ import type { Authority } from '../authorise.ts';
 import type { Platform } from '../platform.ts';
 import { advance } from './advance.ts';
 import { commandOperation } from './command.ts';
+import { operationMetrics } from './operation-metrics.ts';
 import type { AdvanceOptions, RunnableOperation } from './run.ts';
 
 /** The commands every operation's function understands besides its own request. */
@@ -76,31 +76,18 @@ export function operationHandler<Context extends StepContext>(
   };
 }
 
-// Seconds. Platform steps take milliseconds, a clone seconds; a step may take 20 s.
-const stepBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20];
-
-function watchSteps(platform: Platform, kind: string): Pick<AdvanceOptions, 'onStep' | 'onTrouble'> {
-  const registers = [platform.metrics.registry];
-  const seconds = new Histogram({
-    name: 'fleet_step_seconds',
-    help: 'Time one look or act of a step took.',
-    labelNames: ['kind', 'step', 'phase'],
-    buckets: stepBuckets,
-    registers,
-  });
-  const troubles = new Counter({
-    name: 'fleet_step_failures_total',
-    help: 'Steps that threw, by failure code and what became of it.',
-    labelNames: ['kind', 'step', 'code', 'next'],
-    registers,
-  });
+function watchSteps(platform: Platform, kind: string): Pick<AdvanceOptions, 'onStep' | 'onTrouble' | 'onEnd'> {
+  const metrics = operationMetrics(platform.metrics.registry, kind);
   return {
-    onStep: ({ operationId, name, phase, milliseconds }) => {
-      seconds.observe({ kind, step: name, phase }, milliseconds / 1_000);
+    onEnd: metrics.onEnd,
+    onStep: (step) => {
+      metrics.onStep(step);
+      const { operationId, name, phase, milliseconds } = step;
       platform.log.debug({ operationId, step: name, phase, milliseconds: Math.round(milliseconds) }, 'step');
     },
-    onTrouble: ({ operationId, step, failure, next }) => {
-      troubles.inc({ kind, step, code: failure.code, next });
+    onTrouble: (trouble) => {
+      metrics.onTrouble(trouble);
+      const { operationId, step, failure, next } = trouble;
       const facts = { operationId, step, code: failure.code, next };
       // A failure without a known cause is a bug: its stack is what one needs.
       if (failure.code === 'internal') platform.log.error({ ...facts, err: failure.cause ?? failure }, 'step failed');

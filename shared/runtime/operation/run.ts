@@ -54,6 +54,8 @@ export type AdvanceOptions = {
   onStep?: (step: { operationId: string; name: string; phase: 'look' | 'act'; milliseconds: number }) => void;
   /** A step threw; `next` says what becomes of it. */
   onTrouble?: (trouble: { operationId: string; step: string; failure: Failure; next: Decision['next'] }) => void;
+  /** The operation came to an end; `ageMs` counts from its first lease, by the database's clock. */
+  onEnd?: (end: { operationId: string; outcome: 'succeeded' | 'failed' | 'cancelled'; ageMs: number }) => void;
 };
 
 /** The state of one call of `advance`. */
