@@ -15,11 +15,13 @@ beforeAll(async () => {
 });
 beforeEach(() => database.query('truncate inbox, operations cascade'));
 
-async function received(id: string, daysAgo: number, operationId: string | null = null): Promise<void> {
+type Told = { operationId?: string; type?: string };
+
+async function received(id: string, daysAgo: number, { operationId, type = 'a' }: Told = {}): Promise<void> {
   await database.query(
     `insert into inbox (source, id, type, data_hash, operation_id, outcome, received_at)
-     values ('urn:billing', $1, 'a', $2, $3, 'accepted', now() - $4::integer * interval '1 day')`,
-    [id, createHash('sha256').update(id).digest(), operationId, daysAgo],
+     values ('urn:billing', $1, $5, $2, $3, 'accepted', now() - $4::integer * interval '1 day')`,
+    [id, createHash('sha256').update(id).digest(), operationId ?? null, daysAgo, type],
   );
 }
 
@@ -56,8 +58,8 @@ test('the oldest go first, so many at a time', async () => {
 });
 
 test('the event of an operation that is not finished stays, however old, and holds up no other', async () => {
-  await received('finished', 100, await operation('succeeded'));
-  await received('waiting', 200, await operation('waiting'));
+  await received('finished', 100, { operationId: await operation('succeeded') });
+  await received('waiting', 200, { operationId: await operation('waiting') });
   expect(await trimInbox(database, { limit: 1 })).toBe(1);
   expect(await left()).toEqual(['waiting']);
 });
@@ -76,4 +78,23 @@ test('an event that comes while its row is being deleted is new, and its operati
     expect(await recordEvent(transaction, { ...event, operationId: null })).toBe('new');
   });
   expect(await left()).toEqual(['1']);
+});
+
+test('what Knative told of a cluster goes after a day', async () => {
+  const type = 'dev.knative.apiserver.resource.update';
+  await received('1', 0, { type });
+  await received('2', 2, { type });
+  await received('3', 2);
+  expect(await trimInbox(database, { limit: 10 })).toBe(1);
+  expect(await left()).toEqual(['1', '3']);
+});
+
+test('how far the news of an object had come is forgotten after a day, what a source counts is not', async () => {
+  await database.query(`insert into streams (source, stream, sequence, updated_at) values
+    ('urn:cluster', 'Deployment odoo-tenants/odoo-a', 1, now() - interval '25 hours'),
+    ('urn:cluster', 'Deployment odoo-tenants/odoo-b', 1, now() - interval '23 hours'),
+    ('urn:billing', 'subscription-1', 1, now() - interval '1 year')`);
+  expect(await trimInbox(database, { limit: 1 })).toBe(0);
+  const { rows } = await database.query<{ stream: string }>('select stream from streams order by stream');
+  expect(rows.map(({ stream }) => stream)).toEqual(['Deployment odoo-tenants/odoo-b', 'subscription-1']);
 });

@@ -529,7 +529,9 @@ CREATE INDEX findings_open ON public.findings USING btree (shard) WHERE (resolve
 
 CREATE INDEX findings_resolved ON public.findings USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
 
-CREATE INDEX inbox_received ON public.inbox USING btree (received_at);
+CREATE INDEX inbox_hints ON public.inbox USING btree (received_at) WHERE (type ~~ 'dev.knative.%'::text);
+
+CREATE INDEX inbox_received ON public.inbox USING btree (received_at) WHERE (type !~~ 'dev.knative.%'::text);
 
 CREATE INDEX instances_customer ON public.instances USING btree (customer_id);
 
