@@ -3,6 +3,8 @@ import type { resourceAdd } from '#events/knative/resource-add.ts';
 import { resourceDelete } from '#events/knative/resource-delete.ts';
 import type { resourceUpdate } from '#events/knative/resource-update.ts';
 import type { TypedEvent } from '#shared/adapters/eventing/parse.ts';
+import { type ClusterNews, instanceOf } from '#shared/adapters/kubernetes/cluster-object.ts';
+import { seenOf } from '#shared/adapters/kubernetes/seen.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import type { StreamPosition } from '#shared/adapters/postgres/observations.ts';
 import { asFailure, type FailureCode } from '#shared/domain/failure.ts';
@@ -10,9 +12,7 @@ import { instanceIdPattern } from '#shared/domain/instance/names.ts';
 import { oneLine } from '#shared/domain/one-line.ts';
 import { inBatches } from '#shared/runtime/batch.ts';
 import { type Observation, recordObservations } from '#shared/runtime/observations.ts';
-import { type ClusterNews, instanceOf } from './cluster-object.ts';
 import { letsOperationsGoOn } from './relevant.ts';
-import { seenOf } from './seen.ts';
 
 export type ObserveDependencies = {
   database: Database;

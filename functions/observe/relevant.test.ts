@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ClusterObject } from './cluster-object.ts';
+import type { ClusterObject } from '#shared/adapters/kubernetes/cluster-object.ts';
 import { letsOperationsGoOn } from './relevant.ts';
 
 const deployment = (status: unknown, generation = 2): ClusterObject => ({

@@ -1,4 +1,4 @@
-import { type ClusterNews, conditionOf, isSeenByController } from './cluster-object.ts';
+import { type ClusterNews, conditionOf, isSeenByController } from '#shared/adapters/kubernetes/cluster-object.ts';
 
 /**
  * Does this change let an operation go on? A Deployment: it became available, gave up making progress, or is gone. A

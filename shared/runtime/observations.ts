@@ -9,6 +9,7 @@ import {
   type ObservedWrite,
   readNews,
   readObserved,
+  readOvertaken,
   type StreamPosition,
   takeNoted,
   writeNews,
@@ -218,6 +219,35 @@ function changedInstances({ before, instances, reasons }: Batch): ObservedWrite[
 function isSameNote(one: Note | null, other: Note | null): boolean {
   if (one === null || other === null) return one === other;
   return one.what === other.what && one.reason === other.reason && one.at.getTime() === other.at.getTime();
+}
+
+/** What was read of an instance's runtime, not told by an event. */
+export type Sight = { instanceId: string; seen: Seen };
+
+/**
+ * Makes of what was read of a cluster since `since` what events would have: bad news is noted first. An instance of
+ * which an event or the end of an operation has told something since then is left as it is: what was read may be older.
+ */
+export async function recordSights(
+  sights: readonly Sight[],
+  { since }: { since: Date },
+  { database, eventSource }: Dependencies,
+): Promise<void> {
+  if (sights.length === 0) return;
+  await database.transaction(async (transaction) => {
+    const ids = sights.map(({ instanceId }) => instanceId);
+    await lockObserved(transaction, ids);
+    const overtaken = await readOvertaken(transaction, { ids, since });
+    const batch = openBatch({ eventSource, held: [], ...(await readObserved(transaction, ids)) });
+    for (const { instanceId, seen } of sights) {
+      const instance = batch.before.get(instanceId);
+      if (instance === undefined || overtaken.has(instanceId)) continue;
+      const { after, change } = decideObservation(instance, seen, batch.now);
+      batch.instances.set(instanceId, { ...instance, ...after });
+      if (change !== undefined) announceChange(batch, instance, { change, cause: `seen ${batch.now.toISOString()}` });
+    }
+    await writeBatch(transaction, batch);
+  }, transactionOptions);
 }
 
 /**

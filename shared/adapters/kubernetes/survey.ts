@@ -1,4 +1,5 @@
 import type { Orphan, Survey } from '#shared/domain/drift/ports.ts';
+import type { Seen } from '#shared/domain/observation/observation.ts';
 import type { KubernetesApi } from './client.ts';
 import { driftOfInstance, type Found, type FoundObjects } from './drift.ts';
 import { type Kind, kinds, type Stored } from './kinds.ts';
@@ -6,6 +7,7 @@ import { listObjects } from './list.ts';
 import { configurationHashOf } from './resources/configuration-secret.ts';
 import { labelKeys, managedBy } from './resources/labels.ts';
 import type { ClusterSettings } from './resources/settings.ts';
+import { seenOf } from './seen.ts';
 
 /** What an instance is made of. Jobs are operations' and go by themselves. */
 const surveyedKinds: readonly Kind[] = [
@@ -30,11 +32,21 @@ export async function surveyShard(
   const { namespace } = settings;
   const labelSelector = `${labelKeys.managedBy}=${managedBy},${labelKeys.shard}=${shard}`;
   const objects = new Map<string, Map<string, Found>>();
+  const seen = new Map<string, Seen>();
   const readKind = async (kind: Kind) => {
     for await (const object of listObjects<Listed>(api, kind, { namespace, labelSelector, ...options })) {
       const owner = object.metadata?.labels?.[labelKeys.owner] ?? '';
       const ofOwner = objects.get(owner) ?? new Map<string, Found>();
-      objects.set(owner, ofOwner.set(keyOf(kind, object.metadata?.name ?? ''), withoutSecrets(kind, object)));
+      const name = object.metadata?.name ?? '';
+      objects.set(owner, ofOwner.set(keyOf(kind, name), withoutSecrets(kind, object)));
+      const news = {
+        kind: kind.kind,
+        spec: object.spec,
+        status: object.status,
+        metadata: { ...object.metadata, name },
+      };
+      const says = seenOf({ object: news, isDeleted: false }, owner);
+      if (says !== undefined) seen.set(owner, says);
     }
   };
   const [ingressesOfOthers] = await Promise.all([
@@ -47,6 +59,7 @@ export async function surveyShard(
       const found: FoundObjects = { get: (kind, name) => ofInstance?.get(keyOf(kind, name)) };
       return driftOfInstance(instance, found, { settings, ingressesOfOthers });
     },
+    seenOf: (instanceId) => seen.get(instanceId),
     orphans: (known) => orphansAmong(objects, known),
   };
 }

@@ -47,6 +47,21 @@ export async function takeNoted(
   return rows.map(({ id }) => id);
 }
 
+/** Those of the instances of which events or operations have told something since then. */
+export async function readOvertaken(
+  transaction: Queryable,
+  { ids, since }: { ids: readonly string[]; since: Date },
+): Promise<ReadonlySet<string>> {
+  const { rows } = await transaction.query<{ id: string }>(
+    `select instance_id as id from operations where instance_id = any($1::text[]) and finished_at >= $2
+     union
+     select i.id from instances i join streams s on s.stream like 'Deployment %/%' || i.id and s.updated_at >= $2
+     where i.id = any($1::text[])`,
+    [ids, since],
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
 type Row = {
   id: string;
   status: ObservedInstance['status'];

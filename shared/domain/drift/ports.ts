@@ -1,4 +1,5 @@
 import type { DatabaseServer, Instance } from '../instance/instance.ts';
+import type { Seen } from '../observation/observation.ts';
 import type { DriftKind } from './policy.ts';
 
 /** Something amiss about one instance. `detail` names objects and fields, no secret and no number that moves by itself. */
@@ -14,10 +15,12 @@ export type Orphan = Drift & {
   quarantine?: () => Promise<void>;
 };
 
-/** What a place holds of one shard, at one moment. Both functions are pure. */
+/** What a place holds of one shard, at one moment. All functions are pure. */
 export type Survey = {
   /** What is amiss about an instance of the shard there. */
   driftOf(instance: Instance): readonly Drift[];
+  /** Whether an instance runs; undefined where the place does not say. */
+  seenOf?(instanceId: string): Seen | undefined;
   /** What belongs to no instance of these. A known one's things are never among them. */
   orphans(known: ReadonlySet<string>): readonly Orphan[];
 };

@@ -7,14 +7,16 @@ import {
   type Finding,
   type FoundOrphan,
   findingsOfInstance,
+  type InstanceFacts,
   type KnownInstance,
   merged,
   orphansOf,
   type Place,
 } from '#shared/domain/drift/findings.ts';
 import { findingsOfFleet } from '#shared/domain/drift/fleet.ts';
+import type { Sight } from '../observations.ts';
 import { pageSize, type ReconcileEngine, surveyDeadlineMs } from './engine.ts';
-import { surveyShard, type Unanswering } from './surveys.ts';
+import { type Surveyed, surveyShard, type Unanswering } from './surveys.ts';
 
 /** What one look found, and where it saw nothing. */
 export type Look = {
@@ -22,6 +24,8 @@ export type Look = {
   orphans: readonly FoundOrphan[];
   /** Servers whose count of instances is not the number of its rows. */
   miscounted: readonly string[];
+  /** What the cluster says of instances whose status says otherwise. */
+  contradictions: readonly Sight[];
   blind: Blindness;
   instances: number;
 };
@@ -51,6 +55,7 @@ export async function lookAtShard(
   const findings: Finding[] = [];
   const known: KnownInstance[] = [];
   const moving = new Set<string>();
+  const contradictions: Sight[] = [];
   let instances = 0;
   for await (const page of instancesOfShard(database, catalogue, { shard, pageSize, since: began })) {
     for (const facts of page) {
@@ -59,6 +64,7 @@ export async function lookAtShard(
       if (facts.isMoving) moving.add(id);
       if (!facts.isPurged || facts.isMoving) known.push({ id, serverId: databaseServer?.id ?? null });
       findings.push(...findingsOfInstance(facts, surveys, { clusterId }));
+      contradictions.push(...contradictionOf(facts, surveys, clusterId));
     }
   }
   const orphans = orphansOf(surveys, known).filter(({ finding }) => !isOfMoving(finding, moving));
@@ -66,9 +72,22 @@ export async function lookAtShard(
     findings: merged([...findings, ...orphans.map(({ finding }) => finding)]),
     orphans,
     miscounted: [],
+    contradictions,
     blind: { places: surveys.blind, moving },
     instances,
   };
+}
+
+/** An event that said so may have been lost. */
+function contradictionOf(
+  { instance, isMoving, isPurged }: InstanceFacts,
+  surveys: Surveyed,
+  clusterId: string,
+): Sight[] {
+  if (isMoving || isPurged || instance.clusterId !== clusterId) return [];
+  const seen = surveys.cluster?.seenOf?.(instance.id);
+  if (seen === undefined || (seen.what === 'available') === (instance.status === 'running')) return [];
+  return [{ instanceId: instance.id, seen }];
 }
 
 /** One that moves between servers has things on both. */
@@ -95,6 +114,7 @@ export async function lookAtFleet({ database, warmShortages, onTrouble }: Looker
   return {
     findings: merged(findings),
     orphans: [],
+    contradictions: [],
     miscounted: facts.counts.map(({ serverId }) => serverId),
     blind: { places: new Set(), moving: new Set() },
     instances: 0,

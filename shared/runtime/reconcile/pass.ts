@@ -6,6 +6,7 @@ import { hasInstance } from '#shared/adapters/postgres/shard-instances.ts';
 import { type Changes, changesOf } from '#shared/domain/drift/changes.ts';
 import { type FoundOrphan, keyOf } from '#shared/domain/drift/findings.ts';
 import { ruleOf } from '#shared/domain/drift/policy.ts';
+import { recordSights } from '../observations.ts';
 import { askForOperations } from './ask.ts';
 import type { ReconcileEngine } from './engine.ts';
 import { type Look, lookAtFleet, lookAtShard } from './look.ts';
@@ -49,6 +50,7 @@ export async function pass(
     await forgetResolved(engine.database, { olderThanDays: findingsKeptDays, limit: 1_000 });
   } else {
     await quarantine(engine, look.orphans);
+    await recordSights(look.contradictions, { since: taken.began }, engine);
   }
   const { appeared, altered, gone } = written.changes;
   return {

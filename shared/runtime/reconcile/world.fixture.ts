@@ -4,6 +4,7 @@ import { insertOperation } from '#shared/adapters/postgres/operation-requests.ts
 import type { Finding } from '#shared/domain/drift/findings.ts';
 import type { FleetFacts } from '#shared/domain/drift/fleet.ts';
 import type { Drift, Orphan, Survey } from '#shared/domain/drift/ports.ts';
+import type { Seen } from '#shared/domain/observation/observation.ts';
 import { newOperationId } from '#shared/domain/operation/identifiers.ts';
 import type { OperationKind } from '#shared/domain/operation/operation.ts';
 import { insertTestInstance } from '#shared/testing/fleet-rows.ts';
@@ -14,6 +15,8 @@ import { reconcileDueShards } from './shards.ts';
 export type Places = {
   cluster: Map<string, Drift[]>;
   clusterOrphans: Orphan[];
+  /** Whether instances run, as the cluster says. */
+  seen: Map<string, Seen>;
   servers: Map<string, Map<string, Drift[]>>;
   serverOrphans: Map<string, Orphan[]>;
   /** Places whose survey fails, and those whose survey never ends. */
@@ -27,6 +30,7 @@ export function makeWorld(database: Database, change: Partial<ReconcileEngine> =
   const places: Places = {
     cluster: new Map(),
     clusterOrphans: [],
+    seen: new Map(),
     servers: new Map(),
     serverOrphans: new Map(),
     failing: new Set(),
@@ -54,6 +58,7 @@ export function makeWorld(database: Database, change: Partial<ReconcileEngine> =
       cluster: () =>
         read('cluster', {
           driftOf: ({ id }) => places.cluster.get(id) ?? [],
+          seenOf: (id) => places.seen.get(id),
           orphans: (known) => unknown(places.clusterOrphans, known),
         }),
       server: ({ id: server }) =>

@@ -5,7 +5,7 @@ export type ClusterObject = {
     name: string;
     generation?: number | undefined;
     labels?: Record<string, string> | undefined;
-    deletionTimestamp?: string | undefined;
+    deletionTimestamp?: unknown;
     resourceVersion?: unknown;
   };
   spec?: unknown;
