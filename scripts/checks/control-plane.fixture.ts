@@ -1,0 +1,101 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import { startControlPlane } from '#scripts/cluster/control-plane.ts';
+import {
+  type ClusterClient,
+  type ClusterResponse,
+  openClusterClient,
+} from '#shared/sandbox/kubernetes/cluster-client.ts';
+import { identityOf, type Manifest } from './kustomize.ts';
+
+/** The folder of all manifests. */
+export const knative = fileURLToPath(new URL('../../knative', import.meta.url));
+
+/** A real API server that has no Knative: objects of its kinds are left out. */
+export type ShippedCluster = {
+  kubeconfigFile: string;
+  /** Sends as the administrator, or as a function's ServiceAccount by impersonation. */
+  send(method: string, path: string, options?: Sending): Promise<ClusterResponse>;
+  /** Applies on the server's side, unknown fields refused. @throws Error with what the server said. */
+  apply(objects: readonly Manifest[]): Promise<Map<string, string>>;
+  /** A kubeconfig with a token of the function's ServiceAccount. */
+  kubeconfigOf(functionName: string): Promise<string>;
+  close(): Promise<void>;
+};
+
+type Sending = { body?: unknown; contentType?: string; as?: string };
+
+export async function openShippedCluster(): Promise<ShippedCluster> {
+  const folder = await mkdtemp(join(tmpdir(), 'shipped-cluster-'));
+  const { kubeconfigFile, stop } = await startControlPlane({ folder });
+  const client = await openClusterClient(kubeconfigFile);
+  const send: ShippedCluster['send'] = (method, path, { as, ...request } = {}) =>
+    client.request(method, path, {
+      ...request,
+      ...(as === undefined ? {} : { headers: { 'impersonate-user': `system:serviceaccount:odoo-fleet:${as}` } }),
+    });
+  return {
+    kubeconfigFile,
+    send,
+    apply: (objects) => applyAll(client, objects),
+    async kubeconfigOf(functionName) {
+      const path = `/api/v1/namespaces/odoo-fleet/serviceaccounts/${functionName}/token`;
+      const { body } = await send('POST', path, { body: { spec: { expirationSeconds: 3600 } } });
+      const token = (body['status'] as { token: string }).token;
+      const file = join(folder, `${functionName}.kubeconfig`);
+      const config = parse(await readFile(kubeconfigFile, 'utf8')) as { users: { user: object }[] };
+      const users = config.users.map((user) => ({ ...user, user: { token } }));
+      await writeFile(file, JSON.stringify({ ...config, users }), { mode: 0o600 });
+      return file;
+    },
+    async close() {
+      await client.close();
+      await stop();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+/** Is the kind Kubernetes' own? Knative's kinds come with Knative. */
+export function isBuiltIn({ apiVersion }: Pick<Manifest, 'apiVersion'>): boolean {
+  return !/knative\.dev\//.test(apiVersion);
+}
+
+/** Where an object lies in the API; its collection, without a name. */
+export function pathOf(object: Manifest, { isCollection = false } = {}): string {
+  const { apiVersion, kind, metadata } = object;
+  const lower = kind.toLowerCase();
+  const plural = lower.endsWith('y') ? `${lower.slice(0, -1)}ies` : `${lower}${lower.endsWith('s') ? 'es' : 's'}`;
+  const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  const place = metadata.namespace === undefined ? '' : `/namespaces/${metadata.namespace}`;
+  return `${root}${place}/${plural}${isCollection ? '' : `/${metadata.name}`}`;
+}
+
+/** Resource versions by object. Namespaces come first, as with kubectl. */
+async function applyAll(client: ClusterClient, objects: readonly Manifest[]): Promise<Map<string, string>> {
+  const versions = new Map<string, string>();
+  const sorted = objects.toSorted((a, b) => Number(b.kind === 'Namespace') - Number(a.kind === 'Namespace'));
+  for (const object of sorted.filter(isBuiltIn)) {
+    const path = `${pathOf(object)}?fieldManager=test&fieldValidation=Strict&force=true`;
+    const contentType = 'application/apply-patch+yaml';
+    const { status, body } = await client.request('PATCH', path, { body: object, contentType });
+    if (status >= 300) throw new Error(`${identityOf(object)}: ${status} ${String(body['message'])}`);
+    versions.set(identityOf(object), (body['metadata'] as { resourceVersion: string }).resourceVersion);
+    if (object.kind === 'ResourceQuota') await fillQuota(client, body as unknown as Quota);
+  }
+  return versions;
+}
+
+type Quota = Manifest & { spec: { hard: Record<string, string> }; status?: { hard?: object } };
+
+/** The quota's controller does not run here, and nothing that is counted is let in before it has counted. */
+async function fillQuota(client: ClusterClient, quota: Quota): Promise<void> {
+  if (quota.status?.hard !== undefined) return;
+  const { hard } = quota.spec;
+  const used = Object.fromEntries(Object.keys(hard).map((name) => [name, '0']));
+  const path = `${pathOf(quota)}/status`;
+  await client.request('PUT', path, { body: { ...quota, status: { hard, used } } });
+}

@@ -1,0 +1,66 @@
+import { credentialsSecret } from '#shared/adapters/kubernetes/resources/credentials-secret.ts';
+import { jobSecret, odooJob } from '#shared/adapters/kubernetes/resources/job.ts';
+import type { ClusterSettings } from '#shared/adapters/kubernetes/resources/settings.ts';
+import { exampleInstance, exampleRuntime } from '#shared/adapters/kubernetes/test-instance.fixture.ts';
+import { targetsOf } from '#shared/adapters/kubernetes/wanted-objects.ts';
+import type { Instance } from '#shared/domain/instance/instance.ts';
+import { clusterParts, type OdooJob } from '#shared/domain/instance/ports.ts';
+import type { Manifest } from './kustomize.ts';
+
+/** As the functions have them from their default settings. */
+const settings: ClusterSettings = {
+  namespace: 'odoo-tenants',
+  clientNamespaces: [{ 'kubernetes.io/metadata.name': 'ingress-nginx' }],
+  ingressClassName: 'nginx',
+  tlsSecretName: 'wildcard',
+  storageClassName: 'fast',
+};
+
+/** Instances whose objects differ in form: one process, web and cron apart, suspended. */
+export function exampleInstances(): Record<'small' | 'large' | 'suspended', Instance> {
+  const [small, large, suspended] = [exampleInstance(), exampleInstance(), exampleInstance()];
+  return {
+    small,
+    large: { ...large, plan: { ...large.plan, replicas: 2, workers: 2 } },
+    suspended: { ...suspended, suspensions: ['billing', 'abuse'] },
+  };
+}
+
+/** Every object of an instance that a function writes. */
+export function objectsOf(instance: Instance): Manifest[] {
+  const wanted = exampleRuntime();
+  const parts = clusterParts.flatMap((part) => targetsOf(instance, part, { settings, wanted }));
+  const secret = credentialsSecret(instance.id, settings.namespace, wanted.credentials);
+  return [secret, ...parts.map((target) => target.wanted)] as unknown as Manifest[];
+}
+
+/** A Job and its Secret. */
+export function jobObjectsOf(job: OdooJob): Manifest[] {
+  return [
+    odooJob(job, settings),
+    jobSecret(job, settings.namespace, 'aaaaaaaa-0000-4000-8000-000000000000'),
+  ] as Manifest[];
+}
+
+export function initialisationJob({ id, image }: Instance): OdooJob {
+  return { ...exampleJob, name: `odoo-${id}-init-abc234-1`, owner: id, image: image.reference };
+}
+
+export function templateJob({ image }: Instance): OdooJob {
+  const digest = '0123456789abcdef';
+  return {
+    ...exampleJob,
+    name: `odoo-template-${digest}-89abcdef`,
+    owner: `template-${digest}`,
+    image: image.reference,
+  };
+}
+
+const exampleJob = {
+  operationId: null,
+  command: ['true'],
+  odooConf: '[options]\n',
+  environment: { PGSSLMODE: 'prefer' },
+  memoryMib: 512,
+  deadlineSeconds: 60,
+} as const;
