@@ -1,4 +1,5 @@
 import { Counter, type Registry } from 'prom-client';
+import { billingRequestKinds } from '#shared/domain/billing/requests.ts';
 import type { BillingUpkeepReport } from '#shared/runtime/billing/upkeep.ts';
 import type { DeadLetterReport } from '#shared/runtime/dead-letter/upkeep.ts';
 import type { Log } from '#shared/runtime/log.ts';
@@ -14,6 +15,8 @@ export function upkeepTeller({ log, registry }: { log: Pick<Log, 'info' | 'error
     labelNames: ['kind'],
     registers: [registry],
   });
+  // Prometheus does not see a rise from nothing to 1.
+  for (const kind of billingRequestKinds) requestsGivenUp.inc({ kind }, 0);
   return {
     billing({ givenUp }) {
       for (const { kind } of givenUp) requestsGivenUp.inc({ kind });

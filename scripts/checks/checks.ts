@@ -14,6 +14,7 @@ const checks: readonly Check[] = [
   { name: 'unused code', command: 'knip', args: ['--no-progress'] },
   { name: 'event catalogue', command: node, args: ['scripts/event-catalogue.ts', '--check'] },
   { name: 'diagrams', command: node, args: ['scripts/diagrams.ts', '--check'] },
+  { name: 'observability', command: node, args: ['scripts/observability/dashboards.ts', '--check'] },
   { name: 'manifests', command: node, args: ['scripts/checks/manifests.ts'], showsOutput: true },
 ];
 
