@@ -12,6 +12,7 @@ const programs = {
   test: 'scripts/test/main.ts',
   check: 'scripts/checks/main.ts',
   bench: 'scripts/bench/main.ts',
+  build: 'scripts/build/main.ts',
   migrate: 'scripts/migrate.ts',
 };
 

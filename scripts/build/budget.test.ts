@@ -1,0 +1,51 @@
+import { expect, it } from 'vitest';
+import { budgetOf, bundleMistakes } from './budget.ts';
+import { type BuiltFile, packageOf } from './bundle.ts';
+
+const file = (changes: Partial<BuiltFile> = {}): BuiltFile => ({
+  name: 'function.js',
+  bytes: 1_000,
+  sources: { ours: 600, pg: 400 },
+  inputs: ['functions/stop/main.ts', 'shared/adapters/kubernetes/client.ts', 'node_modules/pg/lib/index.js'],
+  ...changes,
+});
+
+it('finds nothing wrong with a bundle within its budget', () => {
+  expect(bundleMistakes('stop', [file()])).toEqual([]);
+});
+
+it('names the budget, what is largest and what to do when a bundle is over it', () => {
+  const bytes = budgetOf('stop', 'function.js') + 1;
+  const [mistake, ...others] = bundleMistakes('stop', [file({ bytes })]);
+  expect(others).toEqual([]);
+  expect(mistake).toMatch(
+    /stop\/function\.js has 1,400 kB, its budget is 1,400 kB\. Largest: ours 1 kB, pg 0 kB\. Import less/,
+  );
+});
+
+it('gives the suspension page, which has no libraries, a small budget of its own', () => {
+  expect(budgetOf('suspension-page', 'function.js')).toBeLessThan(50_000);
+});
+
+it('gives a file that nobody has thought of no budget', () => {
+  expect(bundleMistakes('stop', [file({ name: 'other.js' })])).toHaveLength(1);
+});
+
+it('refuses the client of Kubernetes in the bundle itself, and takes it in the file that is loaded on demand', () => {
+  const inputs = ['node_modules/@kubernetes/client-node/dist/config.js'];
+  expect(bundleMistakes('stop', [file({ inputs })])[0]).toMatch(/has code of @kubernetes\/client-node .* `await import/);
+  expect(bundleMistakes('stop', [file({ name: 'kubeconfig.js', inputs })])).toEqual([]);
+});
+
+it.each(['function.js', 'kubeconfig.js'])(
+  'refuses %s with code for the cluster in a function that has no business there',
+  (name) => {
+    const [mistake] = bundleMistakes('billing', [file({ name })]);
+    expect(mistake).toMatch(/billing has no business there/);
+  },
+);
+
+it('knows the package of a source by its innermost node_modules', () => {
+  expect(packageOf('node_modules/a/node_modules/@b/c/d.js')).toBe('@b/c');
+  expect(packageOf('shared/domain/failure.ts')).toBe('ours');
+});

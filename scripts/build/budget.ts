@@ -1,0 +1,65 @@
+import type { BuiltFile } from './bundle.ts';
+import { packageOf } from './bundle.ts';
+
+/** Bytes a file may have. About a tenth above what it was when the number was written. */
+const budgets: Readonly<Record<string, number>> = {
+  'main.js': 5_000,
+  'function.js': 1_400_000,
+  'kubeconfig.js': 1_900_000,
+  'neon.js': 170_000,
+};
+/** Functions whose own bundle has another budget. */
+const ownBudgets: Readonly<Record<string, number>> = { 'suspension-page': 20_000 };
+
+/** Functions that have no business with the cluster of the instances: their Roles give them nothing there. */
+const withoutCluster: readonly string[] = ['billing', 'observe', 'dead-letter', 'suspension-page'];
+
+/** What is wrong with the bundle of a function, each with what to do about it. */
+export function bundleMistakes(name: string, files: readonly BuiltFile[]): string[] {
+  return [...files.flatMap((file) => tooLarge(name, file)), ...files.flatMap((file) => kubernetesCode(name, file))];
+}
+
+/** The bytes a file of a function may have. */
+export function budgetOf(name: string, file: string): number {
+  return (file === 'function.js' ? ownBudgets[name] : undefined) ?? budgets[file] ?? 0;
+}
+
+function tooLarge(name: string, file: BuiltFile): string[] {
+  const budget = budgetOf(name, file.name);
+  if (file.bytes <= budget) return [];
+  const largest = Object.entries(file.sources).toSorted(([, a], [, b]) => b - a);
+  const shares = largest.slice(0, 5).map(([source, bytes]) => `${source} ${kilobytes(bytes)}`);
+  return [
+    `${name}/${file.name} has ${kilobytes(file.bytes)}, its budget is ${kilobytes(budget)}. Largest: ${shares.join(', ')}. ` +
+      'Import less of what grew, or load it on demand (scripts/build/plugins.ts); raise the budget in ' +
+      'scripts/build/budget.ts only for code that every start needs.',
+  ];
+}
+
+/** The client of Kubernetes belongs into `kubeconfig.js`, which is loaded only for a kubeconfig. */
+function kubernetesCode(name: string, file: BuiltFile): string[] {
+  const client = file.name === 'kubeconfig.js' ? [] : file.inputs.filter((input) => packageOf(input) === clientPackage);
+  const mistakes = client
+    .slice(0, 1)
+    .map(
+      (input) =>
+        `${name}/${file.name} has code of ${clientPackage} (${input}), which takes 0.3 s to load. Import its types only ` +
+        '(import type), and its kubeconfig reader by `await import()`.',
+    );
+  if (!withoutCluster.includes(name)) return mistakes;
+  const adapter = file.inputs.find((input) => input === clusterClient);
+  if (adapter === undefined && file.name !== 'kubeconfig.js') return mistakes;
+  return [
+    ...mistakes,
+    `${name}/${file.name} has code for the cluster (${adapter ?? clientPackage}), and ${name} has no business there. ` +
+      'Remove the import, or take the function off the list in scripts/build/budget.ts.',
+  ];
+}
+
+const clientPackage = '@kubernetes/client-node';
+const clusterClient = 'shared/adapters/kubernetes/client.ts';
+
+/** `1,234 kB`, in thousands of bytes. */
+export function kilobytes(bytes: number): string {
+  return `${Math.round(bytes / 1000).toLocaleString('en-US')} kB`;
+}

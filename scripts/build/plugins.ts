@@ -1,0 +1,94 @@
+import { builtinModules } from 'node:module';
+import type { Plugin } from 'esbuild';
+
+const builtins = new Set(builtinModules);
+
+/** Of what esbuild cannot shake, because it is CommonJS or has effects on import: only these parts, by package. */
+const parts: Readonly<Record<string, string>> = {
+  // the whole has fetch, WebSocket, caches and mocks: 40 % of the time a function takes to start
+  undici: `export { default as Pool } from 'undici/lib/dispatcher/pool.js';
+    export { default as Agent } from 'undici/lib/dispatcher/agent.js';`,
+  // without the push gateway and the aggregation over cluster workers, which load zlib and more
+  'prom-client': `export { default as Registry } from 'prom-client/lib/registry.js';
+    export { default as Counter } from 'prom-client/lib/counter.js';
+    export { default as Gauge } from 'prom-client/lib/gauge.js';
+    export { default as Histogram } from 'prom-client/lib/histogram.js';
+    export { default as collectDefaultMetrics } from 'prom-client/lib/defaultMetrics.js';`,
+};
+
+/** Packages that are loaded on demand, from a file of their own beside the bundle: what it exports, by package. */
+export const apart: Readonly<Record<string, { file: string; exports: string }>> = {
+  '@kubernetes/client-node': {
+    file: 'kubeconfig.js',
+    // the reader of kubeconfigs only: its models and clients are 15 MB
+    exports: `export { KubeConfig } from './node_modules/@kubernetes/client-node/dist/config.js';`,
+  },
+  '@neondatabase/serverless': { file: 'neon.js', exports: `export * from '@neondatabase/serverless';` },
+};
+
+/** Packages a built function never loads: it hosts itself, see shared/runtime/host.ts. */
+const neverLoaded = ['@google-cloud/functions-framework'];
+
+/**
+ * Takes Node's own modules by `process.getBuiltinModule`. An `import` of one makes Node read each of its exports, and
+ * reading `http.WebSocket` loads Node's copy of undici: 12 MiB and as much time as all else a bare server needs.
+ * Those that few functions use are loaded when one of their exports is first used.
+ */
+export function nodeModules(): Plugin {
+  return {
+    name: 'node-modules',
+    setup(build) {
+      build.onResolve({ filter: /^(node:)?[a-z_]/ }, ({ path }) => {
+        const name = path.replace(/^node:/, '');
+        return path.startsWith('node:') || builtins.has(name) ? { path: name, namespace: 'node' } : undefined;
+      });
+      build.onLoad({ filter: /.*/, namespace: 'node' }, async ({ path }) => ({ contents: await nodeModule(path) }));
+    },
+  };
+}
+
+const onDemand = ['crypto', 'http2', 'https', 'perf_hooks', 'stream/web', 'tls', 'v8', 'worker_threads', 'zlib'];
+
+async function nodeModule(name: string): Promise<string> {
+  const get = `process.getBuiltinModule(${JSON.stringify(`node:${name}`)})`;
+  if (!onDemand.includes(name)) return `module.exports = ${get};`;
+  const names = Object.keys((await import(`node:${name}`)) as object).filter((key) => key !== 'default');
+  return `let loaded;
+    for (const name of ${JSON.stringify(names)}) {
+      Object.defineProperty(exports, name, { enumerable: true, get: () => (loaded ??= ${get})[name] });
+    }`;
+}
+
+/** Our own imports of some packages get the parts we use; a part that is not listed is an error of the build. */
+export function partsOfPackages(root: string): Plugin {
+  return {
+    name: 'parts-of-packages',
+    setup(build) {
+      build.onResolve({ filter: /^(undici|prom-client)$/ }, ({ path, importer, kind }) => {
+        const isOurs = !importer.includes('/node_modules/');
+        return isOurs && kind === 'import-statement' ? { path, namespace: 'parts' } : undefined;
+      });
+      build.onLoad({ filter: /.*/, namespace: 'parts' }, ({ path }) => ({
+        contents: parts[path] ?? '',
+        resolveDir: root,
+      }));
+    },
+  };
+}
+
+/** Leaves what is loaded on demand out of the bundle, and tells of each package. */
+export function packagesApart(onFound: (name: string) => void): Plugin {
+  return {
+    name: 'packages-apart',
+    setup(build) {
+      build.onResolve({ filter: /^[@a-z]/ }, ({ path, kind }) => {
+        if (kind !== 'dynamic-import') return undefined;
+        if (neverLoaded.includes(path)) return { path, external: true };
+        const found = apart[path];
+        if (found === undefined) return undefined;
+        onFound(path);
+        return { path: `./${found.file}`, external: true };
+      });
+    },
+  };
+}
