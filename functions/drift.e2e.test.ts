@@ -3,6 +3,7 @@ import { kinds } from '#shared/adapters/kubernetes/kinds.ts';
 import { labelsOf } from '#shared/adapters/kubernetes/resources/labels.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import {
+  atRest,
   createByHand,
   deleteByHand,
   type Editable,
@@ -224,6 +225,16 @@ describe('what is not ours', () => {
     });
     await deleteByHand(fleet(), kinds.ingress, 'theirs');
   });
+});
+
+it('a status whose event was lost is put right by the look itself', async () => {
+  await fleet().rows(`update instances set status = 'error' where id = $1 returning id`, [id]);
+  await lookAgain(fleet(), { instance: id });
+  const text = `select 1 from outbox where subject = $1 and type like '%.status.changed'
+    and data ->> 'from' = 'error' and data ->> 'reason' like 'The cluster reports it available%'`;
+  await until('the change to be told', async () => (await fleet().rows(text, [id])).length > 0);
+  expect(await instanceSeen(fleet(), id)).toMatchObject({ status: 'running' });
+  await atRest(fleet(), id);
 });
 
 it('a repair that nothing calls for changes nothing', async () => {
