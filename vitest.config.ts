@@ -6,7 +6,7 @@ const files = (suffix: string) => everywhere.map((folder) => `${folder}/**/*${su
 /**
  * The tiers, by the name of the file: `x.test.ts` touches nothing outside its process; `x.int.test.ts` meets real
  * servers; `x.e2e.test.ts` runs a whole sandbox; `x.odoo.test.ts` needs the real Odoo; `x.control-plane.test.ts` the
- * real Kubernetes API server.
+ * real Kubernetes API server; `x.cluster.test.ts` a whole cluster with Knative.
  */
 export default defineConfig({
   test: {
@@ -16,7 +16,7 @@ export default defineConfig({
           name: 'unit',
           sequence: { groupOrder: 0 },
           include: files('.test.ts'),
-          exclude: ['**/*.int.test.ts', '**/*.e2e.test.ts', '**/*.odoo.test.ts', '**/*.control-plane.test.ts'],
+          exclude: ['int', 'e2e', 'odoo', 'control-plane', 'cluster'].map((tier) => `**/*.${tier}.test.ts`),
           isolate: false,
           // Property tests take a second alone and several on a busy machine.
           testTimeout: 30_000,
@@ -59,6 +59,17 @@ export default defineConfig({
           sequence: { groupOrder: 4 },
           include: files('.control-plane.test.ts'),
           testTimeout: 120_000,
+          hookTimeout: 1_800_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'cluster',
+          sequence: { groupOrder: 5 },
+          include: files('.cluster.test.ts'),
+          globalSetup: ['scripts/cluster/global-setup.ts'],
+          testTimeout: 300_000,
           hookTimeout: 1_800_000,
           fileParallelism: false,
         },

@@ -1,15 +1,15 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
-import { request } from 'undici';
 import type { ClusterClient } from '#shared/sandbox/kubernetes/cluster-client.ts';
 import { openClusterClient } from '#shared/sandbox/kubernetes/cluster-client.ts';
 import { ensureProgram, findProgram } from '#shared/sandbox/packages.ts';
 import type { ProcessGroup, RunningProcess } from '#shared/sandbox/processes.ts';
 import { openProcessGroup } from '#shared/sandbox/processes.ts';
 import { freePort } from '#shared/sandbox/servers/free-port.ts';
+import { ageStore } from './age-store.ts';
 import { controlPlaneObstacle, ensureControlPlaneBinaries } from './binaries.ts';
-import { makeCertificates, writeClientKubeconfig } from './control-plane-certificates.ts';
+import { type CertificateRequest, makeCertificates, writeClientKubeconfig } from './certificates.ts';
+import { poll } from './poll.ts';
 
 /** Why a real control plane cannot be started here, in one line, or undefined when it can. */
 export async function whyNoControlPlane(): Promise<string | undefined> {
@@ -18,9 +18,6 @@ export async function whyNoControlPlane(): Promise<string | undefined> {
   if ((await findProgram('etcd')) || process.getuid?.() === 0) return undefined;
   return 'etcd is missing and only root can install it (package etcd-server)';
 }
-
-/** The API server answers in 4 s on an idle machine. */
-const readyTimeoutMs = 90_000;
 
 /** What the contract suite needs of the controller manager; Deployments and Jobs are nobody's here. */
 const controllers = [
@@ -31,6 +28,16 @@ const controllers = [
   'replicaset-controller',
   'job-controller',
   'persistentvolumeclaim-protection-controller',
+];
+
+const certificateRequests: readonly CertificateRequest[] = [
+  {
+    name: 'apiserver',
+    subject: '/CN=kube-apiserver',
+    alternativeNames: 'IP:127.0.0.1,IP:10.96.0.1,DNS:localhost,DNS:kubernetes.default.svc',
+  },
+  { name: 'admin', subject: '/O=system:masters/CN=fleet-test-admin' },
+  { name: 'controller-manager', subject: '/CN=system:kube-controller-manager' },
 ];
 
 /**
@@ -45,7 +52,7 @@ export async function startControlPlane(options: {
   const etcd = await ensureProgram('etcd', 'etcd-server');
   const certificates = join(folder, 'certificates');
   await mkdir(folder, { recursive: true });
-  await makeCertificates(certificates);
+  await makeCertificates(certificates, certificateRequests);
   const [etcdPort, peerPort, apiPort, managerPort] = [
     await freePort(),
     await freePort(),
@@ -80,24 +87,6 @@ export async function startControlPlane(options: {
     await client.close();
   }
   return { kubeconfigFile, stop: () => group.stopAll() };
-}
-
-/**
- * Writes a few revisions before the API server starts: it remembers none older than its start, so that
- * version 1 is forgotten, as it is in every cluster that has lived for a while.
- */
-async function ageStore(port: number): Promise<void> {
-  const body = JSON.stringify({ key: Buffer.from('age').toString('base64'), value: '' });
-  for (let revision = 0; revision < 5; revision += 1) {
-    await poll('etcd', async () => {
-      const { statusCode, body: answer } = await request(`http://127.0.0.1:${port}/v3/kv/put`, {
-        method: 'POST',
-        body,
-      });
-      await answer.dump();
-      return statusCode === 200;
-    });
-  }
 }
 
 function starter(group: ProcessGroup, folder: string) {
@@ -196,18 +185,4 @@ export async function waitForAccount(client: ClusterClient, namespace: string): 
     const { status } = await client.request('GET', `/api/v1/namespaces/${namespace}/serviceaccounts/default`);
     return status === 200;
   });
-}
-
-async function poll(what: string, isDone: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + readyTimeoutMs;
-  for (;;) {
-    const done = await isDone().catch((error: NodeJS.ErrnoException) => {
-      // Nobody listens yet.
-      if (error.code === 'ECONNREFUSED') return false;
-      throw error;
-    });
-    if (done) return;
-    if (Date.now() > deadline) throw new Error(`gave up after ${readyTimeoutMs / 1000} s: ${what}`);
-    await pause(100);
-  }
 }

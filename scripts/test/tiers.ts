@@ -1,10 +1,11 @@
 import { readdir } from 'node:fs/promises';
-import { ensureControlPlaneBinaries } from '#scripts/cluster/binaries.ts';
+import { ensureClusterBinaries, ensureControlPlaneBinaries } from '#scripts/cluster/binaries.ts';
 import { whyNoControlPlane } from '#scripts/cluster/control-plane.ts';
+import { ensureNodePackages, whyNoClusterToTest } from '#scripts/cluster/obstacles.ts';
 import { realOdooImage } from '#shared/sandbox/odoo/odoo-image.ts';
 import { ensurePackages, ensureProgram, findProgram } from '#shared/sandbox/packages.ts';
 
-export const tierNames = ['unit', 'int', 'e2e', 'odoo', 'control-plane'] as const;
+export const tierNames = ['unit', 'int', 'e2e', 'odoo', 'control-plane', 'cluster'] as const;
 export type TierName = (typeof tierNames)[number];
 
 export type Tier = {
@@ -56,6 +57,19 @@ export const tiers: Readonly<Record<TierName, Tier>> = {
       await ensureProgram('openssl', 'openssl');
       say('building kube-apiserver and kube-controller-manager unless they are in the cache (5 to 9 minutes) ...');
       await ensureControlPlaneBinaries();
+    },
+  },
+  cluster: {
+    name: 'cluster',
+    about: 'a real one-node cluster with Knative, or the one that KUBECONFIG names',
+    limitMinutes: 30,
+    async setUp(say) {
+      const obstacle = await whyNoClusterToTest();
+      if (obstacle !== undefined) throw new Error(obstacle);
+      if (process.env['KUBECONFIG']) return;
+      say('building Kubernetes and Knative unless they are in the cache (about 15 minutes) ...');
+      await ensureNodePackages();
+      await ensureClusterBinaries({ say });
     },
   },
 };

@@ -7,29 +7,38 @@ import { ensureProgram } from '#shared/sandbox/packages.ts';
 
 const run = promisify(execFile);
 
-/** Makes a certificate authority, the API server's certificate, two clients' and the key that signs ServiceAccount tokens. */
-export async function makeCertificates(folder: string): Promise<void> {
+/** Days. A cluster of tests does not live longer; a new one gets new certificates. */
+const lifetime = '30';
+
+export type CertificateRequest = {
+  /** Of the files: `<name>.crt`, `<name>.key`. */
+  name: string;
+  /** `/O=group/CN=user` is who a client is to the API server. */
+  subject: string;
+  /** `IP:127.0.0.1,DNS:localhost`, for a server. */
+  alternativeNames?: string;
+};
+
+/** Makes a certificate authority, the certificates it signs and the key that signs ServiceAccount tokens. */
+export async function makeCertificates(folder: string, requests: readonly CertificateRequest[]): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const program = await ensureProgram('openssl', 'openssl');
   const openssl = (...args: string[]) => run(program, args, { cwd: folder });
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  const ca = ['-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=fleet-test-ca', '-days', '30'];
+  const ca = ['-keyout', 'ca.key', '-out', 'ca.crt', '-subj', '/CN=fleet-test-ca', '-days', lifetime];
   await openssl('req', '-x509', ...key, ...ca);
   await openssl('genrsa', '-out', 'sa.key', '2048');
   await openssl('rsa', '-in', 'sa.key', '-pubout', '-out', 'sa.pub');
-  const sign = async (name: string, subject: string, names = '') => {
+  for (const { name, subject, alternativeNames } of requests) {
     await openssl('req', '-new', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', subject);
     const usage = 'basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage=serverAuth,clientAuth\n';
-    await writeFile(join(folder, `${name}.ext`), usage + (names === '' ? '' : `subjectAltName=${names}\n`));
+    const names = alternativeNames === undefined ? '' : `subjectAltName=${alternativeNames}\n`;
+    await writeFile(join(folder, `${name}.ext`), usage + names);
     const serial = `0x${randomBytes(8).toString('hex')}`;
-    const issuer = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-set_serial', serial, '-days', '30'];
+    const issuer = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-set_serial', serial, '-days', lifetime];
     await openssl('x509', '-req', '-in', `${name}.csr`, ...issuer, '-extfile', `${name}.ext`, '-out', `${name}.crt`);
     await rm(join(folder, `${name}.csr`));
-  };
-  const serviceName = 'DNS:kubernetes.default.svc';
-  await sign('apiserver', '/CN=kube-apiserver', `IP:127.0.0.1,IP:10.96.0.1,DNS:localhost,${serviceName}`);
-  await sign('admin', '/O=system:masters/CN=fleet-test-admin');
-  await sign('controller-manager', '/CN=system:kube-controller-manager');
+  }
 }
 
 /** A kubeconfig that carries its certificates, readable by this user only. */
@@ -38,7 +47,7 @@ export async function writeClientKubeconfig(
   { certificates, client, url }: { certificates: string; client: string; url: string },
 ): Promise<void> {
   const data = async (name: string) => (await readFile(join(certificates, name))).toString('base64');
-  const name = 'control-plane';
+  const name = 'fleet';
   const config = {
     apiVersion: 'v1',
     kind: 'Config',
