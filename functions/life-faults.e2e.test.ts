@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { namesOf } from '#shared/domain/instance/names.ts';
@@ -63,8 +64,7 @@ async function liveThrough(
   mishap: (kind: LifeKind) => Promise<void>,
   beforehand: (kind: LifeKind) => Promise<void> = async () => undefined,
 ): Promise<void> {
-  await bothRun();
-  const before = await worldOf(fleet());
+  const before = await worldAtRest();
   const known = (await operationsOf(fleet(), id)).length;
   for (const { kind, data, status, answers } of life) {
     const event = lifeRequest(kind, id, data);
@@ -82,8 +82,7 @@ async function liveThrough(
   }
   expect((await operationsOf(fleet(), id)).length - known).toBe(life.length);
   await expectToldOnce();
-  await bothRun();
-  const after = await worldOf(fleet());
+  const after = await worldAtRest();
   expectUntouched(before, after, { but: [id] });
   const { object, configurationSecret } = namesOf(id);
   const remade = ['Deployment', 'Service', 'Ingress', 'NetworkPolicy'].map((kind) => `${kind}/${object}`);
@@ -95,10 +94,17 @@ async function liveThrough(
   expect(observed_generation).toBe(generation);
 }
 
-/** What a mishap did to the pods of either is seen later than the end of the operation. */
-async function bothRun(): Promise<void> {
-  const text = `select name, status from instances where status <> 'running'`;
-  await until('both instances to run', async () => (await fleet().rows(text)).length === 0);
+/** Both instances run, and two looks see the same: what a mishap did to others ends later than the operation. */
+async function worldAtRest(): Promise<Record<string, unknown>> {
+  let last: Record<string, unknown> = {};
+  return await until('both instances to run and nothing to change', async () => {
+    const before = last;
+    last = await worldOf(fleet());
+    const statuses = await fleet().rows<{ status: string }>('select status from instances');
+    const isAtRest = statuses.every(({ status }) => status === 'running') && isDeepStrictEqual(before, last);
+    if (!isAtRest) await delay(500);
+    return isAtRest && last;
+  });
 }
 
 /** Every wish counts; that what is wanted is what is seen is looked at by itself. */
