@@ -14,7 +14,8 @@ import {
   text,
 } from '#shared/runtime/config.ts';
 
-const rows = defineConfig({
+/** Its settings. */
+export const rows = defineConfig({
   host: requiredRow('PLATFORM_POSTGRES_DIRECT_HOST', text(), 'Host of the platform database itself, not of PgBouncer.'),
   port: row('PLATFORM_POSTGRES_DIRECT_PORT', integer(1, 65_535), 5432, 'Its port.'),
   database: row('PLATFORM_POSTGRES_DB', text(), 'platform', 'Name of the platform database.'),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type ManifestFacts, manifestMistakes, poolBudget } from './manifest-rules.ts';
+import { poolBudget } from './connections.ts';
+import { type ManifestFacts, manifestMistakes, numberMistakes, type OverlayFacts } from './manifest-rules.ts';
 
 const service = (name: string) => ({
   name,
@@ -23,6 +24,10 @@ const trigger = (name: string, filterAttributes: Record<string, string>) => ({
     deadLetterSink: 'stop',
   },
 });
+function folderOf(name: string): string[] {
+  const files = ['service-account.yaml', 'service.yaml', 'pod-disruption-budget.yaml', 'trigger.yaml'];
+  return files.map((file) => `${name}/${file}`);
+}
 const requested = 'dev.odoofleet.instance.stop.requested';
 
 const good: ManifestFacts = {
@@ -38,9 +43,15 @@ const good: ManifestFacts = {
     { type: 'dev.odoofleet.operation.advance', direction: 'both' },
     { type: 'dev.odoofleet.instance.stopped', direction: 'out' },
   ],
-  files: ['kustomization.yaml', 'stop/service.yaml', 'stop/trigger.yaml'],
-  resources: ['stop/service.yaml', 'stop/trigger.yaml'],
+  files: ['kustomization.yaml', ...folderOf('stop')],
+  resources: folderOf('stop'),
+};
+const goodNumbers: OverlayFacts = {
+  manifests: good.manifests,
   defaultPoolMax: 5,
+  connectionLimit: 100,
+  stepBudgetMs: 25_000,
+  shutdownMs: 115_000,
 };
 const withManifests = (changes: Partial<ManifestFacts['manifests']>): ManifestFacts => ({
   ...good,
@@ -87,7 +98,6 @@ describe('manifestMistakes', () => {
     [{ filterAttributes: {} }, /neither type nor opkind/],
     [{ subscriber: 'nobody' }, /delivers to nobody/],
     [{ delivery: { ...trigger('', {}).delivery, deadLetterSink: 'nowhere' } }, /dead-letter sink nowhere/],
-    [{ delivery: { ...trigger('', {}).delivery, timeoutMs: 120_000 } }, /waits 120000 ms/],
   ])('finds a Trigger with %o', (changes, message) => {
     const bad = { ...trigger('bad', { opkind: 'stop' }), ...changes };
     const mistakes = manifestMistakes(withManifests({ triggers: [...good.manifests.triggers, bad] }));
@@ -102,15 +112,61 @@ describe('manifestMistakes', () => {
   });
 
   it('finds files that the kustomization leaves out, and such that are not there', () => {
-    expect(manifestMistakes({ ...good, resources: ['stop/service.yaml', 'gone.yaml'] })).toEqual([
+    expect(manifestMistakes({ ...good, resources: [...folderOf('stop').slice(0, 3), 'gone.yaml'] })).toEqual([
       'kustomization.yaml does not list stop/trigger.yaml.',
       'kustomization.yaml lists gone.yaml: no such file.',
     ]);
   });
 
-  it('finds more connections than the bouncer takes', () => {
-    const services = [{ ...service('stop'), maxScale: 101, env: { FUNCTION_TARGET: 'stop', DATABASE_POOL_MAX: '10' } }];
-    expect(manifestMistakes(withManifests({ services }))).toEqual([expect.stringMatching(/1010 connections/)]);
+  it('finds a function that lacks one of its files', () => {
+    const rest = folderOf('stop').slice(1);
+    expect(manifestMistakes({ ...good, files: rest, resources: rest })).toEqual([
+      'Service stop has no service-account.yaml.',
+    ]);
+    const other = ['service-account.yaml', 'service.yaml', 'pod-disruption-budget.yaml'].map((file) => `start/${file}`);
+    const services = [service('stop'), service('start')];
+    const files = [...good.files, ...other];
+    const facts = {
+      ...withManifests({ services }),
+      functions: ['stop', 'start'],
+      files,
+      resources: [...good.resources, ...other],
+    };
+    expect(manifestMistakes(facts)).toEqual(['Service start has no trigger.yaml or ping-source.yaml.']);
+  });
+});
+
+describe('numberMistakes', () => {
+  const withService = (changes: Partial<ReturnType<typeof service>>): OverlayFacts => ({
+    ...goodNumbers,
+    manifests: { ...good.manifests, services: [{ ...service('stop'), ...changes }] },
+  });
+
+  it('finds nothing where the numbers agree', () => {
+    expect(numberMistakes(goodNumbers)).toEqual([]);
+  });
+
+  it.each([
+    ['more connections than are accepted', withService({ maxScale: 21 }), /105 connections, 100 are accepted/],
+    ['no upper limit', withService({ maxScale: 0 }), /no upper limit/],
+    ['more pods kept than there may be', withService({ minScale: 6 }), /keeps 6 pods and may have 5/],
+    ['no time to end', { ...goodNumbers, shutdownMs: 120_000 }, /takes up to 120000 ms to end/],
+    ['steps that outlast a delivery', { ...goodNumbers, stepBudgetMs: 60_000 }, /steps may begin until/],
+    ['an answer that may begin too late', withService({ timeoutMs: 400_000 }), /Serving cuts an answer/],
+  ])('finds %s', (_what, facts, message) => {
+    expect(new Set(numberMistakes(facts))).toContainEqual(expect.stringMatching(message));
+  });
+
+  it('lets a delivery wait as long as its Service may take, and no longer', () => {
+    const waiting = (timeoutMs: number): OverlayFacts => {
+      const one = trigger('stop-requested', { type: requested });
+      return {
+        ...goodNumbers,
+        manifests: { ...good.manifests, triggers: [{ ...one, delivery: { ...one.delivery, timeoutMs } }] },
+      };
+    };
+    expect(numberMistakes(waiting(120_000))).toEqual([]);
+    expect(numberMistakes(waiting(120_001))).toEqual([expect.stringMatching(/longer than its Service may take/)]);
   });
 });
 

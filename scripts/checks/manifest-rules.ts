@@ -1,4 +1,5 @@
 import type { FunctionService, Manifests, Trigger } from '#shared/sandbox/manifests.ts';
+import { poolBudget, sumOf } from './connections.ts';
 
 /** What the rules look at. The shape of each object was checked when the manifests were read: `delivery` is whole. */
 export type ManifestFacts = {
@@ -10,12 +11,19 @@ export type ManifestFacts = {
   /** Files below the base, and those that its kustomization lists. */
   files: readonly string[];
   resources: readonly string[];
-  /** Connections a process keeps unless its Service says otherwise. */
-  defaultPoolMax: number;
 };
 
-/** What the connection bouncer accepts (`max_client_conn`), for all functions together. */
-export const bouncerClientLimit = 1000;
+/** What must be known of an overlay besides. Times in milliseconds. */
+export type OverlayFacts = Pick<ManifestFacts, 'manifests'> & {
+  /** Connections a process keeps unless its Service says otherwise. */
+  defaultPoolMax: number;
+  /** Connections that are accepted for all functions together. */
+  connectionLimit: number;
+  /** How long one request may go on starting steps. */
+  stepBudgetMs: number;
+  /** How long a process takes to end at the most. */
+  shutdownMs: number;
+};
 
 /** Types that reach an operation's function by `opkind` and not by their own name. */
 const commands = /^dev\.odoofleet\.operation\.(advance|retry|cancel)$/;
@@ -27,23 +35,42 @@ export function manifestMistakes(facts: ManifestFacts): string[] {
   return [...functionMistakes(facts), ...fileMistakes(facts), ...triggerMistakes(facts), ...eventMistakes(facts)];
 }
 
-/** Connections to the bouncer at the most: every function at its max-scale with a full pool. */
-export function poolBudget(
-  services: readonly FunctionService[],
-  defaultPoolMax: number,
-): { name: string; connections: number }[] {
-  return services.map(({ name, maxScale, env }) => {
-    const own = env['DATABASE_POOL_MAX'];
-    return { name, connections: maxScale * (own === undefined ? defaultPoolMax : Number(own)) };
-  });
+/** Numbers of an overlay that contradict each other, a line each. Pure. */
+export function numberMistakes(facts: OverlayFacts): string[] {
+  const { manifests, defaultPoolMax, connectionLimit, stepBudgetMs, shutdownMs } = facts;
+  const sum = sumOf(poolBudget(manifests.services, defaultPoolMax));
+  const timeouts = new Map(manifests.services.map(({ name, timeoutMs }) => [name, timeoutMs]));
+  return [
+    ...manifests.services.flatMap((service) => scaleMistakes(service, shutdownMs)),
+    ...manifests.triggers.flatMap(({ name, subscriber, delivery: { timeoutMs } }) => [
+      ...(timeoutMs > (timeouts.get(subscriber) ?? 0)
+        ? [`Trigger ${name} waits ${timeoutMs} ms, longer than its Service may take.`]
+        : []),
+      ...(stepBudgetMs >= timeoutMs
+        ? [`Trigger ${name} waits ${timeoutMs} ms: steps may begin until ${stepBudgetMs} ms.`]
+        : []),
+    ]),
+    ...(sum <= connectionLimit
+      ? []
+      : [`All functions may open ${sum} connections, ${connectionLimit} are accepted: lower a max-scale or a pool.`]),
+  ];
 }
 
-function functionMistakes({ manifests, functions, files, defaultPoolMax }: ManifestFacts): string[] {
+/** Serving gives a pod as long to end as its longest request may take: `timeoutSeconds` is its grace period. */
+function scaleMistakes({ name, minScale, maxScale, timeoutMs }: FunctionService, shutdownMs: number): string[] {
+  return [
+    ...(maxScale === 0 ? ['has no upper limit: max-scale 0 means unlimited'] : []),
+    ...(minScale > maxScale && maxScale > 0 ? [`keeps ${minScale} pods and may have ${maxScale}`] : []),
+    ...(shutdownMs < timeoutMs ? [] : [`is killed after ${timeoutMs} ms and takes up to ${shutdownMs} ms to end`]),
+    // above that responseStartTimeoutSeconds has to be stated too
+    ...(timeoutMs > 300_000 ? [`may take ${timeoutMs} ms; Serving cuts an answer that has not begun after 300 s`] : []),
+  ].map((mistake) => `Service ${name} ${mistake}.`);
+}
+
+function functionMistakes({ manifests, functions, files }: ManifestFacts): string[] {
   const services = new Set(manifests.services.map(({ name }) => name));
   // A program that answers people instead of events is an ordinary Deployment, without Trigger.
   const deployed = files.flatMap((file) => /^([^/]+)\/deployment\.yaml$/.exec(file)?.[1] ?? []);
-  const budget = poolBudget(manifests.services, defaultPoolMax);
-  const sum = budget.reduce((total, { connections }) => total + connections, 0);
   return [
     ...functions
       .filter((name) => !services.has(name) && !deployed.includes(name))
@@ -57,15 +84,14 @@ function functionMistakes({ manifests, functions, files, defaultPoolMax }: Manif
     ...manifests.services
       .filter(({ name, env }) => env['FUNCTION_TARGET'] !== name)
       .map(({ name }) => `Service ${name} must state FUNCTION_TARGET=${name}.`),
-    ...manifests.services
-      .filter(({ maxScale }) => maxScale === 0)
-      .map(({ name }) => `Service ${name} has no upper limit: max-scale 0 means unlimited.`),
-    ...(sum <= bouncerClientLimit
-      ? []
-      : [
-          `All functions may open ${sum} connections, the bouncer takes ${bouncerClientLimit}: lower a max-scale or a pool.`,
-        ]),
   ];
+}
+
+/** What a function's folder has: one file of each list. A dead letter sink is named by others. */
+function filesOfFunction({ triggers }: Manifests, name: string): string[][] {
+  const isSink = triggers.some(({ delivery }) => delivery.deadLetterSink === name);
+  const called = isSink ? [] : [['trigger.yaml', 'ping-source.yaml']];
+  return [['service-account.yaml'], ['pod-disruption-budget.yaml'], ...called];
 }
 
 function fileMistakes({ manifests, files, resources }: ManifestFacts): string[] {
@@ -78,6 +104,11 @@ function fileMistakes({ manifests, files, resources }: ManifestFacts): string[] 
     ...manifests.services
       .filter(({ name }) => !files.includes(`${name}/service.yaml`))
       .map(({ name }) => `Service ${name} belongs into ${name}/service.yaml.`),
+    ...manifests.services.flatMap(({ name }) =>
+      filesOfFunction(manifests, name)
+        .filter((choice) => !choice.some((file) => files.includes(`${name}/${file}`)))
+        .map((choice) => `Service ${name} has no ${choice.join(' or ')}.`),
+    ),
   ];
 }
 
@@ -94,9 +125,6 @@ function triggerMistakes({ manifests, catalogue }: ManifestFacts): string[] {
       ...(type !== undefined && !types.has(type) ? [`has type ${type}, which events/catalogue.ts does not have`] : []),
       ...(service === undefined ? [`delivers to ${subscriber}, which is no Service of ours`] : []),
       ...(!services.has(sink) ? [`has the dead-letter sink ${sink}, which is no Service of ours`] : []),
-      ...(service !== undefined && delivery.timeoutMs >= service.timeoutMs
-        ? [`waits ${delivery.timeoutMs} ms, not less than the ${service.timeoutMs} ms its Service may take`]
-        : []),
     ].map((mistake) => `Trigger ${name} ${mistake}.`);
   };
   return manifests.triggers.flatMap(mistakesOf);

@@ -4,21 +4,33 @@ import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { parse, parseAllDocuments } from 'yaml';
 import { catalogue } from '#events/catalogue.ts';
+import { rows as migrationRows } from '#scripts/migrate.ts';
 import type { ConfigRow } from '#shared/runtime/config.ts';
 import * as rows from '#shared/runtime/rows.ts';
 import { readManifests } from '#shared/sandbox/manifests.ts';
+import { builds, checkBuild, unlistedFiles } from './builds.ts';
 import { type Rights, rightsMistakes } from './cluster-rights.ts';
-import { componentMistakes } from './component-rules.ts';
-import { readComponents } from './components.ts';
-import { bouncerClientLimit, type ManifestFacts, manifestMistakes, poolBudget } from './manifest-rules.ts';
+import { type ManifestFacts, manifestMistakes } from './manifest-rules.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const base = join(root, 'knative/base');
+const knative = join(root, 'knative');
+const base = join(knative, 'base');
 
 const kustomization = v.object({ resources: v.array(v.string()) });
 
+/** What the programs do unless they are told otherwise. */
+const defaultNumbers = {
+  poolMax: defaultOf(rows.platformDatabase.databasePoolMax),
+  stepBudgetMs: defaultOf(rows.operations.stepBudgetMs),
+  // the time the runtime gives itself beyond its drain
+  shutdownMs: defaultOf(rows.serving.drainTimeoutMs) + 5_000,
+};
+
+function defaultOf({ fallback }: { fallback?: unknown }): number {
+  return v.parse(v.object({ value: v.number() }), fallback).value;
+}
+
 async function readFacts(): Promise<ManifestFacts> {
-  const { fallback } = rows.platformDatabase.databasePoolMax;
   const names = await readdir(base, { recursive: true });
   return {
     manifests: await readManifests(base),
@@ -26,7 +38,6 @@ async function readFacts(): Promise<ManifestFacts> {
     catalogue,
     files: names.filter((name) => name.endsWith('.yaml')),
     resources: v.parse(kustomization, parse(await readFile(join(base, 'kustomization.yaml'), 'utf8'))).resources,
-    defaultPoolMax: v.parse(v.object({ value: v.number() }), fallback).value,
   };
 }
 
@@ -63,29 +74,27 @@ async function functionFolders(): Promise<string[]> {
   return folders;
 }
 
-/** Environment variables that some function reads. */
+/** Environment variables that some program reads. */
 function knownSettings(): Set<string> {
-  const known = Object.values(rows).flatMap((group) => Object.values<ConfigRow<unknown>>(group));
+  const groups: Record<string, ConfigRow<unknown>>[] = [...Object.values(rows), migrationRows];
+  const known = groups.flatMap((group) => Object.values(group));
   return new Set(known.map(({ name, isSecret }) => (isSecret ? `${name}_FILE` : name)));
 }
 
 const facts = await readFacts();
-const { services, triggers, pingSources } = facts.manifests;
-const roles = await readRoles(facts.files);
-const components = await readComponents(join(root, 'knative/components'));
-const componentFacts = { services, knownSettings: knownSettings() };
-const mistakes = [
-  ...manifestMistakes(facts),
-  ...rightsMistakes(roles),
-  ...components.flatMap((component) => componentMistakes(component, componentFacts)),
-];
-const budget = poolBudget(services, facts.defaultPoolMax);
-const sum = budget.reduce((total, { connections }) => total + connections, 0);
-const parts = budget.map(({ name, connections }) => `${name} ${connections}`).join(', ');
+const mistakes = [...manifestMistakes(facts), ...rightsMistakes(await readRoles(facts.files))];
+const { triggers, pingSources } = facts.manifests;
 console.log(
-  `${facts.functions.length} functions, ${services.length} Services, ${triggers.length} Triggers, ` +
-    `${pingSources.length} PingSource, ${catalogue.length} event types, ${components.length} components`,
+  `${facts.functions.length} functions, ${facts.manifests.services.length} Services, ${triggers.length} Triggers, ` +
+    `${pingSources.length} PingSource, ${catalogue.length} event types`,
 );
-console.log(`connections to the bouncer at most: ${sum} of ${bouncerClientLimit} (${parts})`);
+// What is wrong in base is so in whatever is built on it: it is said once.
+const found = new Map<string, string>();
+for (const build of await builds(knative)) {
+  const result = checkBuild(build, { knownSettings: knownSettings(), numbers: defaultNumbers });
+  console.log(result.line);
+  for (const mistake of result.mistakes) if (!found.has(mistake)) found.set(mistake, build.name);
+}
+mistakes.push(...[...found].map(([mistake, name]) => `${name}: ${mistake}`), ...(await unlistedFiles(knative)));
 for (const mistake of mistakes) console.error(mistake);
 process.exitCode = mistakes.length === 0 ? 0 : 1;
