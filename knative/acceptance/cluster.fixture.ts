@@ -80,7 +80,7 @@ async function openNamespace(name: string): Promise<TestNamespace> {
   const fromPod: TestNamespace['fromPod'] = async (url, request = {}) => {
     const body = { method: 'GET', headers: {}, timeoutMs: 60_000, ...request, url };
     const answer = await client.request('POST', `${proxy}/relay`, { body });
-    if (answer.status !== 200) throw new Error(`the desk answered ${answer.status}`);
+    if (answer.status !== 200) throw new Error(`the desk answered ${answer.status}: ${JSON.stringify(answer.body)}`);
     return answer.body as Answer;
   };
   return {

@@ -43,7 +43,9 @@ async function handle(incoming: IncomingMessage, outgoing: ServerResponse): Prom
   if (first === 'note' || first === 'elsewhere') note();
   const notes = process.env['NOTES'];
   if (method === 'POST' && notes !== undefined) await passOn(notes, { headers, body });
-  if (method === 'GET') outgoing.writeHead(200).end(`hello from ${process.env['K_REVISION'] ?? 'a pod'}\n`);
+  // A redirect leads to /elsewhere, where a body would be one that is no event.
+  if (method === 'GET' && first !== 'elsewhere')
+    outgoing.writeHead(200).end(`hello from ${process.env['K_REVISION'] ?? 'a pod'}\n`);
   else outgoing.writeHead(204).end();
 }
 

@@ -80,7 +80,8 @@ async function attemptOnce(event: BrokerEvent, options: DeliverOptions): Promise
   } catch (error) {
     // refused, reset, timed out, or the attributes do not fit into headers: no answer in every case
     const message = error instanceof Error ? error.message : String(error);
-    return { url, answer: { kind: 'none' }, errorData: Buffer.from(`dispatch error: ${message}`).toString('base64') };
+    const kind = timeout.signal.aborted ? 'late' : 'none';
+    return { url, answer: { kind }, errorData: Buffer.from(`dispatch error: ${message}`).toString('base64') };
   } finally {
     clearTimeout(timer);
   }

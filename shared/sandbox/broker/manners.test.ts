@@ -41,6 +41,14 @@ test('the code of a delivery without an answer is -1 on RabbitMQ and 500 in memo
   expect(verdictOf(manners.rabbitmq, status(503)).code).toBe(503);
 });
 
+test('an answer that is late and one that was not modified leave no trace on a dead letter of the in-memory class', () => {
+  const traceless = { code: undefined, namesDestination: false };
+  expect(verdictOf(manners['in-memory'], { kind: 'late' })).toEqual({ verdict: 'retry', ...traceless });
+  expect(verdictOf(manners['in-memory'], status(304))).toEqual({ verdict: 'dead-letter', ...traceless });
+  expect(verdictOf(manners.rabbitmq, { kind: 'late' }).code).toBe(-1);
+  expect(verdictOf(manners.kafka, status(304)).code).toBe(304);
+});
+
 test('the waits between attempts are those that were measured', () => {
   const waits = (name: MannerName, policy: 'linear' | 'exponential'): number[] =>
     [0, 1, 2].map((attempt) => backoffMs(manners[name], attempt, { policy, delayMs: 200 }));

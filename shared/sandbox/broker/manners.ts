@@ -11,8 +11,12 @@ export type Manner = {
   followsRedirects: boolean;
   /** 2xx with a body that is no CloudEvent. */
   foreignBody: { verdict: Verdict; namesDestination: boolean };
-  /** `knativeerrorcode` of a delivery that got no answer: refused, reset, timed out. */
+  /** `knativeerrorcode` of a delivery that got no answer: refused, reset. */
   noAnswerCode: number | undefined;
+  /** Of one that was given up after the delivery's timeout. */
+  late: { code: number | undefined; namesDestination: boolean };
+  /** Answers of which a dead letter says nothing. */
+  unnamedStatuses: readonly number[];
   /** Has a dead letter `knativeerrordata`, the subscriber's answer in base64? */
   givesErrorData: boolean;
   /** The wait before retry n (from 0): `delayMs` × 2^(n + this) when exponential, × (n + this) when linear. */
@@ -51,6 +55,8 @@ export const manners: Record<MannerName, Manner> = {
     followsRedirects: false,
     foreignBody: { verdict: 'done', namesDestination: false },
     noAnswerCode: -1,
+    late: { code: -1, namesDestination: true },
+    unnamedStatuses: [],
     givesErrorData: false,
     firstBackoffStep: 1,
     answersWhen: 'stored',
@@ -71,6 +77,10 @@ export const manners: Record<MannerName, Manner> = {
     // the broker's filter turns it into 502; the dead letter has none of the error attributes
     foreignBody: { verdict: 'retry', namesDestination: false },
     noAnswerCode: 500,
+    // the channel gives up on the broker's filter a moment before the filter gives up on the subscriber
+    late: { code: undefined, namesDestination: false },
+    // the filter cannot pass it on
+    unnamedStatuses: [304],
     givesErrorData: true,
     firstBackoffStep: 0,
     answersWhen: 'delivered',
@@ -91,6 +101,8 @@ export const manners: Record<MannerName, Manner> = {
     // only knativeerrordest is set
     foreignBody: { verdict: 'dead-letter', namesDestination: true },
     noAnswerCode: undefined,
+    late: { code: undefined, namesDestination: true },
+    unnamedStatuses: [],
     givesErrorData: true,
     firstBackoffStep: 1,
     answersWhen: 'stored',
@@ -109,6 +121,8 @@ export const manners: Record<MannerName, Manner> = {
 /** What came back from one delivery. */
 export type Answer =
   | { kind: 'none' }
+  /** Nothing within the delivery's timeout. */
+  | { kind: 'late' }
   /** `body`: what the answer holds, as far as the broker cares. */
   | { kind: 'status'; status: number; body: 'empty' | 'event' | 'foreign' };
 
@@ -122,6 +136,7 @@ export function verdictOf(
   answer: Answer,
 ): { verdict: Verdict; code: number | undefined; namesDestination: boolean } {
   if (answer.kind === 'none') return { verdict: 'retry', code: manner.noAnswerCode, namesDestination: true };
+  if (answer.kind === 'late') return { verdict: 'retry', ...manner.late };
   const { status, body } = answer;
   if (status >= 200 && status < 300) {
     const { verdict, namesDestination } = body === 'foreign' ? manner.foreignBody : succeeded;
@@ -130,7 +145,8 @@ export function verdictOf(
   const isRetried = status >= 500 || retried.has(status);
   const isRedirect = status >= 300 && status < 400;
   const verdict = isRetried ? 'retry' : isRedirect ? manner.redirected : manner.refused;
-  return { verdict, code: status, namesDestination: true };
+  const isNamed = !manner.unnamedStatuses.includes(status);
+  return { verdict, code: isNamed ? status : undefined, namesDestination: isNamed };
 }
 
 /** The wait before the retry that follows attempt `attempt` (from 0). */
