@@ -96,3 +96,10 @@ test('an empty fleet shows zeros where nothing waits, and no state without a row
   expect(numbers.get('fleet_outbox_oldest_unpublished_age_seconds')).toBe(0);
   expect([...numbers.keys()].filter((name) => /fleet_(operations|dead_events|findings)/.test(name))).toEqual([]);
 });
+
+test('shards that are put off for ever are not overdue', async () => {
+  await database.query(`update reconcile_shards set due_at = 'infinity'`);
+  const numbers = await scrape();
+  expect(numbers.get('fleet_reconcile_shards_overdue')).toBe(0);
+  expect(numbers.get('fleet_reconcile_oldest_delay_seconds')).toBe(0);
+});

@@ -143,7 +143,7 @@ const handler = eventFunction({
     });
     // What the parts have asked for goes out with this tick, not with the next.
     await platform.flush();
-    showNumbers(await readFleetNumbers(platform.database));
+    await readFleetNumbers(platform.database).then(showNumbers, (error: unknown) => onTrouble('numbers', error));
     ticks.lastEnd.setToCurrentTime();
     return report.woken > 0 ? 'woke' : 'quiet';
   },

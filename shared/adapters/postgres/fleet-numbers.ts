@@ -43,7 +43,9 @@ const numbersText = `
       where state in ('waiting', 'given-up', 'replayed') group by class, state) as counted) as dead,
     (select jsonb_build_object(
         'overdue', count(*) filter (where due_at < clock_timestamp() - $1::integer * interval '1 second'),
-        'oldestDelay', greatest(coalesce(${age('due_at')}, 0), 0),
+        -- a shard may be put off for ever
+        'oldestDelay', coalesce(extract(epoch from clock_timestamp()
+          - min(due_at) filter (where due_at < clock_timestamp()))::float8, 0),
         'blind', count(*) filter (where cardinality(blind) > 0))
       from reconcile_shards) as shards,
     (select coalesce(jsonb_agg(jsonb_build_object(
