@@ -12,6 +12,7 @@ export const extensionAttributes = {
     "Kind of operation. Only commands to an operation's function carry it (operation.advance, .retry, .cancel): Triggers filter on it.",
   causationid: 'Id of the event that led to this one.',
   traceparent: 'W3C trace context of the sender.',
+  tracestate: 'What tracing systems tell each other beside it, as it came.',
   signature: 'Detached JWS over id, source, type and the hash of data, by a key of the source.',
 } as const;
 export type ExtensionName = keyof typeof extensionAttributes;

@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { readDeadLetter } from '#shared/adapters/eventing/dead-letter.ts';
 import { refuseRepeatedHeaders } from '#shared/adapters/eventing/headers.ts';
+import { noteInContext } from '#shared/adapters/tracing/request-context.ts';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
 import { type Answer, done, unavailable } from '#shared/runtime/answer.ts';
-import { noteInContext } from '#shared/runtime/context.ts';
 import { classify } from '#shared/runtime/dead-letter/classify.ts';
 import type { UndeliveredEvent } from '#shared/runtime/dead-letter/spool.ts';
 import type { RawRequest } from '#shared/runtime/http-function.ts';

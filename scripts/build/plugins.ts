@@ -23,6 +23,14 @@ export const apart: Readonly<Record<string, { file: string; exports: string }>> 
     // the reader of kubeconfigs only: its models and clients are 15 MB
     exports: `export { KubeConfig } from './node_modules/@kubernetes/client-node/dist/config.js';`,
   },
+  '@opentelemetry/exporter-trace-otlp-http': {
+    file: 'otlp-exporter.js',
+    exports: `export { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';`,
+  },
+  '@opentelemetry/resources': {
+    file: 'otlp-resources.js',
+    exports: `export { detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';`,
+  },
   '@neondatabase/serverless': { file: 'neon.js', exports: `export * from '@neondatabase/serverless';` },
 };
 

@@ -6,6 +6,7 @@ import { upkeepTeller } from '#functions/reconcile/upkeep-teller.ts';
 import { makeWarmGauges } from '#functions/reconcile/warm-gauges.ts';
 import { makeMetrics } from '#shared/runtime/metrics.ts';
 import { operationMetrics } from '#shared/runtime/operation/operation-metrics.ts';
+import { spanRecorder } from '#shared/runtime/tracing.ts';
 
 /** A metric as a function shows it: the labels its samples may have. */
 export type KnownMetric = { name: string; type: string; help: string; labels: readonly string[] };
@@ -23,6 +24,7 @@ export function knownMetrics(): Map<string, KnownMetric> {
   upkeepTeller({ log: silent, registry });
   tellOfSpool(true, { log: silent, registry });
   operationMetrics(registry, 'provision');
+  spanRecorder(new Promise(() => undefined), { log: { warn: () => undefined }, registry });
   return new Map(declaredIn(registry).flatMap((metric) => partsOf(metric).map((part) => [part.name, part])));
 }
 

@@ -3,10 +3,10 @@ import { readDeadEnvelope } from '#shared/adapters/eventing/dead-envelope.ts';
 import { parseEvent, type TypedEvent } from '#shared/adapters/eventing/parse.ts';
 import { maxEventBytes, receive } from '#shared/adapters/eventing/receive.ts';
 import type { DeadEvent } from '#shared/adapters/postgres/dead-events.ts';
+import { continueEvent, noteInContext } from '#shared/adapters/tracing/request-context.ts';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
 import { type Answer, bug, done, forFailure, refused, unavailable } from './answer.ts';
 import type { Authorise, Authority } from './authorise.ts';
-import { noteInContext } from './context.ts';
 import { type HttpFunctionOptions, type HttpHandler, httpFunction, type RawRequest } from './http-function.ts';
 
 export type EventFunctionOptions<Definitions extends readonly AnyEventDefinition[]> = HttpFunctionOptions & {
@@ -46,6 +46,7 @@ export function eventFunction<const Definitions extends readonly AnyEventDefinit
     try {
       const event = read(request, options.definitions);
       type = event.type;
+      continueEvent(event.extensions);
       noteInContext({ eventId: event.id, ...operationOf(event) });
       const authority = await options.authorise(event);
       const outcome = await options.handle(event, authority);

@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { contextOf, currentContext, runInContext } from '#shared/adapters/tracing/request-context.ts';
+import { flushSpans, recordRequest } from '#shared/adapters/tracing/spans.ts';
 import { asFailure } from '#shared/domain/failure.ts';
 import { type Answer, bug, writeAnswer } from './answer.ts';
 import { type Body, defaultBodyLimitBytes, readBody } from './body.ts';
-import { contextOf, runInContext } from './context.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -51,14 +52,44 @@ export function httpFunction(
         log.error({ err: asFailure(caught) }, 'a request ended with a bug');
         return { ...bug, type: 'unknown' };
       });
-      const milliseconds = performance.now() - startedMs;
       const { status, outcome } = answer;
+      recordSpan(request, answer, performance.now() - startedMs);
+      await flushSpans();
+      const milliseconds = performance.now() - startedMs;
       writeAnswer(response, answer, { requestId: context.requestId, milliseconds });
       metrics?.observeRequest({ type: answer.type ?? 'http', outcome, status, seconds: milliseconds / 1_000 });
       if (milliseconds > slowMs) log.warn({ milliseconds: Math.round(milliseconds), outcome }, 'a slow request');
     });
   };
 }
+
+function recordSpan(
+  { method, headers }: HostRequest,
+  { type, status, outcome }: Answer & { type?: string },
+  milliseconds: number,
+): void {
+  const context = currentContext();
+  if (context === undefined) return;
+  const isEvent = headers['ce-id'] !== undefined || type !== undefined;
+  const { eventId, operationId } = context;
+  recordRequest(context, {
+    name: isEvent ? `process ${type ?? 'unknown'}` : `${method ?? 'GET'} request`,
+    kind: isEvent ? 'consumer' : 'server',
+    milliseconds,
+    failure: status >= 500 ? outcome : undefined,
+    attributes: {
+      'http.response.status_code': status,
+      'fleet.outcome': outcome,
+      'fleet.request_id': context.requestId,
+      ...(type === undefined ? {} : { 'cloudevents.event_type': type }),
+      // a sender may put anything into an id, an address of a person, too
+      ...(eventId === undefined || !plainId.test(eventId) ? {} : { 'cloudevents.event_id': eventId }),
+      ...(operationId === undefined || !plainId.test(operationId) ? {} : { 'fleet.operation_id': operationId }),
+    },
+  });
+}
+
+const plainId = /^[A-Za-z0-9._:-]{1,128}$/;
 
 async function rawRequestOf(request: HostRequest): Promise<RawRequest> {
   const { rawBody: body, bodyIsTooLarge: isTooLarge } = request;

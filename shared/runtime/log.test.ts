@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import { contextOf, noteInContext, runInContext } from '#shared/adapters/tracing/request-context.ts';
 import { Failure } from '#shared/domain/failure.ts';
-import { contextOf, noteInContext, runInContext } from './context.ts';
 import { makeKnownSecrets } from './known-secrets.ts';
 import { openLog } from './log.ts';
 

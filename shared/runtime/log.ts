@@ -1,6 +1,6 @@
 import { type DestinationStream, destination, type Logger, pino, stdSerializers } from 'pino';
+import { currentContext } from '#shared/adapters/tracing/request-context.ts';
 import { Failure } from '#shared/domain/failure.ts';
-import { currentContext } from './context.ts';
 import { type KnownSecrets, knownSecrets } from './known-secrets.ts';
 
 export type Log = Logger;
@@ -53,10 +53,11 @@ export function openLog(options: {
 function contextFields(): Record<string, string> {
   const context = currentContext();
   if (context === undefined) return {};
-  const { requestId, traceId, eventId, operationId } = context;
+  const { requestId, traceId, spanId, eventId, operationId } = context;
   return {
     requestId,
     traceId,
+    spanId,
     ...(eventId === undefined ? {} : { eventId }),
     ...(operationId === undefined ? {} : { operationId }),
   };

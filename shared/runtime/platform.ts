@@ -7,18 +7,19 @@ import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import { authoriseBy } from './authorise.ts';
 import { type Config, defineConfig } from './config.ts';
-import { currentTraceparent } from './context.ts';
 import type { EventFunctionOptions } from './event-function.ts';
 import { type Log, openLog } from './log.ts';
 import { type Metrics, makeMetrics } from './metrics.ts';
 import { flushOutbox, type Publish } from './outbox.ts';
-import { platformDatabase, publishing, receiving, serving } from './rows.ts';
+import { platformDatabase, publishing, receiving, serving, tracing } from './rows.ts';
 import { makeShutdown, type Shutdown } from './shutdown.ts';
 import { type Sign, signAs } from './signing.ts';
 import { storeRefused } from './store-refused.ts';
+import { tracedDatabase } from './traced-database.ts';
+import { openTracing } from './tracing.ts';
 
 /** What every function needs to know. */
-export const platformRows = defineConfig({ ...serving, ...platformDatabase, ...publishing, ...receiving });
+export const platformRows = defineConfig({ ...serving, ...platformDatabase, ...publishing, ...receiving, ...tracing });
 
 /** What every function has: log, numbers, the platform's records and the broker, warm for the life of the process. */
 export type Platform = {
@@ -49,7 +50,8 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
   const log = openLog({ name, level: config.logLevel });
   const metrics = makeMetrics({ functionName: name });
   const shutdown = makeShutdown({ log, timeoutMs: config.drainTimeoutMs + 5_000 });
-  const database = openDatabase({
+  openTracing(config, { name, log, shutdown, registry: metrics.registry });
+  const opened = openDatabase({
     driver: config.databaseDriver,
     host: config.platformHost,
     port: config.platformPort,
@@ -62,6 +64,7 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
     ...(config.neonWebSocketUrl === undefined ? {} : { webSocketUrl: config.neonWebSocketUrl }),
     onError: (failure) => log.warn({ code: failure.code, reason: failure.message }, 'an idle connection broke'),
   });
+  const database = tracedDatabase(opened);
   metrics.addPool('platform', () => database.stats());
   const sinks = new Map<string, ReturnType<typeof openPublisher>>();
   const publisherOf = (sink: string, timeoutMs?: number) => {
@@ -69,7 +72,6 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
     if (known !== undefined) return known;
     const publisher = openPublisher({
       brokerUrl: sink,
-      traceparent: currentTraceparent,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     });
     sinks.set(sink, publisher);

@@ -1,4 +1,14 @@
-import { defineConfig, httpUrl, integer, oneOf, requiredRow, row, secretRow, text } from './config.ts';
+import {
+  defineConfig,
+  httpUrl,
+  integer,
+  oneOf,
+  requiredRow,
+  row,
+  secretRow,
+  text,
+  type ValueReader,
+} from './config.ts';
 
 // The rows that several functions share. A function takes those it needs: defineConfig({ ...serving, ...platformDatabase }).
 
@@ -9,6 +19,11 @@ const label = text({
   pattern: /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
   wanted: 'a Kubernetes name of a-z, 0-9 and "-"',
 });
+
+const share: ValueReader<number> = {
+  wanted: 'a number from 0 to 1',
+  read: (text) => (/^(0|1|0?\.\d+|1\.0+)$/.test(text) ? Number(text) : undefined),
+};
 
 /** What every function needs to run. */
 export const serving = defineConfig({
@@ -191,4 +206,32 @@ export const operations = defineConfig({
   leaseMs: row('LEASE_MS', integer(1_000, 300_000), 30_000, 'How long a taken operation is held without renewal.'),
   // The broker gives up waiting after 60 s (delivery.timeout) and would send the event again.
   stepBudgetMs: row('STEP_BUDGET_MS', integer(100, 55_000), 25_000, 'How long one request may go on starting steps.'),
+});
+
+/** OpenTelemetry, by its own names. Without an endpoint nothing of it is loaded. */
+export const tracing = defineConfig({
+  otlpEndpoint: row(
+    'OTEL_EXPORTER_OTLP_ENDPOINT',
+    httpUrl,
+    undefined,
+    'Collector that takes spans (OTLP over HTTP, JSON), without /v1/traces. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES are read, too.',
+  ),
+  tracesEndpoint: row(
+    'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+    httpUrl,
+    undefined,
+    'The same with its whole path; has precedence.',
+  ),
+  otlpHeaders: secretRow(
+    'OTEL_EXPORTER_OTLP_HEADERS',
+    'Headers the collector wants, such as its key: name=value,name=value.',
+    { optional: true },
+  ),
+  tracesSampler: row(
+    'OTEL_TRACES_SAMPLER',
+    oneOf('parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'),
+    'parentbased_always_on',
+    'Which traces that begin here are recorded.',
+  ),
+  tracesSamplerArg: row('OTEL_TRACES_SAMPLER_ARG', share, 1, 'Share of them that parentbased_traceidratio records.'),
 });

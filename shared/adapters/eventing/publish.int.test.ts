@@ -2,6 +2,7 @@ import { createServer, type IncomingHttpHeaders, type Server, type ServerRespons
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
+import { contextOf, runInContext } from '../tracing/request-context.ts';
 import { openPublisher, type Publisher, type PublisherOptions } from './publish.ts';
 import { receive } from './receive.ts';
 
@@ -68,11 +69,30 @@ describe('a publisher', () => {
     expect(received[0] && receive(received[0].headers, received[0].body).event.data).toEqual(data);
   });
 
-  it('sends the trace context as W3C header: the event’s own, else the given one', async () => {
+  it('sends the request’s trace as W3C headers; an event of another trace goes in its own', async () => {
     const { url, received } = await startSink(accept);
-    const given = open(url, { traceparent: () => 'given', concurrency: 1 });
-    await given.publish([event('1'), event('2', { extensions: { traceparent: 'own' } })]);
-    expect(received.map((one) => one.headers['traceparent'])).toEqual(['given', 'own']);
+    const [ours, others] = ['00-0af7651916cd43dd8448eb211c80319c', '00-4bf92f3577b34da6a3ce929d0e0e4736'];
+    const publisher = open(url, { concurrency: 1 });
+    await runInContext(contextOf({ traceparent: `${ours}-b7ad6b7169203331-01`, tracestate: 'a=1' }), () =>
+      publisher.publish([
+        event('1'),
+        event('2', { extensions: { traceparent: `${ours}-00f067aa0ba902b7-01` } }),
+        event('3', { extensions: { traceparent: `${others}-00f067aa0ba902b7-01`, tracestate: 'b=2' } }),
+        event('4', { extensions: { traceparent: 'none' } }),
+      ]),
+    );
+    const hops = received.map(({ headers }) => [headers['traceparent']?.slice(0, 35), headers['tracestate']]);
+    expect(hops).toEqual([
+      [ours, 'a=1'],
+      [ours, 'a=1'],
+      [others, 'b=2'],
+      [ours, 'a=1'],
+    ]);
+    // where the event began stays in the event
+    expect(received[1]?.headers['ce-traceparent']).toBe(`${ours}-00f067aa0ba902b7-01`);
+    expect(received[1]?.headers['traceparent']).not.toContain('00f067aa0ba902b7');
+    expect((await publisher.publish([event('5')])).failed).toEqual([]);
+    expect(received[4]?.headers['traceparent']).toBeUndefined();
   });
 
   it('counts nothing but 2xx as success and tells each event’s fate', async () => {

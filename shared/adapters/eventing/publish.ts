@@ -1,6 +1,9 @@
 import { CloudEvent, HTTP } from 'cloudevents';
 import { Pool } from 'undici';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
+import { parseTrace, type TraceContext, traceAttributes } from '#shared/domain/trace/trace-context.ts';
+import { currentContext } from '../tracing/request-context.ts';
+import { inSpan } from '../tracing/spans.ts';
 import { encodeValue } from './headers.ts';
 
 /** What became of each event. A failed one was perhaps received all the same: it is sent again under the same id. */
@@ -26,8 +29,6 @@ export type PublisherOptions = {
   timeoutMs?: number;
   /** Events on their way at once, and connections. Default 8. */
   concurrency?: number;
-  /** The W3C trace context to send for events that carry none of their own. */
-  traceparent?: () => string | undefined;
 };
 
 /**
@@ -40,10 +41,18 @@ export function openPublisher(options: PublisherOptions): Publisher {
   const concurrency = options.concurrency ?? 8;
   const pool = new Pool(origin, { connections: concurrency, connect: { timeout: timeoutMs } });
 
-  async function send(event: OutgoingEvent, prepare?: Prepare): Promise<string | undefined> {
+  function send(event: OutgoingEvent, prepare?: Prepare): Promise<string | undefined> {
+    return inSpan(spanOf(event), async (note) => {
+      const reason = await trySending(event, prepare);
+      note({ 'fleet.published': reason === undefined });
+      return reason;
+    });
+  }
+
+  async function trySending(event: OutgoingEvent, prepare?: Prepare): Promise<string | undefined> {
     try {
       const prepared = prepare === undefined ? event : await prepare(event);
-      const { headers, body } = serialise(prepared, options.traceparent?.());
+      const { headers, body } = serialise(prepared, currentContext());
       const { statusCode, body: answer } = await pool.request({
         method: 'POST',
         path: `${pathname}${search}`,
@@ -83,7 +92,7 @@ export function openPublisher(options: PublisherOptions): Publisher {
  */
 export function serialise(
   event: OutgoingEvent,
-  traceparent?: string,
+  current?: TraceContext,
 ): { headers: Record<string, string>; body: string } {
   // one by one: whatever else the value carries is no attribute
   const { id, type, source, subject, time, extensions } = event;
@@ -102,10 +111,28 @@ export function serialise(
   for (const [name, value] of Object.entries(message.headers)) {
     headers[name] = name.startsWith('ce-') ? encodeValue(String(value)) : String(value);
   }
-  const trace = extensions?.['traceparent'] ?? traceparent;
-  if (trace !== undefined) headers['traceparent'] = trace;
+  Object.assign(headers, traceAttributes(hopOf(eventTrace(event), current)));
   // the SDK would send text data bare, which is no JSON
   return { headers, body: JSON.stringify(event.data ?? null) };
+}
+
+function eventTrace({ extensions }: OutgoingEvent): TraceContext | undefined {
+  return parseTrace(extensions?.['traceparent'], extensions?.['tracestate']);
+}
+
+/** The header tells of this hop, within the event's own trace: a tick that sends an event for another request has no part in it. */
+function hopOf(own: TraceContext | undefined, current: TraceContext | undefined): TraceContext | undefined {
+  return own === undefined || own.traceId === current?.traceId ? (current ?? own) : own;
+}
+
+function spanOf(event: OutgoingEvent): Parameters<typeof inSpan>[0] {
+  const own = eventTrace(event);
+  return {
+    name: `publish ${event.type}`,
+    kind: 'producer',
+    attributes: { 'cloudevents.event_id': event.id, 'cloudevents.event_type': event.type },
+    links: own === undefined || own.traceId === currentContext()?.traceId ? [] : [own],
+  };
 }
 
 function reasonOf(error: unknown, timeoutMs: number): string {

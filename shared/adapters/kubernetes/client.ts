@@ -1,6 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Pool } from 'undici';
 import type { Failure } from '#shared/domain/failure.ts';
+import { traceAttributes } from '#shared/domain/trace/trace-context.ts';
+import { currentContext } from '../tracing/request-context.ts';
+import { inSpan } from '../tracing/spans.ts';
 import { type AccessOptions, type AccessReader, openAccess, type TlsOptions } from './access.ts';
 import { mayRepeat, type Refusal, type Request, refusalFailure, silenceFailure } from './errors.ts';
 import { type Kind, pathOf, type Stored } from './kinds.ts';
@@ -57,7 +60,15 @@ export function openKubernetesApi(options: ClientOptions): KubernetesApi {
   const counts = { calls: 0, retries: 0 };
   const { tryTimeoutMs = 6_000, callTimeoutMs = 15_000 } = options;
 
-  async function send<T>(call: Call): Promise<Answer<T>> {
+  function send<T>(call: Call): Promise<Answer<T>> {
+    return inSpan(spanOf(call), async (note) => {
+      const answer = await sendUntilAnswered<T>(call);
+      if ('refusal' in answer) note({ 'http.response.status_code': answer.refusal.status });
+      return answer;
+    });
+  }
+
+  async function sendUntilAnswered<T>(call: Call): Promise<Answer<T>> {
     counts.calls += 1;
     const request = requestOf(call);
     const deadline = performance.now() + callTimeoutMs;
@@ -117,6 +128,7 @@ async function tryOnce<T>(
       path: pathOf(call),
       headers: {
         ...headers,
+        ...traceAttributes(currentContext()),
         accept: 'application/json',
         'user-agent': 'odoo-fleet',
         ...(call.body === undefined ? {} : { 'content-type': call.contentType ?? 'application/json' }),
@@ -173,6 +185,18 @@ function requestOf({ method, kind, name }: Call): Request {
     method,
     object: name === undefined ? kind.plural : `${kind.plural}/${name}`,
     isSecret: kind.kind === 'Secret',
+  };
+}
+
+function spanOf({ method, kind, namespace, name }: Call): Parameters<typeof inSpan>[0] {
+  return {
+    name: `kubernetes ${method} ${kind.plural}`,
+    kind: 'client',
+    attributes: {
+      'http.request.method': method,
+      'k8s.namespace.name': namespace,
+      ...(name === undefined ? {} : { 'fleet.object': name }),
+    },
   };
 }
 

@@ -2,6 +2,7 @@ import type { Instance } from '#shared/domain/instance/instance.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import { odooPorts } from '#shared/domain/instance/odoo-conf.ts';
 import type { TenantHttp } from '#shared/domain/instance/ports.ts';
+import { inSpan } from '../tracing/spans.ts';
 import { httpTimeoutMs, openAgent, whyNoAnswer } from './agent.ts';
 
 export type TenantHttpOptions = {
@@ -25,30 +26,38 @@ export function openTenantHttp(options: TenantHttpOptions): TenantHttp & { close
   }
 
   return {
-    async loginPageAnswers(instance) {
-      const { origin, host } = requestOf(instance);
-      try {
-        const { statusCode, headers, body } = await agent.request({
-          origin,
-          path: '/web/login',
-          method: 'GET',
-          // What a proxy in front sends: Odoo in proxy mode takes the public address from it.
-          headers: {
-            host,
-            'x-forwarded-host': instance.host,
-            'x-forwarded-proto': 'https',
-            'x-forwarded-for': '127.0.0.1',
-          },
-          signal: AbortSignal.timeout(httpTimeoutMs),
-        });
-        await body.dump();
-        return judge(statusCode, headers['location']);
-      } catch (error) {
-        return { answers: false, reason: whyNoAnswer(error) };
-      }
-    },
+    // A tenant's Odoo is told nothing of our traces.
+    loginPageAnswers: (instance) =>
+      inSpan({ name: 'odoo GET /web/login', kind: 'client' }, async (note) => {
+        const judged = await askForLoginPage(instance);
+        note({ 'fleet.answers': judged.answers });
+        return judged;
+      }),
     close: () => agent.close(),
   };
+
+  async function askForLoginPage(instance: Instance): ReturnType<TenantHttp['loginPageAnswers']> {
+    const { origin, host } = requestOf(instance);
+    try {
+      const { statusCode, headers, body } = await agent.request({
+        origin,
+        path: '/web/login',
+        method: 'GET',
+        // What a proxy in front sends: Odoo in proxy mode takes the public address from it.
+        headers: {
+          host,
+          'x-forwarded-host': instance.host,
+          'x-forwarded-proto': 'https',
+          'x-forwarded-for': '127.0.0.1',
+        },
+        signal: AbortSignal.timeout(httpTimeoutMs),
+      });
+      await body.dump();
+      return judge(statusCode, headers['location']);
+    } catch (error) {
+      return { answers: false, reason: whyNoAnswer(error) };
+    }
+  }
 }
 
 /** Only 200 proves the database. Odoo sends who it finds no database for to the page where one is chosen. */

@@ -1,6 +1,7 @@
 import { Client, type ClientConfig, Pool, type PoolClient } from 'pg';
 import { Failure } from '#shared/domain/failure.ts';
 import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
+import { inSpan } from '../tracing/spans.ts';
 import { breaksConnection, refusalOfTenant, toFailure } from './errors.ts';
 import { controlDatabase } from './object-names.ts';
 import { openSemaphore } from './semaphore.ts';
@@ -86,21 +87,24 @@ export function openServerAccess(server: DatabaseServer, options: AccessOptions)
 
   return {
     server,
-    async control(doing, work) {
-      let client: PoolClient | undefined;
-      let isBroken = false;
-      try {
-        client = await pool.connect();
-        return await work(client);
-      } catch (error) {
-        isBroken = breaksConnection(error);
-        throw toFailure(error, doing, server.id);
-      } finally {
-        client?.release(isBroken);
-      }
-    },
+    control: (doing, work) =>
+      inSpan(spanOf('control', server), async () => {
+        let client: PoolClient | undefined;
+        let isBroken = false;
+        try {
+          client = await pool.connect();
+          return await work(client);
+        } catch (error) {
+          isBroken = breaksConnection(error);
+          throw toFailure(error, doing, server.id);
+        } finally {
+          client?.release(isBroken);
+        }
+      }),
     unpooled: (doing, to, work) =>
-      semaphore.use(() => withClient({ ...config, ...targetOf(to) }, { doing, server, tenant: to.tenant }, work)),
+      inSpan(spanOf(to.tenant === undefined ? 'unpooled' : 'tenant', server), () =>
+        semaphore.use(() => withClient({ ...config, ...targetOf(to) }, { doing, server, tenant: to.tenant }, work)),
+      ),
     stats: () => ({
       total: pool.totalCount,
       idle: pool.idleCount,
@@ -111,6 +115,15 @@ export function openServerAccess(server: DatabaseServer, options: AccessOptions)
       unpooledMax: unpooledConnections,
     }),
     end: () => pool.end(),
+  };
+}
+
+/** By the kind of connection: what is done on it may name databases, roles and what tenants have called things. */
+function spanOf(way: string, { id }: DatabaseServer): Parameters<typeof inSpan>[0] {
+  return {
+    name: `odoo server, ${way} connection`,
+    kind: 'client',
+    attributes: { 'db.system.name': 'postgresql', 'fleet.server': id },
   };
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
+import { contextOf, runInContext } from '../tracing/request-context.ts';
 import type { Database } from './database.ts';
 import { enqueue, forgetPublished, markFailed, markPublished, takeUnpublished } from './outbox.ts';
 
@@ -105,4 +106,22 @@ test('what was published long ago is forgotten, a bounded number at a time, and 
   expect(await forgetPublished(database, { olderThanDays: 7, limit: 2 })).toBe(1);
   const { rows } = await database.query<{ id: string }>('select id from outbox order by sequence');
   expect(idsOf(rows)).toEqual([recent?.id, waiting?.id]);
+});
+
+test('an event keeps the trace of the request that wrote it, unless it carries one of its own', async () => {
+  const parent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const own = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' };
+  const [plain, traced, outside] = [event(), { ...event(), extensions: own }, event()];
+  await runInContext(contextOf({ traceparent: parent, tracestate: 'a=1' }), () => enqueue(database, [plain, traced]));
+  await enqueue(database, [outside]);
+  const rows = await database.query<{ id: string; extensions: Record<string, string> }>(
+    'select id, extensions from outbox where id = any($1)',
+    [[plain.id, traced.id, outside.id]],
+  );
+  const extensions = new Map(rows.rows.map((row) => [row.id, row.extensions]));
+  expect(extensions.get(plain.id)).toMatchObject({ tracestate: 'a=1' });
+  expect(extensions.get(plain.id)?.['traceparent']).toMatch(/^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01$/);
+  expect(extensions.get(plain.id)?.['traceparent']).not.toBe(parent);
+  expect(extensions.get(traced.id)).toEqual(own);
+  expect(extensions.get(outside.id)).not.toHaveProperty('traceparent');
 });

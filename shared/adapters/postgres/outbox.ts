@@ -1,4 +1,6 @@
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
+import { traceAttributes } from '#shared/domain/trace/trace-context.ts';
+import { currentContext } from '../tracing/request-context.ts';
 import type { Queryable } from './database.ts';
 
 /** An event that waits to be published. */
@@ -9,9 +11,13 @@ export type WaitingEvent = OutgoingEvent & {
   attempts: number;
 };
 
-/** Writes events in the transaction of the change they tell of. One whose id is there already is left as it is. */
+/**
+ * Writes events in the transaction of the change they tell of. One whose id is there already is left as it is. They keep the
+ * trace of the request that writes them, whoever publishes them in the end, unless they carry another one.
+ */
 export async function enqueue(transaction: Queryable, events: readonly OutgoingEvent[]): Promise<void> {
   if (events.length === 0) return;
+  const trace = traceAttributes(currentContext());
   await transaction.query(
     `insert into outbox (id, type, source, subject, data, extensions)
      select id, type, source, subject, data, extensions
@@ -25,7 +31,11 @@ export async function enqueue(transaction: Queryable, events: readonly OutgoingE
       events.map((event) => event.source),
       events.map((event) => event.subject ?? null),
       events.map((event) => JSON.stringify(event.data ?? null)),
-      events.map((event) => JSON.stringify(event.extensions ?? {})),
+      events.map((event) =>
+        JSON.stringify(
+          event.extensions?.['traceparent'] === undefined ? { ...event.extensions, ...trace } : event.extensions,
+        ),
+      ),
     ],
   );
 }

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { inSpan } from '#shared/adapters/tracing/spans.ts';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
 import { type Decision, decide, type StepResult } from '#shared/domain/operation/decide.ts';
 import type { Operation } from '#shared/domain/operation/operation.ts';
@@ -170,8 +171,9 @@ async function attemptStep<Context extends StepContext>(
 ): Promise<StepResult> {
   const startedMs = performance.now();
   const stopRenewing = renewMeanwhile(run);
+  const attributes = { 'fleet.operation_id': run.lease.operationId, 'fleet.operation_kind': run.work.definition.kind };
   try {
-    return { look: await options.work() };
+    return { look: await inSpan({ name: `${options.phase} ${step.name}`, attributes }, options.work) };
   } catch (thrown) {
     return { thrown };
   } finally {

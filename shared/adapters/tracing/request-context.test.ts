@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { contextOf, currentContext, currentTraceparent, noteInContext, runInContext } from './context.ts';
+import { traceAttributes } from '#shared/domain/trace/trace-context.ts';
+import { contextOf, continueEvent, currentContext, noteInContext, runInContext } from './request-context.ts';
 
 const trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+
+const currentTraceparent = () => traceAttributes(currentContext()).traceparent;
 
 describe('the context of a request', () => {
   it('takes the id and the trace of the sender', () => {
@@ -16,6 +19,21 @@ describe('the context of a request', () => {
 
   it('takes the trace from the event when the header is missing', () => {
     expect(contextOf({ 'ce-traceparent': trace }).traceId).toBe('0af7651916cd43dd8448eb211c80319c');
+  });
+
+  it('takes the trace of an event whose attributes are in its body', () => {
+    runInContext(contextOf({}), () => {
+      continueEvent({ traceparent: trace, tracestate: 'a=1' });
+      expect(currentTraceparent()).toMatch(/^00-0af7651916cd43dd8448eb211c80319c-/);
+      expect(currentContext()).toMatchObject({ parentSpanId: 'b7ad6b7169203331', traceState: 'a=1' });
+    });
+  });
+
+  it('keeps the trace of the event when a broker has begun another one, and links that', () => {
+    const other = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    const context = contextOf({ traceparent: other, 'ce-traceparent': trace });
+    expect(context.traceId).toBe('0af7651916cd43dd8448eb211c80319c');
+    expect(context.link?.traceId).toBe('4bf92f3577b34da6a3ce929d0e0e4736');
   });
 
   it.each(['', 'a b', 'a'.repeat(129), 'x\u0000', '"'])('makes a new request id for %j', (given) => {
