@@ -9,6 +9,7 @@ import {
   type ClusterResponse,
   openClusterClient,
 } from '#shared/sandbox/kubernetes/cluster-client.ts';
+import { isObject, type JsonObject, objectAt } from '#shared/sandbox/kubernetes/json.ts';
 import { identityOf, type Manifest } from './kustomize.ts';
 
 /** The folder of all manifests. */
@@ -19,8 +20,8 @@ export type ShippedCluster = {
   kubeconfigFile: string;
   /** Sends as the administrator, or as a function's ServiceAccount by impersonation. */
   send(method: string, path: string, options?: Sending): Promise<ClusterResponse>;
-  /** Applies on the server's side, unknown fields refused. @throws Error with what the server said. */
-  apply(objects: readonly Manifest[]): Promise<Map<string, string>>;
+  /** Applies on the server's side, unknown fields refused; returns what was stored. @throws Error with what the server said. */
+  apply(objects: readonly Manifest[]): Promise<Map<string, JsonObject>>;
   /** A kubeconfig with a token of the function's ServiceAccount. */
   kubeconfigOf(functionName: string): Promise<string>;
   close(): Promise<void>;
@@ -74,19 +75,33 @@ export function pathOf(object: Manifest, { isCollection = false } = {}): string 
   return `${root}${place}/${plural}${isCollection ? '' : `/${metadata.name}`}`;
 }
 
-/** Resource versions by object. Namespaces come first, as with kubectl. */
-async function applyAll(client: ClusterClient, objects: readonly Manifest[]): Promise<Map<string, string>> {
-  const versions = new Map<string, string>();
+/** What was stored, by object. Namespaces come first, as with kubectl. */
+async function applyAll(client: ClusterClient, objects: readonly Manifest[]): Promise<Map<string, JsonObject>> {
+  const stored = new Map<string, JsonObject>();
   const sorted = objects.toSorted((a, b) => Number(b.kind === 'Namespace') - Number(a.kind === 'Namespace'));
   for (const object of sorted.filter(isBuiltIn)) {
     const path = `${pathOf(object)}?fieldManager=test&fieldValidation=Strict&force=true`;
     const contentType = 'application/apply-patch+yaml';
     const { status, body } = await client.request('PATCH', path, { body: object, contentType });
     if (status >= 300) throw new Error(`${identityOf(object)}: ${status} ${String(body['message'])}`);
-    versions.set(identityOf(object), (body['metadata'] as { resourceVersion: string }).resourceVersion);
+    stored.set(identityOf(object), withoutControllers(body));
     if (object.kind === 'ResourceQuota') await fillQuota(client, body as unknown as Quota);
   }
-  return versions;
+  return stored;
+}
+
+/** An object without what controllers write to it. */
+function withoutControllers({ status: _status, ...object }: JsonObject): JsonObject {
+  const {
+    resourceVersion: _version,
+    managedFields: _fields,
+    annotations,
+    ...metadata
+  } = objectAt(object, 'metadata') ?? {};
+  const kept = Object.entries(isObject(annotations) ? annotations : {}).filter(
+    ([name]) => !name.startsWith('deployment.'),
+  );
+  return { ...object, metadata: { ...metadata, annotations: Object.fromEntries(kept) } };
 }
 
 type Quota = Manifest & { spec: { hard: Record<string, string> }; status?: { hard?: object } };

@@ -1,0 +1,103 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { whyNoControlPlane } from '#scripts/cluster/control-plane.ts';
+import { ensureGoPrograms } from '#scripts/cluster/go-programs.ts';
+import { findProgram } from '#shared/sandbox/packages.ts';
+import { builds } from './builds.ts';
+import { wantedRights } from './cluster-rights.ts';
+import { isBuiltIn, knative, openShippedCluster, pathOf, type ShippedCluster } from './control-plane.fixture.ts';
+import { buildManifests, identityOf, type Manifest, parseManifests } from './kustomize.ts';
+
+const run = promisify(execFile);
+const obstacle = await whyNoControlPlane();
+const why = obstacle === undefined ? '' : `: cannot be started here, ${obstacle}`;
+const all = await builds(knative);
+const noRights = ['billing', 'dead-letter', 'observe'];
+
+// Continuous integration must not lose this tier without anybody noticing: there it fails.
+describe.skipIf(obstacle !== undefined && !process.env['CI'])(`the manifests on the real API server${why}`, () => {
+  let cluster: ShippedCluster;
+
+  beforeAll(async () => {
+    cluster = await openShippedCluster();
+  });
+  afterAll(() => cluster.close());
+
+  it.each(all.map(({ name, objects }) => [name, objects] as const))(
+    'are accepted with every field known, and the same again changes nothing: %s',
+    async (_name, objects) => {
+      for (const object of objects) if (object.kind === 'Job') await remove(object);
+      const first = await cluster.apply(objects);
+      expect(first.size).toBe(objects.filter(isBuiltIn).length);
+      expect(await cluster.apply(objects)).toEqual(first);
+    },
+  );
+
+  it('give each function the rights that its steps need, and no other in any of our namespaces', async () => {
+    await cluster.apply(await buildManifests(join(knative, 'base')));
+    for (const name of [...Object.keys(wantedRights), ...noRights]) {
+      expect([name, await rightsOf(name, 'odoo-tenants')]).toEqual([name, sorted(wantedRights[name] ?? {})]);
+      expect([name, await rightsOf(name, 'odoo-fleet')]).toEqual([name, {}]);
+      expect([name, await rightsOf(name, 'kube-system')]).toEqual([name, {}]);
+    }
+  });
+
+  /** A Job cannot be changed: whoever migrates to another version deletes the one before. */
+  async function remove(job: Manifest): Promise<void> {
+    await cluster.send('DELETE', `${pathOf(job)}?propagationPolicy=Background`);
+    await expect.poll(async () => (await cluster.send('GET', pathOf(job))).status).toBe(404);
+  }
+
+  /** Verbs by resource, as the server's own authorizer tells them, less what every account may ask about itself. */
+  async function rightsOf(name: string, namespace: string): Promise<Record<string, string[]>> {
+    const path = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews';
+    const { body } = await cluster.send('POST', path, { body: { spec: { namespace } }, as: name });
+    const { resourceRules, incomplete } = body['status'] as unknown as Review;
+    expect(incomplete).toBe(false);
+    const rights: Record<string, string[]> = {};
+    for (const { apiGroups, resources, verbs, resourceNames } of resourceRules) {
+      if (/^(authorization|authentication)\.k8s\.io$/.test(apiGroups[0] ?? '')) continue;
+      expect(resourceNames ?? []).toEqual([]);
+      for (const resource of resources) rights[resource] = [...(rights[resource] ?? []), ...verbs];
+    }
+    return sorted(rights);
+  }
+});
+
+type Review = {
+  incomplete: boolean;
+  resourceRules: { apiGroups: string[]; resources: string[]; verbs: string[]; resourceNames?: string[] }[];
+};
+
+function sorted(rights: Readonly<Record<string, readonly string[]>>): Record<string, string[]> {
+  return Object.fromEntries(Object.entries(rights).map(([resource, verbs]) => [resource, verbs.toSorted()]));
+}
+
+const whole = all.map(({ name }) => name).filter((name) => !name.includes(' with '));
+
+describe.skipIf(obstacle !== undefined && !process.env['CI'])(`kubectl kustomize${why}`, () => {
+  let kubectl: string;
+
+  beforeAll(async () => {
+    kubectl = (await findProgram('kubectl')) ?? (await buildKubectl());
+  });
+
+  it.each(whole)('builds the same objects as we do: %s', async (name) => {
+    const { stdout } = await run(kubectl, ['kustomize', join(knative, name)], { maxBuffer: 10_000_000 });
+    const byName = (objects: readonly Manifest[]) => new Map(objects.map((object) => [identityOf(object), object]));
+    expect(byName(await buildManifests(join(knative, name)))).toEqual(byName(parseManifests(stdout, name)));
+  });
+});
+
+/** It is part of the module that the API server is built from. */
+async function buildKubectl(): Promise<string> {
+  const { folder } = await ensureGoPrograms({
+    module: 'kubernetes',
+    versionOf: 'k8s.io/kubernetes',
+    packages: ['k8s.io/kubernetes/cmd/kubectl'],
+    cachedIn: 'kubectl',
+  });
+  return join(folder, 'kubectl');
+}
