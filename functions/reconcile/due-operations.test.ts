@@ -6,6 +6,7 @@ const due = (id: string, overdueMs: number, kind = 'provision') => ({
   instanceId: 'abcdefgh2345',
   kind,
   overdueMs,
+  traceparent: null,
 });
 
 test('what has just become due is told by the broker', () => {

@@ -24,7 +24,9 @@ export type Wake = {
 function advanceOf(operation: DueOperation, source: string): OutgoingEvent {
   const overdue = `due for ${Math.round(operation.overdueMs)} ms`;
   const data = { operation: operation.id, instance: operation.instanceId, kind: operation.kind, reason: overdue };
-  return announce(operationAdvance, data, { id: randomUUID(), source });
+  const event = announce(operationAdvance, data, { id: randomUUID(), source });
+  const { traceparent } = operation;
+  return traceparent === null ? event : { ...event, extensions: { ...event.extensions, traceparent } };
 }
 
 /** Which way each due operation is told: by the broker, or, when that has not worked, straight. Pure. */

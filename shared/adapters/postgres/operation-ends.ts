@@ -87,7 +87,11 @@ export async function activeOperation(queryable: Queryable, instanceId: string):
 }
 
 /** An operation that is due, and for how long. */
-export type DueOperation = WaitingOperation & { overdueMs: number };
+export type DueOperation = WaitingOperation & {
+  overdueMs: number;
+  /** Of the trace it goes on in; null where it began before traces were kept. */
+  traceparent: string | null;
+};
 
 /**
  * Operations whose time has come: a wait is over, a lease ran out, a queued one may have its turn. One that was given
@@ -99,7 +103,8 @@ export async function takeDueOperations(
   queryable: Queryable,
   options: { limit: number; holdOffMs: number },
 ): Promise<DueOperation[]> {
-  const { rows } = await queryable.query<{ id: string; instance_id: string; kind: string; overdue_ms: number }>(
+  type Row = { id: string; instance_id: string; kind: string; overdue_ms: number; traceparent: string | null };
+  const { rows } = await queryable.query<Row>(
     `with due as (
        select o.id from operations o
        where o.state in ('queued', 'running', 'waiting') and o.next_check_at <= clock_timestamp()
@@ -110,12 +115,18 @@ export async function takeDueOperations(
      )
      update operations as o set told_at = clock_timestamp()
      from due where o.id = due.id
-     returning o.id, o.instance_id, o.kind,
+     returning o.id, o.instance_id, o.kind, o.traceparent,
        extract(epoch from clock_timestamp() - o.next_check_at)::float8 * 1000 as overdue_ms`,
     [options.limit, options.holdOffMs],
   );
   return rows
-    .map((row) => ({ id: row.id, instanceId: row.instance_id, kind: row.kind, overdueMs: row.overdue_ms }))
+    .map(({ id, instance_id: instanceId, kind, overdue_ms: overdueMs, traceparent }) => ({
+      id,
+      instanceId,
+      kind,
+      overdueMs,
+      traceparent,
+    }))
     .sort((one, other) => other.overdueMs - one.overdueMs);
 }
 

@@ -1,4 +1,6 @@
 import type { OperationKind } from '#shared/domain/operation/operation.ts';
+import { traceAttributes } from '#shared/domain/trace/trace-context.ts';
+import { currentContext } from '../tracing/request-context.ts';
 import type { Queryable } from './database.ts';
 
 /** A new operation's row. */
@@ -19,13 +21,13 @@ export async function lockInstanceRequests(transaction: Queryable, instanceId: s
   await transaction.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`instance ${instanceId}`]);
 }
 
-/** Notes a requested operation, due at once. */
+/** Notes a requested operation, due at once, with the trace of the request: it goes on in that one. */
 export async function insertOperation(transaction: Queryable, operation: NewOperation): Promise<void> {
   await transaction.query(
     `insert into operations (id, instance_id, kind, definition_version, state, next_check_at, deadline,
-       idempotency_key, requested_by, cause, request)
+       idempotency_key, requested_by, cause, request, traceparent)
      values ($1, $2, $3, $4, 'queued', clock_timestamp(), clock_timestamp() + $5::integer * interval '1 millisecond',
-       $6, $7, $8, $9)`,
+       $6, $7, $8, $9, $10)`,
     [
       operation.id,
       operation.instanceId,
@@ -36,6 +38,7 @@ export async function insertOperation(transaction: Queryable, operation: NewOper
       operation.requestedBy,
       operation.cause,
       JSON.stringify(operation.request),
+      traceAttributes(currentContext()).traceparent ?? null,
     ],
   );
 }

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
+import { insertCatalogue, insertTestInstance, testInstanceId } from '#shared/testing/fleet-rows.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { contextOf, runInContext } from '../tracing/request-context.ts';
 import type { Database } from './database.ts';
+import { takeDueOperations } from './operation-ends.ts';
+import { insertOperation } from './operation-requests.ts';
 import { enqueue, forgetPublished, markFailed, markPublished, takeUnpublished } from './outbox.ts';
 
 const platform = platformOfThisFile();
@@ -124,4 +127,30 @@ test('an event keeps the trace of the request that wrote it, unless it carries o
   expect(extensions.get(plain.id)?.['traceparent']).not.toBe(parent);
   expect(extensions.get(traced.id)).toEqual(own);
   expect(extensions.get(outside.id)).not.toHaveProperty('traceparent');
+});
+
+test('a command to an operation goes on in the trace of the request that asked for it', async () => {
+  await insertCatalogue(database);
+  const instanceId = testInstanceId(1);
+  await insertTestInstance(database, instanceId);
+  const asked = { instanceId, kind: 'stop' as const, definitionVersion: 1, deadlineMs: 60_000 };
+  const [traced, untraced] = [randomUUID(), randomUUID()];
+  const facts = { requestedBy: 'urn:x', cause: 'x', request: {} };
+  await runInContext(contextOf({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }), () =>
+    insertOperation(database, { id: traced, idempotencyKey: '1', ...asked, ...facts }),
+  );
+  await insertOperation(database, { id: untraced, idempotencyKey: '2', ...asked, ...facts });
+  const commands = [traced, untraced].map((operationid) => event({ extensions: { opkind: 'stop', operationid } }));
+  const news = event({ extensions: { operationid: traced } });
+  await runInContext(contextOf({ tracestate: 'a=1' }), () => enqueue(database, [...commands, news]));
+  const taken = await takeUnpublished(database, { limit: 10 });
+  const traceOf = (id: string | undefined) => taken.find((one) => one.id === id)?.extensions;
+  expect(traceOf(commands[0]?.id)?.['traceparent']).toMatch(/^00-0af7651916cd43dd8448eb211c80319c-/);
+  expect(traceOf(commands[0]?.id)).toMatchObject({ opkind: 'stop', operationid: traced });
+  expect(traceOf(commands[1]?.id)?.['traceparent']).toMatch(/^00-(?!0af7651916cd43dd8448eb211c80319c)/);
+  expect(traceOf(news.id)?.['traceparent']).toMatch(/^00-(?!0af7651916cd43dd8448eb211c80319c)/);
+  const due = await takeDueOperations(database, { limit: 10, holdOffMs: 0 });
+  const parents = new Map(due.map((one) => [one.id, one.traceparent]));
+  expect(parents.get(traced)).toContain('0af7651916cd43dd8448eb211c80319c');
+  expect(parents.get(untraced)).toBeNull();
 });

@@ -13,16 +13,20 @@ export type WaitingEvent = OutgoingEvent & {
 
 /**
  * Writes events in the transaction of the change they tell of. One whose id is there already is left as it is. They keep the
- * trace of the request that writes them, whoever publishes them in the end, unless they carry another one.
+ * trace of the request that writes them, whoever publishes them in the end, unless they carry another one. A command to
+ * an operation goes on in the trace of the request that asked for the operation.
  */
 export async function enqueue(transaction: Queryable, events: readonly OutgoingEvent[]): Promise<void> {
   if (events.length === 0) return;
   const trace = traceAttributes(currentContext());
   await transaction.query(
     `insert into outbox (id, type, source, subject, data, extensions)
-     select id, type, source, subject, data, extensions
+     select event.id, type, source, subject, data, case when o.traceparent is null then extensions
+       else extensions - 'tracestate' || jsonb_build_object('traceparent', o.traceparent) end
      from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::jsonb[])
        with ordinality as event (id, type, source, subject, data, extensions, position)
+     left join operations o
+       on o.id = case when extensions ? 'opkind' then (extensions ->> 'operationid')::uuid end
      order by position
      on conflict (id) do nothing`,
     [

@@ -280,6 +280,7 @@ CREATE TABLE public.operations (
     not_before timestamp with time zone,
     overtaken_by uuid,
     generation bigint,
+    traceparent text,
     CONSTRAINT operations_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT operations_definition_version_check CHECK ((definition_version > 0)),
     CONSTRAINT operations_failure_has_reason CHECK (((state <> 'failed'::text) OR ((error_code IS NOT NULL) AND (error_text IS NOT NULL) AND (finished_at IS NOT NULL)))),
@@ -287,7 +288,8 @@ CREATE TABLE public.operations (
     CONSTRAINT operations_kind_check CHECK ((kind = ANY (ARRAY['provision'::text, 'start'::text, 'stop'::text, 'restart'::text, 'suspend'::text, 'resume'::text, 'terminate'::text, 'undo'::text, 'purge'::text, 'repair'::text]))),
     CONSTRAINT operations_lease_has_holder CHECK (((lease_holder IS NULL) = (lease_until IS NULL))),
     CONSTRAINT operations_round_check CHECK ((round > 0)),
-    CONSTRAINT operations_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
+    CONSTRAINT operations_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text]))),
+    CONSTRAINT operations_traceparent_check CHECK ((length(traceparent) <= 64))
 );
 
 CREATE TABLE public.outbox (

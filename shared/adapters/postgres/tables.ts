@@ -183,6 +183,7 @@ export const tables = {
     not_before: 'timestamptz?',
     overtaken_by: 'uuid?',
     generation: 'bigint?',
+    traceparent: 'text?',
   },
   operation_steps: {
     operation_id: 'uuid',
