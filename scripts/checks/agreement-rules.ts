@@ -16,6 +16,7 @@ export function agreementMistakes(
     ...objects.flatMap((object) => functionMistakes(object, objects)),
     ...objects.flatMap((object) => budgetMistakes(object, objects)),
     ...bindingMistakes(objects),
+    ...openingMistakes(objects),
     ...brokerMistakes(objects),
   ];
 }
@@ -140,6 +141,33 @@ function budgetMistakes(object: Manifest, objects: readonly Manifest[]): string[
   if (podOf(object) === undefined || object.kind === 'Job' || name === 'redis') return [];
   const isThere = objects.some(({ kind, metadata }) => kind === 'PodDisruptionBudget' && metadata.name === name);
   return isThere ? [] : [`${identityOf(object)} has no PodDisruptionBudget.`];
+}
+
+const openingSchema = v.object({
+  spec: v.object({
+    podSelector: v.object({ matchExpressions: v.tuple([v.object({ values: v.array(v.string()) })]) }),
+  }),
+});
+
+/** The way to the cluster's API is open to the functions that have a token, and to no other. */
+function openingMistakes(objects: readonly Manifest[]): string[] {
+  const opening = objects.find(
+    ({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'functions-to-cluster',
+  );
+  if (opening === undefined) return [];
+  const open = v.parse(openingSchema, opening).spec.podSelector.matchExpressions[0].values;
+  const functions = objects
+    .filter(({ apiVersion }) => apiVersion === 'serving.knative.dev/v1')
+    .map(({ metadata }) => metadata.name);
+  const accounts = accountsWithRights(objects);
+  return [
+    ...functions
+      .filter((name) => accounts.has(name) && !open.includes(name))
+      .map((name) => `NetworkPolicy functions-to-cluster keeps ${name} from the cluster's API.`),
+    ...open
+      .filter((name) => !functions.includes(name) || !accounts.has(name))
+      .map((name) => `NetworkPolicy functions-to-cluster lets ${name} out, which has no rights in the cluster.`),
+  ];
 }
 
 type BrokerClass = { url: string; configKind: string };
