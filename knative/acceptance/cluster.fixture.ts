@@ -47,8 +47,12 @@ export function titled(name: string): string {
   return obstacle === undefined ? name : `${name} (skipped: ${obstacle})`;
 }
 
-/** A namespace with a desk, for all tests of a `describe`; it goes when they are done. */
-export function testNamespace(name: string): () => TestNamespace {
+/**
+ * A namespace with a desk, for all tests of a `describe`; it goes when they are done. Its name is new: one with functions takes
+ * half a minute to go, and what is put into it meanwhile vanishes.
+ */
+export function testNamespace(prefix: string): () => TestNamespace {
+  const name = `${prefix}-${Date.now().toString(36)}`;
   let namespace: TestNamespace | undefined;
   beforeAll(async () => {
     namespace = await openNamespace(name);
@@ -68,8 +72,6 @@ async function openNamespace(name: string): Promise<TestNamespace> {
   const { kubeconfig, programImage: image } = given;
   const kubectl = openKubectl({ program: given.kubectl, kubeconfig });
   const client = await openClusterClient(kubeconfig);
-  // Objects that are put into a namespace of an earlier run that is going away would vanish with it.
-  await kubectl.run(['delete', 'namespace', name, '--ignore-not-found', '--timeout=170s'], { timeoutMs: 175_000 });
   await kubectl.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, ...deskObjects(name, image)]);
   await kubectl.rollout(name, [desk]);
   const proxy = `/api/v1/namespaces/${name}/services/http:${desk}:80/proxy`;

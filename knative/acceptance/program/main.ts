@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, request as overHttp, type ServerResponse } from 'node:http';
+import { request as overTls } from 'node:https';
 import { buffer, text } from 'node:stream/consumers';
 
 // The only program of the acceptance tests. It needs nothing but Node, so that its image is this folder.
@@ -67,6 +68,7 @@ function passOn(
 /** The answer, or the code of what went wrong. */
 function relay({ url, method, headers, body, timeoutMs }: Relayed): Promise<object> {
   return new Promise((resolve) => {
+    const request = url.startsWith('https:') ? overTls : overHttp;
     const outgoing = request(url, { method, headers, signal: AbortSignal.timeout(timeoutMs) });
     outgoing.once('error', (error: NodeJS.ErrnoException) => resolve({ error: error.code ?? error.message }));
     outgoing.once('response', (answer) => {
