@@ -73,14 +73,20 @@ prepare() {
   [ ! -e "/proc/sys/net/ipv6/conf/$bridge/disable_ipv6" ] || echo 1 >"/proc/sys/net/ipv6/conf/$bridge/disable_ipv6"
 }
 
-# Rules that lead to a chain of ours go first; then the chains can be emptied and removed.
+# Of each table in one transaction: first the rules that lead to a chain of ours, then the content of the chains, then these.
 remove_chains() {
-  local tables=$1 table name rule
+  local tables=$1 table saved names
   for table in mangle nat filter; do
-    "$tables-save" -t "$table" 2>/dev/null | grep -E -- "^-A (INPUT|OUTPUT|FORWARD|PREROUTING|POSTROUTING) .*-j $chains" |
-      sed 's/^-A/-D/' | while read -r rule; do eval "$tables -w -t $table $rule"; done || true
-    for name in $("$tables-save" -t "$table" 2>/dev/null | sed -nE "s/^:($chains) .*/\1/p"); do "$tables" -w -t "$table" -F "$name"; done
-    for name in $("$tables-save" -t "$table" 2>/dev/null | sed -nE "s/^:($chains) .*/\1/p"); do "$tables" -w -t "$table" -X "$name"; done
+    saved=$("$tables-save" -t "$table" 2>/dev/null) || continue
+    names=$(sed -nE "s/^:($chains) .*/\1/p" <<<"$saved")
+    [ -n "$names" ] || continue
+    {
+      echo "*$table"
+      sed -nE "/^-A (INPUT|OUTPUT|FORWARD|PREROUTING|POSTROUTING) .*-j $chains/s/^-A/-D/p" <<<"$saved"
+      sed 's/^/-F /' <<<"$names"
+      sed 's/^/-X /' <<<"$names"
+      echo COMMIT
+    } | "$tables-restore" -w --noflush
   done
 }
 
@@ -103,7 +109,7 @@ remove_made() {
   case $1 in
     /var/lib/cni | /run/containerd | /run/runc) rm -rf --one-file-system "$1" ;;
     *) [ ! -e "$1" ] || find "$1" -xdev -depth '(' -type d -empty -o -type l -o -type s -o -name '*_internal_checkpoint' \
-      -o -name DEPRECATION ')' -delete 2>/dev/null || true ;;
+      -o -name DEPRECATION -o -name cni.lock ')' -delete 2>/dev/null || true ;;
   esac
 }
 
