@@ -56,6 +56,23 @@ describe('spans', () => {
     expect(new Set(taken.map(({ traceId }) => traceId))).toEqual(new Set([root.traceId]));
   });
 
+  test('go to the trace the work belongs to, where that is another one, and link the request', async () => {
+    const taken: FinishedSpan[] = [];
+    world(async (spans) => void taken.push(...spans));
+    const own = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', traceFlags: '01' };
+    const tick = contextOf({});
+    await runInContext(tick, async () => {
+      await inSpan({ name: 'publish', under: own }, async () => {
+        expect(currentContext()).toMatchObject({ traceId: own.traceId, requestId: tick.requestId });
+      });
+      await inSpan({ name: 'unrecorded', under: { ...own, traceFlags: '00' } }, async () => undefined);
+      await flushSpans();
+    });
+    expect(taken).toMatchObject([
+      { traceId: own.traceId, parentSpanId: own.spanId, links: [{ traceId: tick.traceId }] },
+    ]);
+  });
+
   test('say by which failure they ended, and no more of it', async () => {
     const taken: FinishedSpan[] = [];
     world(async (spans) => void taken.push(...spans));

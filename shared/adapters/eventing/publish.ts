@@ -126,12 +126,11 @@ function hopOf(own: TraceContext | undefined, current: TraceContext | undefined)
 }
 
 function spanOf(event: OutgoingEvent): Parameters<typeof inSpan>[0] {
-  const own = eventTrace(event);
   return {
     name: `publish ${event.type}`,
     kind: 'producer',
     attributes: { 'cloudevents.event_id': event.id, 'cloudevents.event_type': event.type },
-    links: own === undefined || own.traceId === currentContext()?.traceId ? [] : [own],
+    under: eventTrace(event),
   };
 }
 

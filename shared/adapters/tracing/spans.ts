@@ -41,7 +41,13 @@ export function flushSpans(): Promise<void> | undefined {
   return recorder?.flush();
 }
 
-type Started = { name: string; kind?: SpanKind; attributes?: SpanAttributes; links?: readonly TraceContext[] };
+type Started = {
+  name: string;
+  kind?: SpanKind;
+  attributes?: SpanAttributes;
+  /** Work that belongs to another trace than the running request: its span goes there and links the request. */
+  under?: TraceContext | undefined;
+};
 
 /**
  * Runs `work` as a span of the running request's trace: what it sends is the span's child. `note` adds facts to it. Without a
@@ -53,28 +59,30 @@ export async function inSpan<Result>(
 ): Promise<Result> {
   const context = currentContext();
   const to = recorder;
-  if (to === undefined || context === undefined || !isSampled(context)) return await work(nothing);
+  if (to === undefined || context === undefined) return await work(nothing);
+  const isElsewhere = started.under !== undefined && started.under.traceId !== context.traceId;
+  const parent = isElsewhere ? (started.under ?? context) : context;
+  if (!isSampled(parent)) return await work(nothing);
   const startMs = nowMs();
-  const spanId = randomBytes(8).toString('hex');
+  const trace = { ...traceOf(parent), spanId: randomBytes(8).toString('hex') };
   const attributes: Record<string, string | number | boolean> = { ...started.attributes };
   let failure: string | undefined;
   try {
-    return await runInContext(childOf(context, spanId), () => work((facts) => void Object.assign(attributes, facts)));
+    return await runInContext(insideOf(context, trace), () => work((facts) => void Object.assign(attributes, facts)));
   } catch (error) {
     failure = asFailure(error).code;
     throw error;
   } finally {
     to.record({
-      ...traceOf(context),
+      ...trace,
       name: started.name,
       kind: started.kind ?? 'internal',
-      spanId,
-      parentSpanId: context.spanId,
+      parentSpanId: parent.spanId,
       startMs,
       endMs: nowMs(),
       attributes,
       failure,
-      links: started.links ?? [],
+      links: isElsewhere && isSampled(context) ? [traceOf(context)] : [],
     });
   }
 }
@@ -109,15 +117,16 @@ export function recordRequest(
 const nothing = () => undefined;
 const nowMs = () => performance.timeOrigin + performance.now();
 
-function traceOf({ traceId, spanId, traceFlags, traceState }: RequestContext): TraceContext {
+function traceOf({ traceId, spanId, traceFlags, traceState }: TraceContext): TraceContext {
   return { traceId, spanId, traceFlags, traceState };
 }
 
 /** The same request, seen from inside a span. */
-function childOf(context: RequestContext, spanId: string): RequestContext {
-  const { requestId, traceId, traceFlags, traceState, parentSpanId, link, eventId, operationId } = context;
+function insideOf(context: RequestContext, trace: TraceContext): RequestContext {
+  const { requestId, parentSpanId, link, eventId, operationId } = context;
   return {
-    ...{ requestId, traceId, traceFlags, traceState, parentSpanId, link, spanId },
+    ...{ requestId, traceState: undefined, parentSpanId, link },
+    ...trace,
     ...(eventId === undefined ? {} : { eventId }),
     ...(operationId === undefined ? {} : { operationId }),
   };
