@@ -16,7 +16,9 @@ export async function builds(knative: string): Promise<Build[]> {
   const foldersOf = async (name: string) =>
     (await readdir(join(knative, name))).toSorted().map((folder) => `${name}/${folder}`);
   const [overlays, components] = [await foldersOf('overlays'), await foldersOf('components')];
-  const whole = ['base', ...overlays, 'migration', ...overlays.map((folder) => `${folder}/migration`)];
+  const files = await readdir(knative, { recursive: true });
+  const migrations = overlays.map((folder) => `${folder}/migration`).filter((folder) => files.includes(folder));
+  const whole = ['base', ...overlays, 'migration', ...migrations];
   return [
     ...(await Promise.all(
       whole.map(async (name) => ({
@@ -51,7 +53,8 @@ export function checkBuild(build: Build, { knownSettings, numbers }: CheckFacts)
   const brokerClass = brokerClassOf(objects);
   const { stepBudgetMs, shutdownMs } = numbers;
   const mistakes = [
-    ...objects.flatMap((object) => podMistakes(object, knownSettings)),
+    // Into the pods of `skaffold dev` files are synchronised.
+    ...objects.flatMap((object) => podMistakes(object, { knownSettings, mayWrite: name.endsWith('-sync') })),
     ...agreementMistakes(objects, { knownSettings }),
     ...numberMistakes({ manifests, defaultPoolMax, connectionLimit: limit, stepBudgetMs, shutdownMs }),
     ...(isOverlay && brokerClass === undefined

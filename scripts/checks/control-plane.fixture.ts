@@ -1,21 +1,26 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { startControlPlane } from '#scripts/cluster/control-plane.ts';
+import { findKnativeSources } from '#scripts/cluster/knative-manifests.ts';
 import {
   type ClusterClient,
   type ClusterResponse,
   openClusterClient,
 } from '#shared/sandbox/kubernetes/cluster-client.ts';
 import { isObject, type JsonObject, objectAt } from '#shared/sandbox/kubernetes/json.ts';
-import { identityOf, type Manifest } from './kustomize.ts';
+import { identityOf, type Manifest, parseManifests } from './kustomize.ts';
 
 /** The folder of all manifests. */
 export const knative = fileURLToPath(new URL('../../knative', import.meta.url));
 
-/** A real API server that has no Knative: objects of its kinds are left out. */
+/**
+ * A real API server that knows the kinds of Knative, by its definitions, and has nothing of it running: no webhook looks at an object
+ * and no controller takes it up. The kinds of brokers that are not Knative's own are left out.
+ */
 export type ShippedCluster = {
   kubeconfigFile: string;
   /** Sends as the administrator, or as a function's ServiceAccount by impersonation. */
@@ -33,6 +38,7 @@ export async function openShippedCluster(): Promise<ShippedCluster> {
   const folder = await mkdtemp(join(tmpdir(), 'shipped-cluster-'));
   const { kubeconfigFile, stop } = await startControlPlane({ folder });
   const client = await openClusterClient(kubeconfigFile);
+  await defineKinds(client);
   const send: ShippedCluster['send'] = (method, path, { as, ...request } = {}) =>
     client.request(method, path, {
       ...request,
@@ -60,9 +66,37 @@ export async function openShippedCluster(): Promise<ShippedCluster> {
   };
 }
 
-/** Is the kind Kubernetes' own? Knative's kinds come with Knative. */
-export function isBuiltIn({ apiVersion }: Pick<Manifest, 'apiVersion'>): boolean {
-  return !/knative\.dev\//.test(apiVersion);
+/** Can the kind be applied here? */
+export function isKnown({ kind }: Pick<Manifest, 'kind'>): boolean {
+  return kind !== 'RabbitmqBrokerConfig';
+}
+
+/** The definitions of the kinds we use, as Knative ships them. */
+async function defineKinds(client: ClusterClient): Promise<void> {
+  const { serving, eventing } = await findKnativeSources();
+  const inEventing = ['broker', 'trigger', 'pingsource', 'apiserversource'].map(
+    (name) => `${eventing}/core/resources/${name}.yaml`,
+  );
+  for (const file of [`${serving}/core/300-resources/service.yaml`, ...inEventing]) {
+    for (const definition of parseManifests(await readFile(file, 'utf8'), file)) await applyOne(client, definition);
+  }
+  for (const path of [
+    'serving.knative.dev/v1/services',
+    'sources.knative.dev/v1/apiserversources',
+    'sources.knative.dev/v1/pingsources',
+    'eventing.knative.dev/v1/triggers',
+    'eventing.knative.dev/v1/brokers',
+  ]) {
+    await waitUntil(async () => (await client.request('GET', `/apis/${path}`)).status === 200, path);
+  }
+}
+
+async function waitUntil(isDone: () => Promise<boolean>, what: string): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  while (!(await isDone())) {
+    if (Date.now() > deadline) throw new Error(`gave up after 30 s: ${what}`);
+    await pause(100);
+  }
 }
 
 /** Where an object lies in the API; its collection, without a name. */
@@ -79,15 +113,20 @@ export function pathOf(object: Manifest, { isCollection = false } = {}): string 
 async function applyAll(client: ClusterClient, objects: readonly Manifest[]): Promise<Map<string, JsonObject>> {
   const stored = new Map<string, JsonObject>();
   const sorted = objects.toSorted((a, b) => Number(b.kind === 'Namespace') - Number(a.kind === 'Namespace'));
-  for (const object of sorted.filter(isBuiltIn)) {
-    const path = `${pathOf(object)}?fieldManager=test&fieldValidation=Strict&force=true`;
-    const contentType = 'application/apply-patch+yaml';
-    const { status, body } = await client.request('PATCH', path, { body: object, contentType });
-    if (status >= 300) throw new Error(`${identityOf(object)}: ${status} ${String(body['message'])}`);
+  for (const object of sorted.filter(isKnown)) {
+    const body = await applyOne(client, object);
     stored.set(identityOf(object), withoutControllers(body));
     if (object.kind === 'ResourceQuota') await fillQuota(client, body as unknown as Quota);
   }
   return stored;
+}
+
+async function applyOne(client: ClusterClient, object: Manifest): Promise<JsonObject> {
+  const path = `${pathOf(object)}?fieldManager=test&fieldValidation=Strict&force=true`;
+  const contentType = 'application/apply-patch+yaml';
+  const { status, body } = await client.request('PATCH', path, { body: object, contentType });
+  if (status >= 300) throw new Error(`${identityOf(object)}: ${status} ${String(body['message'])}`);
+  return body;
 }
 
 /** An object without what controllers write to it. */

@@ -72,14 +72,21 @@ export function podOf(object: Manifest): Pod | undefined {
   return isMaker ? v.parse(withTemplate, object).spec.template.spec : undefined;
 }
 
+export type PodOptions = {
+  /** Variables that some program reads. */
+  knownSettings: ReadonlySet<string>;
+  /** May the root file system be written to? */
+  mayWrite?: boolean;
+};
+
 /** What a pod lacks of what all of ours have, a line each. Pure. */
-export function podMistakes(object: Manifest, knownSettings: ReadonlySet<string>): string[] {
+export function podMistakes(object: Manifest, options: PodOptions): string[] {
   const pod = podOf(object);
   if (pod === undefined) return [];
   const mistakes = pod.containers.flatMap((one) => [
-    ...securityMistakes(pod, one),
+    ...securityMistakes(pod, one, options),
     ...resourceMistakes(one),
-    ...environmentMistakes(one, knownSettings),
+    ...environmentMistakes(one, options.knownSettings),
     ...mountMistakes(pod, one),
     ...(object.kind === 'Job' ? [] : probeMistakes(object, one)),
     ...graceMistakes(pod, one),
@@ -88,14 +95,20 @@ export function podMistakes(object: Manifest, knownSettings: ReadonlySet<string>
 }
 
 /** Pod Security's restricted profile, and a file system that cannot be written to. */
-function securityMistakes({ securityContext: of }: Pod, { securityContext: own }: Container): string[] {
+function securityMistakes(
+  { securityContext: of }: Pod,
+  { securityContext: own }: Container,
+  options: PodOptions,
+): string[] {
   const all = { ...of, ...own };
   return [
     ...(all.runAsNonRoot === true && (all.runAsUser ?? 0) > 0
       ? []
       : ['must run as a user that is not root, by number']),
     ...(all.allowPrivilegeEscalation === false ? [] : ['must not allow more privileges']),
-    ...(all.readOnlyRootFilesystem === true ? [] : ['must have a root file system that is read only']),
+    ...(all.readOnlyRootFilesystem === true || options.mayWrite === true
+      ? []
+      : ['must have a root file system that is read only']),
     ...(all.capabilities?.drop?.includes('ALL') === true ? [] : ['must drop all capabilities']),
     ...(all.seccompProfile?.type === 'RuntimeDefault' ? [] : ['must have the seccomp profile RuntimeDefault']),
   ];
