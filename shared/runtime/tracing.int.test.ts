@@ -99,7 +99,7 @@ it.each([
   ['that refuses', 400],
   ['that is overloaded', 503],
   ['that does not answer', 0],
-])('says that a collector %s did not take them, in time, and sends nothing afterwards', async (_, status) => {
+])('says that a collector %s did not take them, in time, and asks it again the next time', async (_, status) => {
   const { url, received } = await startCollector(status);
   const opened = await open(url);
   const began = performance.now();
