@@ -13,6 +13,7 @@ const programs = {
   check: 'scripts/checks/main.ts',
   bench: 'scripts/bench/main.ts',
   build: 'scripts/build/main.ts',
+  cluster: 'scripts/cluster/main.ts',
   migrate: 'scripts/migrate.ts',
 };
 

@@ -16,6 +16,7 @@ import { ensureNodePackages, refuseUnfitMachine, whyNoCluster } from './obstacle
 import { addresses, domain, newPlaces, nodeName, type Places, ports, runFolder } from './places.ts';
 import { poll } from './poll.ts';
 import { changeMachine, noteRunning, runningDaemons, runningPlaces, withClusterLock } from './running.ts';
+import { storageObjects } from './storage.ts';
 
 export type UpOptions = {
   say(line: string): void;
@@ -123,6 +124,7 @@ async function startNode({ places, programs, kubectl, say, signal }: NodeStart):
   say('the API server is ready');
   for (const name of ['controller-manager', 'scheduler', 'kubelet', 'proxy'] as const) await start(name);
   await kubectl.apply(addonObjects({ corednsImage: programImage('coredns', programs.coredns) }));
+  await kubectl.apply(await storageObjects(places));
   await until('the node', () => isNodeReady(kubectl));
   await kubectl.rollout('kube-system', ['coredns']);
   say('the node is ready');

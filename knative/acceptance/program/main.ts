@@ -17,7 +17,7 @@ const noted: Noted[] = [];
 
 const server = createServer((incoming, outgoing) => {
   handle(incoming, outgoing).catch((error: Error) => {
-    console.error(error.message);
+    process.stderr.write(`${error.message}\n`);
     outgoing.destroy();
   });
 });

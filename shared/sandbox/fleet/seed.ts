@@ -28,6 +28,8 @@ export async function seedRecords(
     maxInstances: number;
     warmTarget: number;
     imageDigest: string;
+    /** How the cluster knows Odoo's image; the sandbox's own name unless stated. */
+    imageReference?: string;
   },
 ): Promise<void> {
   const plan = { diskGib: 10, workers: 0, cronThreads: 1, databaseConnections: 16, replicas: 1 };
@@ -37,7 +39,7 @@ export async function seedRecords(
     queryable,
     {
       id: 'odoo-19',
-      reference: odooImage,
+      reference: options.imageReference ?? odooImage,
       odooVersion: '19.0',
       edition: 'community',
       addonsDigest: options.imageDigest,
