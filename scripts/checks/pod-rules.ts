@@ -17,6 +17,7 @@ const probe = v.object({
 const container = v.object({
   name: v.string(),
   image: v.string(),
+  command: v.optional(v.array(v.string())),
   env: v.optional(
     v.array(
       v.object({
