@@ -15,6 +15,7 @@ const checks: readonly Check[] = [
   { name: 'event catalogue', command: node, args: ['scripts/event-catalogue.ts', '--check'] },
   { name: 'diagrams', command: node, args: ['scripts/diagrams.ts', '--check'] },
   { name: 'observability', command: node, args: ['scripts/observability/dashboards.ts', '--check'] },
+  { name: 'skaffold', command: node, args: ['scripts/checks/skaffold.ts'] },
   { name: 'manifests', command: node, args: ['scripts/checks/manifests.ts'], showsOutput: true },
 ];
 
