@@ -16,6 +16,7 @@ const benches: Record<BenchName, () => Promise<(surroundings: Surroundings) => P
   reconcile: async () => (await import('./reconcile/bench.ts')).benchReconcile,
   cache: async () => (await import('./cache/bench.ts')).benchCache,
   kubernetes: async () => (await import('./kubernetes/bench.ts')).benchKubernetes,
+  cold: async () => (await import('./cold/bench.ts')).benchCold,
 };
 
 function machine(): string {

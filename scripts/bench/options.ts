@@ -10,6 +10,7 @@ export const benchNames = [
   'reconcile',
   'cache',
   'kubernetes',
+  'cold',
 ] as const;
 export type BenchName = (typeof benchNames)[number];
 
@@ -38,6 +39,7 @@ has other work; absolute times do not carry over to other machines.
   reconcile  passes over 1,000, 10,000 and 50,000 instances in which nothing drifted: calls, time, memory, rows written
   cache      Zipf reads of 10,000 rows with 5 % writes: hits, own copies against Redis, staleness here and elsewhere
   kubernetes reads from a Kubernetes API by the product's client, against undici alone and @kubernetes/client-node
+  cold       spawn of a function until it is ready, and until its first event is accepted, against a bare server
 
   --rounds N    measurements per arm (default: 10 for provision, 5 for event and pool, 3 for status and burst)
   --odoo WHICH  for provision: real (Odoo 19, the default) or stand-in (quick; only looks like Odoo)

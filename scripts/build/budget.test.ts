@@ -33,7 +33,9 @@ it('gives a file that nobody has thought of no budget', () => {
 
 it('refuses the client of Kubernetes in the bundle itself, and takes it in the file that is loaded on demand', () => {
   const inputs = ['node_modules/@kubernetes/client-node/dist/config.js'];
-  expect(bundleMistakes('stop', [file({ inputs })])[0]).toMatch(/has code of @kubernetes\/client-node .* `await import/);
+  expect(bundleMistakes('stop', [file({ inputs })])[0]).toMatch(
+    /has code of @kubernetes\/client-node .* `await import/,
+  );
   expect(bundleMistakes('stop', [file({ name: 'kubeconfig.js', inputs })])).toEqual([]);
 });
 

@@ -34,7 +34,7 @@ export async function bundleFunction(name: string, folder: string): Promise<Buil
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }\n');
   const onDemand = new Set<string>();
   const files = [
-    await bundleProgram(join('functions', name, 'main.ts'), folder, onDemand),
+    await bundleProgram({ contents: `import './functions/${name}/main.ts';`, isProgram: true }, folder, onDemand),
     await bundleLauncher(folder),
   ];
   for (const name of onDemand) files.push(await bundleApart(name, folder));
@@ -42,26 +42,30 @@ export async function bundleFunction(name: string, folder: string): Promise<Buil
 }
 
 /** The function itself, as a script that evaluates to a function: see launcher.ts. */
-export async function bundleProgram(entry: string, folder: string, onDemand = new Set<string>()): Promise<BuiltFile> {
+export async function bundleProgram(
+  program: { contents: string; isProgram: boolean },
+  folder: string,
+  onDemand = new Set<string>(),
+): Promise<BuiltFile> {
   const outfile = join(folder, 'function.js');
   const { metafile } = await build({
     ...common,
-    entryPoints: [entry],
+    stdin: { contents: program.contents, resolveDir: root },
     outfile,
     sourcemap: 'linked',
     sourcesContent: false,
-    // a script has no import.meta; this one is always the program
-    define: { 'import.meta.main': 'true' },
+    // a script has no import.meta
+    define: { 'import.meta.main': String(program.isProgram) },
     banner: { js: '(async()=>{"use strict";' },
     footer: { js: '})' },
-    plugins: [packagesApart((name) => onDemand.add(name)), partsOfPackages(root), nodeModules()],
+    plugins: [packagesApart((name) => onDemand.add(name), program), partsOfPackages(root), nodeModules()],
   });
   await refuseOtherThanAscii(outfile);
   await nameSourcesFromRoot(`${outfile}.map`);
   return describe(metafile, outfile);
 }
 
-async function bundleLauncher(folder: string): Promise<BuiltFile> {
+export async function bundleLauncher(folder: string): Promise<BuiltFile> {
   const outfile = join(folder, 'main.js');
   const entryPoints = [fileURLToPath(new URL('launcher.ts', import.meta.url))];
   const { metafile } = await build({

@@ -50,17 +50,17 @@ export function nodeModules(): Plugin {
         const name = path.replace(/^node:/, '');
         return path.startsWith('node:') || builtins.has(name) ? { path: name, namespace: 'node' } : undefined;
       });
-      build.onLoad({ filter: /.*/, namespace: 'node' }, async ({ path }) => ({ contents: await nodeModule(path) }));
+      build.onLoad({ filter: /.*/, namespace: 'node' }, ({ path }) => ({ contents: nodeModule(path) }));
     },
   };
 }
 
 const onDemand = ['crypto', 'http2', 'https', 'perf_hooks', 'stream/web', 'tls', 'v8', 'worker_threads', 'zlib'];
 
-async function nodeModule(name: string): Promise<string> {
+function nodeModule(name: string): string {
   const get = `process.getBuiltinModule(${JSON.stringify(`node:${name}`)})`;
   if (!onDemand.includes(name)) return `module.exports = ${get};`;
-  const names = Object.keys((await import(`node:${name}`)) as object).filter((key) => key !== 'default');
+  const names = Object.keys(process.getBuiltinModule(`node:${name}`) as object);
   return `let loaded;
     for (const name of ${JSON.stringify(names)}) {
       Object.defineProperty(exports, name, { enumerable: true, get: () => (loaded ??= ${get})[name] });
@@ -85,13 +85,13 @@ export function partsOfPackages(root: string): Plugin {
 }
 
 /** Leaves what is loaded on demand out of the bundle, and tells of each package. */
-export function packagesApart(onFound: (name: string) => void): Plugin {
+export function packagesApart(onFound: (name: string) => void, options: { isProgram: boolean }): Plugin {
   return {
     name: 'packages-apart',
     setup(build) {
       build.onResolve({ filter: /^[@a-z]/ }, ({ path, kind }) => {
         if (kind !== 'dynamic-import') return undefined;
-        if (neverLoaded.includes(path)) return { path, external: true };
+        if (options.isProgram && neverLoaded.includes(path)) return { path, external: true };
         const found = apart[path];
         if (found === undefined) return undefined;
         onFound(path);
