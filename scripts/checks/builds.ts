@@ -6,7 +6,7 @@ import { agreementMistakes, brokerClassOf, connectionLimitOf, dataOf, production
 import { poolBudget, sumOf } from './connections.ts';
 import { buildManifests, type Manifest, readKustomization } from './kustomize.ts';
 import { numberMistakes } from './manifest-rules.ts';
-import { podMistakes } from './pod-rules.ts';
+import { podMistakes, podOf } from './pod-rules.ts';
 
 /** Something that is built: an overlay, or base with one component on it. */
 export type Build = { name: string; objects: readonly Manifest[]; isOverlay: boolean };
@@ -62,11 +62,18 @@ export function checkBuild(build: Build, { knownSettings, numbers }: CheckFacts)
       : []),
     ...(name.endsWith('/prod') ? productionMistakes(objects) : []),
   ];
-  if (manifests.services.length === 0) return { line: `${name}: ${objects.length} objects`, mistakes };
+  const secrets = [
+    ...new Set(
+      objects.flatMap((object) => podOf(object)?.volumes.flatMap(({ secret }) => secret?.secretName ?? []) ?? []),
+    ),
+  ];
+  const needs =
+    isOverlay || manifests.services.length === 0 ? `; Secrets to be made: ${secrets.toSorted().join(', ')}` : '';
+  if (manifests.services.length === 0) return { line: `${name}: ${objects.length} objects${needs}`, mistakes };
   const parts = budget.map(({ name: one, connections }) => `${one} ${connections}`).join(', ');
   const sum = `at most ${sumOf(budget)} of the ${limit} connections ${of} accepts`;
   const line = `${name}: ${objects.length} objects, broker ${brokerClass ?? 'of the overlay'}, ${sum}`;
-  return { line: isOverlay ? `${line} (${parts})` : line, mistakes };
+  return { line: isOverlay ? `${line} (${parts})${needs}` : line, mistakes };
 }
 
 /** The functions, Triggers and sources of a build, as the sandbox reads them. */
