@@ -2,7 +2,7 @@ import { chmod, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type DeployedFleet, deployFleet } from '#scripts/cluster/fleet/deploy.ts';
+import { type DeployedFleet, deployFleet, importFunctions } from '#scripts/cluster/fleet/deploy.ts';
 import { bringUpCluster } from '#scripts/cluster/up.ts';
 import { removeTree } from '#shared/sandbox/cache-folder.ts';
 import { isOwnCluster, testNamespace, titled, until } from './cluster.fixture.ts';
@@ -19,7 +19,9 @@ describe.skipIf(!isOwnCluster)(titled('The fleet on a cluster'), () => {
     folder = await mkdtemp(join(tmpdir(), 'fleet-cluster-'));
     await chmod(folder, 0o755);
     const say = (line: string) => void process.stderr.write(`fleet: ${line}\n`);
-    fleet = await deployFleet(await bringUpCluster({ say }), { folder, say });
+    const cluster = await bringUpCluster({ say });
+    const images = await importFunctions(cluster, { folder, say });
+    fleet = await deployFleet(cluster, { folder, images, say });
   }, 900_000);
   afterAll(async () => {
     await fleet?.stop();

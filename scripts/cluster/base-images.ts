@@ -85,7 +85,8 @@ export async function importBundle(
   if (entry === undefined || !files.includes(entry)) throw new Error(`${folder} has no ${entry ?? 'main.js'} to run`);
   return withTemporary(places, async (temporary) => {
     const root = join(temporary, 'root');
-    await cp(folder, join(root, 'app'), { recursive: true, dereference: true });
+    const filter = (file: string) => !file.endsWith('.test.ts');
+    await cp(folder, join(root, 'app'), { recursive: true, dereference: true, filter });
     // Bundles are ES modules; without this Node would have to guess it from their text at each start.
     if (!files.includes('package.json')) await writeFile(join(root, 'app', 'package.json'), '{"type":"module"}\n');
     await run('chmod', ['-R', 'a+rX,go-w', root]);

@@ -12,6 +12,9 @@ export type Kubectl = {
 /** How long a Deployment of the cluster's own may take; it takes seconds. */
 const rolloutTimeoutMs = 180_000;
 
+/** A hundred objects with admission webhooks take seconds on a quiet machine, and minutes on one that builds meanwhile. */
+const applyTimeoutMs = 300_000;
+
 /** kubectl with one kubeconfig, whatever this process's environment says. */
 export function openKubectl(options: { program: string; kubeconfig: string; signal?: AbortSignal }): Kubectl {
   const run: Kubectl['run'] = async (args, { input, timeoutMs = 60_000 } = {}) => {
@@ -43,7 +46,7 @@ export function openKubectl(options: { program: string; kubeconfig: string; sign
     async apply(input) {
       const text = typeof input === 'string' ? input : JSON.stringify({ apiVersion: 'v1', kind: 'List', items: input });
       const file = ['apply', '--server-side', '--force-conflicts', '--field-manager=fleet-cluster', '-f', '-'];
-      await run(file, { input: text });
+      await run(file, { input: text, timeoutMs: applyTimeoutMs });
     },
     async rollout(namespace, deployments) {
       const limit = `--timeout=${rolloutTimeoutMs / 1000}s`;

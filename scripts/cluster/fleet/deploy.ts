@@ -26,21 +26,22 @@ export type DeployedFleet = {
 };
 
 /**
- * Deploys all functions, built from this checkout, by the manifests of the overlay `dev`. PostgreSQL, PgBouncer and Redis
+ * Deploys all functions, of the given images, by the manifests of the overlay `dev`. PostgreSQL, PgBouncer and Redis
  * are private servers of this process on loopback, which pods reach by the machine's address on the bridge.
  */
 export async function deployFleet(
   cluster: RunningCluster,
-  options: { folder: string; say(line: string): void },
+  options: { folder: string; images: ReadonlyMap<string, string>; say(line: string): void },
 ): Promise<DeployedFleet> {
-  const { folder, say } = options;
+  const { folder, images, say } = options;
   const kubectl = openKubectl({ program: cluster.kubectl, kubeconfig: cluster.kubeconfig });
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     for (const one of stops.toReversed()) await one();
   };
   try {
-    const images = await importFunctions(cluster, { folder, say });
+    // What is put into a namespace that is going away vanishes with it.
+    await removeNamespaces(kubectl, ['--timeout=180s']);
     const odoo = await cluster.importOdoo();
     const processes = await openProcessGroup();
     stops.push(() => processes.stopAll());
@@ -71,7 +72,7 @@ export async function deployFleet(
     });
     say('PostgreSQL, PgBouncer and Redis are reachable from pods; applying the manifests ...');
     const manifests = await devManifests(kubectl, { imageOf: (name) => images.get(name) ?? name });
-    stops.push(() => removeNamespaces(kubectl));
+    stops.push(() => removeNamespaces(kubectl, ['--wait=false']));
     const isNamespace = ({ kind }: Manifest) => kind === 'Namespace';
     await kubectl.apply(manifests.filter(isNamespace));
     const place = { namespace: functionNamespace, address: host };
@@ -92,8 +93,8 @@ export async function deployFleet(
   }
 }
 
-/** Builds every function and returns its image, by its name. */
-async function importFunctions(
+/** Builds every function of this checkout and returns its image, by its name. */
+export async function importFunctions(
   cluster: RunningCluster,
   { folder, say }: { folder: string; say(line: string): void },
 ): Promise<Map<string, string>> {
@@ -124,7 +125,7 @@ async function waitUntilReady(
   }
 }
 
-async function removeNamespaces(kubectl: Kubectl): Promise<void> {
+async function removeNamespaces(kubectl: Kubectl, options: readonly string[]): Promise<void> {
   const names = ['odoo-fleet', 'odoo-tenants'];
-  await kubectl.run(['delete', 'namespace', ...names, '--ignore-not-found', '--wait=false']);
+  await kubectl.run(['delete', 'namespace', ...names, '--ignore-not-found', ...options], { timeoutMs: 190_000 });
 }
