@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Metafile } from 'esbuild';
-import { apart, nodeModules, packagesApart, partsOfPackages } from './plugins.ts';
+import { apart, http2OnDemand, nodeModules, packagesApart, partsOfPackages } from './plugins.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -58,7 +58,12 @@ export async function bundleProgram(
     define: { 'import.meta.main': String(program.isProgram) },
     banner: { js: '(async()=>{"use strict";' },
     footer: { js: '})' },
-    plugins: [packagesApart((name) => onDemand.add(name), program), partsOfPackages(root), nodeModules()],
+    plugins: [
+      packagesApart((name) => onDemand.add(name), program),
+      partsOfPackages(root),
+      http2OnDemand(),
+      nodeModules(),
+    ],
   });
   await refuseOtherThanAscii(outfile);
   await nameSourcesFromRoot(`${outfile}.map`);
