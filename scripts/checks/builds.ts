@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 import { type Manifests, parseManifests } from '#shared/sandbox/manifests.ts';
 import { agreementMistakes, brokerClassOf, connectionLimitOf, dataOf, productionMistakes } from './agreement-rules.ts';
 import { poolBudget, sumOf } from './connections.ts';
-import { buildManifests, type Manifest, readKustomization } from './kustomize.ts';
+import { buildManifests, type Manifest, readKustomization, withComponent } from './kustomize.ts';
 import { numberMistakes } from './manifest-rules.ts';
 import { podMistakes, podOf } from './pod-rules.ts';
 
@@ -19,22 +19,20 @@ export async function builds(knative: string): Promise<Build[]> {
   const files = await readdir(knative, { recursive: true });
   const migrations = overlays.map((folder) => `${folder}/migration`).filter((folder) => files.includes(folder));
   const whole = ['base', ...overlays, 'migration', ...migrations];
-  return [
-    ...(await Promise.all(
-      whole.map(async (name) => ({
-        name,
-        objects: await buildManifests(join(knative, name)),
-        isOverlay: overlays.includes(name),
-      })),
-    )),
-    ...(await Promise.all(
-      components.map(async (name) => ({
-        name: `base with ${name}`,
-        objects: await buildManifests(join(knative, 'base'), { components: [join(knative, name)] }),
-        isOverlay: false,
-      })),
-    )),
-  ];
+  const built = await Promise.all(
+    whole.map(async (name) => ({
+      name,
+      objects: await buildManifests(join(knative, name)),
+      isOverlay: overlays.includes(name),
+    })),
+  );
+  const base = built[0]?.objects ?? [];
+  const extended = components.map(async (name) => ({
+    name: `base with ${name}`,
+    objects: await withComponent(base, join(knative, name)),
+    isOverlay: false,
+  }));
+  return [...built, ...(await Promise.all(extended))];
 }
 
 export type CheckFacts = {

@@ -53,16 +53,15 @@ export type Kustomization = v.InferOutput<typeof kustomizationSchema>;
 /**
  * What `kubectl kustomize` makes of a folder, for the part of kustomize that our manifests use: resources, components, patches from
  * files (JSON patches with a target, merges without lists) and images. The tier with the real API server compares the two.
- * `components` are put on top, as an overlay that lists them would.
  * @throws Error for every other field, and for a patch that changes nothing, which kustomize itself lets pass.
  */
-export async function buildManifests(
-  folder: string,
-  options: { components?: readonly string[] } = {},
-): Promise<Manifest[]> {
-  let objects = await accumulate(folder, []);
-  for (const component of options.components ?? []) objects = await accumulate(component, objects);
-  return objects;
+export async function buildManifests(folder: string): Promise<Manifest[]> {
+  return await accumulate(folder, []);
+}
+
+/** Puts a component on top of objects, as an overlay that lists it would. @throws Error as `buildManifests` does. */
+export async function withComponent(objects: readonly Manifest[], folder: string): Promise<Manifest[]> {
+  return await accumulate(folder, objects);
 }
 
 /** Reads the kustomization of a folder. @throws Error that names the file and the field. */

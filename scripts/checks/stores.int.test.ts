@@ -34,7 +34,7 @@ afterAll(async () => {
 });
 
 async function shipped(name: 'pgbouncer' | 'redis') {
-  const objects = await buildManifests(join(knative, 'base'), { components: [join(knative, 'components', name)] });
+  const objects = await buildManifests(join(knative, 'components', name));
   const find = (kind: string) => objects.find((one) => one.kind === kind && one.metadata.name === name);
   const deployment = find('Deployment');
   const pod = deployment === undefined ? undefined : podOf(deployment);
