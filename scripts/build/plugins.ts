@@ -44,31 +44,67 @@ const neverLoaded = ['@google-cloud/functions-framework'];
 /**
  * Takes Node's own modules by `process.getBuiltinModule`. An `import` of one makes Node read each of its exports, and
  * reading `http.WebSocket` loads Node's copy of undici: 12 MiB and as much time as all else a bare server needs.
- * Those that few functions use are loaded when one of their exports is first used.
+ * Those that few starts need are loaded when one of their exports is first used.
  */
 export function nodeModules(): Plugin {
   return {
     name: 'node-modules',
     setup(build) {
-      build.onResolve({ filter: /^(node:)?[a-z_]/ }, ({ path }) => {
+      build.onResolve({ filter: /^(node:)?[a-z_]/ }, ({ path, kind }) => {
         const name = path.replace(/^node:/, '');
-        return path.startsWith('node:') || builtins.has(name) ? { path: name, namespace: 'node' } : undefined;
+        if (!path.startsWith('node:') && !builtins.has(name)) return undefined;
+        const isWhole = kind === 'require-call' || onDemand.includes(name);
+        return { path: name, namespace: isWhole ? 'node' : 'node-exports' };
       });
-      build.onLoad({ filter: /.*/, namespace: 'node' }, ({ path }) => ({ contents: nodeModule(path) }));
+      build.onLoad({ filter: /.*/, namespace: 'node' }, ({ path }) => ({ contents: wholeModule(path) }));
+      build.onLoad({ filter: /.*/, namespace: 'node-exports' }, ({ path }) => ({ contents: exportsOf(path) }));
     },
   };
 }
 
 const onDemand = ['crypto', 'http2', 'https', 'perf_hooks', 'stream/web', 'tls', 'v8', 'worker_threads', 'zlib'];
+const getting = (name: string) => `process.getBuiltinModule(${JSON.stringify(`node:${name}`)})`;
+const namesOf = (name: string) => Object.keys(process.getBuiltinModule(`node:${name}`) as object);
 
-function nodeModule(name: string): string {
-  const get = `process.getBuiltinModule(${JSON.stringify(`node:${name}`)})`;
-  if (!onDemand.includes(name)) return `module.exports = ${get};`;
-  const names = Object.keys(process.getBuiltinModule(`node:${name}`) as object);
+/** As CommonJS wants it. */
+function wholeModule(name: string): string {
+  if (!onDemand.includes(name)) return `module.exports = ${getting(name)};`;
+  // pino asks at once, and a function is no worker
+  const known = name === 'worker_threads' ? 'exports.isMainThread = true;' : '';
+  const names = namesOf(name).filter((key) => !known.includes(key));
   return `let loaded;
     for (const name of ${JSON.stringify(names)}) {
-      Object.defineProperty(exports, name, { enumerable: true, get: () => (loaded ??= ${get})[name] });
-    }`;
+      Object.defineProperty(exports, name, { enumerable: true, get: () => (loaded ??= ${getting(name)})[name] });
+    }
+    ${known}`;
+}
+
+/** Each export for itself, so that those nobody imports are neither read nor kept. */
+function exportsOf(name: string): string {
+  const names = namesOf(name).filter((key) => /^[A-Za-z_$][\w$]*$/.test(key) && key !== 'default');
+  const lines = names.map((key, index) => `const export${index} = /* @__PURE__ */ (() => whole.${key})();`);
+  const list = names.map((key, index) => `export${index} as ${key}`);
+  return `const whole = ${getting(name)};
+    ${lines.join('\n')}
+    export { whole as default, ${list.join(', ')} };`;
+}
+
+/** HTTP/2 is a module of its own in undici, with one in Node that takes time to load: with the first connection that speaks it. */
+export function http2OnDemand(): Plugin {
+  return {
+    name: 'http2-on-demand',
+    setup(build) {
+      build.onResolve({ filter: /client-h2\.js$/ }, ({ path, importer, resolveDir, namespace }) =>
+        namespace === 'file' && importer.endsWith('/undici/lib/dispatcher/client.js')
+          ? { path, namespace: 'on-demand', pluginData: resolveDir }
+          : undefined,
+      );
+      build.onLoad({ filter: /.*/, namespace: 'on-demand' }, ({ path, pluginData }) => ({
+        contents: `module.exports = (...args) => require(${JSON.stringify(path)})(...args);`,
+        resolveDir: String(pluginData),
+      }));
+    },
+  };
 }
 
 /** Our own imports of some packages get the parts we use; a part that is not listed is an error of the build. */
