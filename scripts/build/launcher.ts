@@ -19,7 +19,6 @@ function compiledCode(): Buffer | undefined {
   }
 }
 
-showSourceLines(file);
 const cachedData = compiledCode();
 const script = new Script(
   // bundles are ASCII, which is read and kept at a byte per character
@@ -36,4 +35,10 @@ if (script.cachedDataRejected === true) {
   );
 }
 const start = script.runInThisContext() as () => Promise<void>;
-await start();
+try {
+  await start();
+} finally {
+  // Not before: Node's own `domain`, for one, looks at a stack when it is loaded, and the map takes time to read. A stack is
+  // put into words when it is first looked at, so what start() threw has the lines of the sources, too.
+  showSourceLines(file);
+}
