@@ -103,6 +103,23 @@ describe.skipIf(obstacle !== undefined && !process.env['CI'])(`admission on the 
     }
   });
 
+  it('lets an instance be stopped whose image has left the list, and be given no other one that is off it', async () => {
+    const [deployment] = objects['a large instance'].filter(({ kind }) => kind === 'Deployment');
+    if (deployment === undefined) throw new Error('a large instance has a Deployment');
+    const image = '/spec/template/spec/containers/0/image';
+    const old = changed(deployment, [replaced(image, 'odoo:18')]);
+    // as it was made while odoo:18 was listed
+    expect((await cluster.send('POST', pathOf(old, { isCollection: true }), { body: old })).status).toBe(201);
+    const change = async (operations: readonly Operation[]) =>
+      await cluster.send('PATCH', `${pathOf(old)}?dryRun=All`, {
+        body: operations,
+        contentType: 'application/json-patch+json',
+        as: 'suspend',
+      });
+    expect((await change([replaced('/spec/replicas', 0)])).status).toBe(200);
+    expect(String((await change([replaced(image, 'odoo:17')])).body['message'])).toContain('odoo:17 is not in');
+  });
+
   it('keeps functions from what they have no business with, even with every right', async () => {
     await cluster.apply([everyRight]);
     for (const [method, path, body] of forbiddenCalls) {
