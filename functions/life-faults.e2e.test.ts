@@ -72,7 +72,7 @@ async function liveThrough(
     await beforehand(kind);
     await fleet().publish(event);
     await mishap(kind);
-    await until(`${kind} to end`, () => unlessAway(() => hasEnded(count)), { timeoutMs: 120_000 });
+    await until(`${kind} to end`, () => unlessAway(() => hasEnded(count)), { timeoutMs: 120_000 }).catch(tellState);
     const [operation, ...more] = (await operationsOf(fleet(), id)).slice(count);
     expect(more).toEqual([]);
     expect(operation).toMatchObject({ kind, state: 'succeeded', error_code: null });
@@ -97,14 +97,23 @@ async function liveThrough(
 /** Both instances run, and two looks see the same: what a mishap did to others ends later than the operation. */
 async function worldAtRest(): Promise<Record<string, unknown>> {
   let last: Record<string, unknown> = {};
-  return await until('both instances to run and nothing to change', async () => {
+  const look = async () => {
     const before = last;
     last = await worldOf(fleet());
     const statuses = await fleet().rows<{ status: string }>('select status from instances');
-    const isAtRest = statuses.every(({ status }) => status === 'running') && isDeepStrictEqual(before, last);
-    if (!isAtRest) await delay(500);
-    return isAtRest && last;
-  });
+    return statuses.every(({ status }) => status === 'running') && isDeepStrictEqual(before, last) && last;
+  };
+  // a pod that has failed often is started again only after minutes
+  const options = { everyMs: 500, timeoutMs: 180_000 };
+  return await until('both instances to run and nothing to change', look, options).catch(tellState);
+}
+
+async function tellState(error: Error): Promise<never> {
+  const text = `select now() as now, i.name, i.status, o.kind, o.state, o.step, o.waiting_for, o.next_check_at,
+      o.lease_holder, o.lease_until, o.error_code, o.error_text
+    from instances i left join operations o on o.instance_id = i.id
+      and o.state in ('queued', 'running', 'waiting')`;
+  throw new Error(`${error.message}\n${JSON.stringify(await fleet().rows(text), null, 1)}`, { cause: error });
 }
 
 /** Every wish counts; that what is wanted is what is seen is looked at by itself. */
