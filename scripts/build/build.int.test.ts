@@ -106,6 +106,21 @@ it('starts from a folder that nobody may write to, and takes the compiled code f
   expect(await log()).not.toMatch(/function\.cache/);
 });
 
+it('starts without the parts of Node and of libraries that no start needs', async () => {
+  const preload = join(folder, 'preload.cjs');
+  await writeFile(preload, "process.on('exit', () => console.error(process.moduleLoadList.join('\\n')));");
+  const { running, url, log } = await start('provision', { NODE_OPTIONS: `--require=${preload}` });
+  await expect
+    .poll(() => answer(`${url}/readyz`).catch(() => undefined), { timeout: 20_000 })
+    .toMatchObject({ status: 200 });
+  await running.stop();
+  const loaded = (await log()).split('\n').map((line) => line.replace('NativeModule ', ''));
+  expect(loaded).toContain('http');
+  for (const name of ['http2', 'worker_threads', 'zlib', 'internal/deps/undici/undici']) {
+    expect(loaded).not.toContain(name);
+  }
+});
+
 it('says so and starts all the same when the compiled code is of no use', async () => {
   const cache = join(folder, 'billing', 'function.cache');
   const whole = await readFile(cache);

@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Metafile } from 'esbuild';
-import { apart, http2OnDemand, nodeModules, packagesApart, partsOfPackages } from './plugins.ts';
+import { apart, modulesCalledLater, nodeModules, packagesApart, partsOfPackages } from './plugins.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -61,7 +61,7 @@ export async function bundleProgram(
     plugins: [
       packagesApart((name) => onDemand.add(name), program),
       partsOfPackages(root),
-      http2OnDemand(),
+      modulesCalledLater(),
       nodeModules(),
     ],
   });

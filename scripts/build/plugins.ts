@@ -89,20 +89,32 @@ function exportsOf(name: string): string {
     export { whole as default, ${list.join(', ')} };`;
 }
 
-/** HTTP/2 is a module of its own in undici, with one in Node that takes time to load: with the first connection that speaks it. */
-export function http2OnDemand(): Plugin {
+/** CommonJS modules that export one function, by who requires them: loaded when it is called, which no start does. */
+const calledLater: readonly { path: string; from: string; call: string }[] = [
+  // HTTP/2, with the first connection that speaks it
+  { path: './client-h2.js', from: '/undici/lib/dispatcher/client.js', call: '' },
+  // worker threads, for transports; our log writes by itself
+  { path: 'thread-stream', from: '/pino/lib/transport.js', call: 'new ' },
+];
+
+/** Puts a function in the place of those modules that loads the module and calls it. */
+export function modulesCalledLater(): Plugin {
   return {
-    name: 'http2-on-demand',
+    name: 'modules-called-later',
     setup(build) {
-      build.onResolve({ filter: /client-h2\.js$/ }, ({ path, importer, resolveDir, namespace }) =>
-        namespace === 'file' && importer.endsWith('/undici/lib/dispatcher/client.js')
-          ? { path, namespace: 'on-demand', pluginData: resolveDir }
-          : undefined,
+      build.onResolve(
+        { filter: /^(\.\/client-h2\.js|thread-stream)$/ },
+        ({ path, importer, resolveDir, namespace }) => {
+          const found = calledLater.find((one) => one.path === path && importer.endsWith(one.from));
+          if (found === undefined || namespace !== 'file') return undefined;
+          return { path, namespace: 'called-later', pluginData: { resolveDir, call: found.call } };
+        },
       );
-      build.onLoad({ filter: /.*/, namespace: 'on-demand' }, ({ path, pluginData }) => ({
-        contents: `module.exports = (...args) => require(${JSON.stringify(path)})(...args);`,
-        resolveDir: String(pluginData),
-      }));
+      build.onLoad({ filter: /.*/, namespace: 'called-later' }, ({ path, pluginData }) => {
+        const { resolveDir, call } = pluginData as { resolveDir: string; call: string };
+        const contents = `module.exports = function (...args) { return ${call}(require(${JSON.stringify(path)}))(...args); };`;
+        return { contents, resolveDir };
+      });
     },
   };
 }
