@@ -49,6 +49,8 @@ export async function openColdWorld({ folder, processes }: Surroundings): Promis
   });
   await insertCatalogue(database);
   await insertServer(database, { id: 'db-1', maxInstances: 100_000 });
+  // refused at once: what follows the accepting must not wait for a name that does not exist
+  await database.query(`update db_servers set host = '127.0.0.1', port = 9`);
   await insertTestInstance(database, knownInstance);
   const passwordFile = join(folder, 'password');
   await writeFile(passwordFile, password, { mode: 0o600 });
