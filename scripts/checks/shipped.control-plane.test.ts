@@ -54,6 +54,11 @@ describe.skipIf(obstacle !== undefined && !process.env['CI'])(`the manifests on 
     }
   });
 
+  it.each(refusedCalls)('refuse %s to %s %s', async (as, method, path) => {
+    const body = method === 'POST' ? { metadata: { name: 'x' } } : undefined;
+    expect(await cluster.send(method, path, { as, body })).toMatchObject({ status: 403 });
+  });
+
   /** A Job cannot be changed: whoever migrates to another version deletes the one before. */
   async function remove(job: Manifest): Promise<void> {
     await cluster.send('DELETE', `${pathOf(job)}?propagationPolicy=Background`);
@@ -75,6 +80,31 @@ describe.skipIf(obstacle !== undefined && !process.env['CI'])(`the manifests on 
     return sorted(rights);
   }
 });
+
+const [inTenants, inFleet] = ['/api/v1/namespaces/odoo-tenants', '/api/v1/namespaces/odoo-fleet'];
+const rbac = '/apis/rbac.authorization.k8s.io/v1';
+/** What a function that somebody has taken over might ask for, and has no right to. */
+const refusedCalls: readonly [as: string, method: string, path: string][] = [
+  ['provision', 'GET', `${inFleet}/secrets/platform-postgres`],
+  ['provision', 'GET', `${inTenants}/secrets`],
+  ['billing', 'GET', `${inTenants}/secrets/odoo-a-credentials`],
+  ['provision', 'POST', `${inTenants}/pods`],
+  ['provision', 'POST', `${inTenants}/pods/x/exec`],
+  ['provision', 'POST', `${inTenants}/serviceaccounts/fleet-event-source/token`],
+  ['reconcile', 'DELETE', `${inTenants}/persistentvolumeclaims/odoo-a`],
+  ['suspend', 'DELETE', `${inTenants}/secrets/odoo-a-credentials`],
+  ['terminate', 'DELETE', `${inTenants}/persistentvolumeclaims/odoo-a`],
+  ['purge', 'DELETE', `${inTenants}/persistentvolumeclaims`],
+  ['repair', 'POST', `${rbac}/namespaces/odoo-tenants/rolebindings`],
+  ['repair', 'POST', `${rbac}/clusterrolebindings`],
+  ['provision', 'PATCH', `${inFleet}/configmaps/tenant-images`],
+  [
+    'provision',
+    'DELETE',
+    '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/odoo-fleet-tenant-pods',
+  ],
+  ['provision', 'GET', '/api/v1/nodes'],
+];
 
 function misspelt(object: Manifest | undefined): Manifest {
   const { spec } = object as unknown as { spec: object };
