@@ -8,7 +8,7 @@ export type Manifest = { kind: string; metadata: { name: string; namespace?: str
 
 /** The overlay `dev` as `kubectl kustomize` builds it, with images of this node in place of `odoo-fleet/<function>`. */
 export async function devManifests(
-  kubectl: Kubectl,
+  kubectl: Pick<Kubectl, 'run'>,
   options: { imageOf: (name: string) => string },
 ): Promise<Manifest[]> {
   const text = await kubectl.run(['kustomize', join(manifestsFolder, 'overlays', 'dev')]);
