@@ -15,7 +15,8 @@ export type Build = { name: string; objects: readonly Manifest[]; isOverlay: boo
 export async function builds(knative: string): Promise<Build[]> {
   const foldersOf = async (name: string) =>
     (await readdir(join(knative, name))).toSorted().map((folder) => `${name}/${folder}`);
-  const [overlays, components] = [await foldersOf('overlays'), await foldersOf('components')];
+  const overlays = await foldersOf('overlays');
+  const components = [...(await foldersOf('components')), 'observability/tracing'];
   const files = await readdir(knative, { recursive: true });
   const migrations = overlays.map((folder) => `${folder}/migration`).filter((folder) => files.includes(folder));
   const whole = ['base', ...overlays, 'migration', ...migrations];
