@@ -39,8 +39,8 @@ async function build(base: string, options: { name: string; target: string }): P
   const { name, target } = options;
   const tag = `localhost/odoo-fleet/${name}:${target}`;
   const args = ['--build-arg', `BASE=${base}`, '--build-arg', `FUNCTION=${name}`, '--target', target, '--tag', tag];
-  // layers are kept, so that what two targets share is made once
-  const how = ['--isolation', 'chroot', '--format', 'docker', '--layers', '--quiet'];
+  // no layer is kept: without a file system that shares them each is a whole copy
+  const how = ['--isolation', 'chroot', '--format', 'docker', '--layers=false', '--quiet'];
   await buildah(['build', ...how, ...args, root], { timeoutMs: buildTimeoutMs });
   return tag;
 }
@@ -138,13 +138,29 @@ async function main(name: string, options: { worker: boolean; json: boolean }): 
   if (process.getuid?.() !== 0) throw new Error('Only root can build images here. Elsewhere: docker build .');
   await ensurePackages(['buildah']);
   const base = await ensureBaseImage(say);
+  try {
+    await proveAll(name, { ...options, base, say });
+  } finally {
+    // the base stays; what was built of it is large
+    await buildah(['rmi', '--prune', '--force'], short);
+  }
+}
+
+async function proveAll(
+  name: string,
+  options: { base: string; worker: boolean; json: boolean; say: (message: string) => void },
+): Promise<void> {
+  const { base, say } = options;
   say(`building the image of ${name}`);
   const image = await build(base, { name, target: 'function' });
   const proof = await prove(image);
   if (options.worker) {
     say('building the worker image');
-    await proveWorker(await build(base, { name, target: 'worker' }), image);
+    const worker = await build(base, { name, target: 'worker' });
+    await proveWorker(worker, image);
+    await buildah(['rmi', worker], short);
   }
+  await buildah(['rmi', image], short);
   const { whole, own } = proof.mebibytes;
   say(
     `${image}: ${whole} MiB, ${own} MiB of them ours; user ${proof.user}; /healthz ${proof.healthz}, /readyz ${proof.readyz}`,
