@@ -126,7 +126,16 @@ async function proveWorker(worker: string, functionImage: string): Promise<void>
     [functionImage, false],
   ] as const) {
     const container = await buildah(['from', image], short);
-    const look = ['run', '--isolation', 'chroot', container, '--', 'sh', '-c', 'command -v pg_dump zstd | wc -l'];
+    const look = [
+      'run',
+      '--isolation',
+      'chroot',
+      container,
+      '--',
+      'sh',
+      '-c',
+      '(command -v pg_dump; command -v zstd) | wc -l',
+    ];
     const found = Number(await buildah(look, short));
     await buildah(['rm', container], short);
     if (found !== (isWanted ? 2 : 0)) throw new Error(`${image} has ${found} of pg_dump and zstd`);
@@ -142,6 +151,8 @@ async function main(name: string, options: { worker: boolean; json: boolean }): 
     await proveAll(name, { ...options, base, say });
   } finally {
     // the base stays; what was built of it is large
+    const built = await buildah(['images', '--quiet', '--filter', 'reference=localhost/odoo-fleet/*'], short);
+    if (built !== '') await buildah(['rmi', '--force', ...new Set(built.split('\n'))], short);
     await buildah(['rmi', '--prune', '--force'], short);
   }
 }
@@ -158,9 +169,7 @@ async function proveAll(
     say('building the worker image');
     const worker = await build(base, { name, target: 'worker' });
     await proveWorker(worker, image);
-    await buildah(['rmi', worker], short);
   }
-  await buildah(['rmi', image], short);
   const { whole, own } = proof.mebibytes;
   say(
     `${image}: ${whole} MiB, ${own} MiB of them ours; user ${proof.user}; /healthz ${proof.healthz}, /readyz ${proof.readyz}`,
