@@ -31,14 +31,17 @@ export function startTicker(options: TickerOptions): Ticker {
   const stopping = new AbortController();
   const inFlight = new Set<Promise<void>>();
   let timer: NodeJS.Timeout;
+  const periodAfter = (ms: number) => ms - (ms % options.everyMs) + options.everyMs;
+  let dueMs = periodAfter(Date.now());
 
   function schedule(): void {
-    const untilFullPeriodMs = options.everyMs - (Date.now() % options.everyMs);
     timer = setTimeout(() => {
+      // a timer may fire a moment before the clock is there: the same period must not come twice
+      dueMs = Math.max(dueMs + options.everyMs, periodAfter(Date.now()));
       schedule();
       const sent = sendTick(options, stopping.signal).finally(() => inFlight.delete(sent));
       inFlight.add(sent);
-    }, untilFullPeriodMs);
+    }, dueMs - Date.now());
   }
 
   schedule();
