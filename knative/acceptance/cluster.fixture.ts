@@ -85,6 +85,14 @@ async function openNamespace(name: string): Promise<TestNamespace> {
     if (answer.status !== 200) throw new Error(`the desk answered ${answer.status}: ${JSON.stringify(answer.body)}`);
     return answer.body as Answer;
   };
+  // The API server goes to the pod itself. From inside, an address that another Service had leads to that one's pod for
+  // as long as kube-proxy has not written its rules anew.
+  const itself = { timeoutMs: 5_000 };
+  await until(
+    `${name}/${desk} to reach itself by its name`,
+    async () => (await fromPod(`http://${desk}.${name}.svc.cluster.local/`, itself)).status === 200,
+    { limitMs: 60_000 },
+  );
   return {
     name,
     image,
