@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { contextOf, currentContext, runInContext } from '#shared/adapters/tracing/request-context.ts';
-import { flushSpans, recordRequest } from '#shared/adapters/tracing/spans.ts';
+import { flushSpans, isRecording, recordRequest } from '#shared/adapters/tracing/spans.ts';
 import { asFailure } from '#shared/domain/failure.ts';
 import { type Answer, bug, writeAnswer } from './answer.ts';
 import { type Body, defaultBodyLimitBytes, readBody } from './body.ts';
@@ -53,8 +53,10 @@ export function httpFunction(
         return { ...bug, type: 'unknown' };
       });
       const { status, outcome } = answer;
-      recordSpan(request, answer, performance.now() - startedMs);
-      await flushSpans();
+      if (isRecording()) {
+        recordSpan(request, answer, performance.now() - startedMs);
+        await flushSpans();
+      }
       const milliseconds = performance.now() - startedMs;
       writeAnswer(response, answer, { requestId: context.requestId, milliseconds });
       metrics?.observeRequest({ type: answer.type ?? 'http', outcome, status, seconds: milliseconds / 1_000 });

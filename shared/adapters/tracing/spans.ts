@@ -36,6 +36,11 @@ export function recordSpansTo(next: SpanRecorder | undefined): void {
   recorder = next;
 }
 
+/** Does anybody take spans? Whoever has to gather facts for one asks first. */
+export function isRecording(): boolean {
+  return recorder !== undefined;
+}
+
 /** Sends on what was recorded; at once when nothing is. */
 export function flushSpans(): Promise<void> | undefined {
   return recorder?.flush();
