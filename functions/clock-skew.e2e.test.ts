@@ -61,6 +61,7 @@ it('a lease is nobody else’s until it is over by the database’s clock, and s
     expect(rows[0].fence).toBe(held?.fence);
     // several at once, for processes early and late
     await Promise.all([1, 2, 3].map(() => fleet().command('advance', id)));
+    // the pace of the senders: for as long as the lease is held
     await delay(100);
   }
   await until('somebody to take it', async () => ((await look())[0]?.fence ?? 0) > (held?.fence ?? 0), {

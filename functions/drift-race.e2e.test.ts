@@ -63,6 +63,7 @@ const hindrances = {
     // both want it for their acceptance, and for what they end with
     const held = fleet().records.transaction(async (transaction) => {
       await transaction.query('select 1 from instances where id = $1 for update', [id]);
+      // how long the hindrance lasts, not a wait for an effect
       await delay(500);
     });
     return async () => await held;

@@ -77,7 +77,8 @@ async function liveThrough(
     expect(more).toEqual([]);
     expect(operation).toMatchObject({ kind, state: 'succeeded', error_code: null });
     expect(await outcomeOf(fleet(), event)).toBe('accepted');
-    await until(`${kind}: status ${status}`, async () => (await instanceSeen(fleet(), id)).status === status);
+    const isThere = async () => (await instanceSeen(fleet(), id)).status === status;
+    await until(`${kind}: status ${status}`, isThere).catch(tellState);
     await until(`${kind}: an answer of ${answers}`, async () => (await fleet().loginPage('troubled')) === answers);
   }
   expect((await operationsOf(fleet(), id)).length - known).toBe(life.length);
@@ -109,7 +110,7 @@ async function worldAtRest(): Promise<Record<string, unknown>> {
 }
 
 async function tellState(error: Error): Promise<never> {
-  const text = `select now() as now, i.name, i.status, o.kind, o.state, o.step, o.waiting_for, o.next_check_at,
+  const text = `select now() as now, i.name, i.status, i.status_reason, i.desired_state, o.kind, o.state, o.step, o.waiting_for, o.next_check_at,
       o.lease_holder, o.lease_until, o.error_code, o.error_text
     from instances i left join operations o on o.instance_id = i.id
       and o.state in ('queued', 'running', 'waiting')`;
@@ -173,17 +174,14 @@ describe('the API server', () => {
 describe('in the middle of every operation', () => {
   it('PgBouncer is restarted', { timeout }, async () => {
     await liveThrough(async (kind) => {
-      await delay(100);
+      await atWork();
       await fleet().servers.bouncer.restart({ signal: kind.length % 2 === 0 ? 'SIGTERM' : 'SIGKILL' });
     });
   });
 
   it('the platform’s PostgreSQL crashes', { timeout }, async () => {
     await liveThrough(async () => {
-      await until('the operation', () => unlessAway(async () => (await unfinished()) > 0), {
-        everyMs: 10,
-        timeoutMs: 30_000,
-      });
+      await atWork();
       await fleet().servers.platform.restart({ signal: 'SIGQUIT' });
     });
   });
@@ -191,6 +189,7 @@ describe('in the middle of every operation', () => {
   it('the Odoo server is away for some seconds', { timeout }, async () => {
     await liveThrough(async () => {
       await fleet().servers.odoo.stop();
+      // how long the fault lasts, not a wait for an effect
       await delay(3_000);
       await fleet().servers.odoo.restart();
     });
@@ -241,6 +240,14 @@ async function terminateWaiting(): Promise<number> {
      where application_name like 'fleet:${id}:%' and wait_event_type = 'Lock' and query ilike '%alter database%'`,
   );
   return rows.length;
+}
+
+/** The request has been accepted, and the operation has not ended. */
+async function atWork(): Promise<void> {
+  await until('the operation', () => unlessAway(async () => (await unfinished()) > 0), {
+    everyMs: 10,
+    timeoutMs: 30_000,
+  });
 }
 
 async function unfinished(): Promise<number> {

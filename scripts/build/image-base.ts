@@ -1,6 +1,7 @@
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheFolder, withCacheEntry } from '#shared/sandbox/cache-folder.ts';
+import { debianMirror } from '#shared/sandbox/odoo/debian-root.ts';
 import { ensurePackages } from '#shared/sandbox/packages.ts';
 import { runProgram } from './run-program.ts';
 
@@ -27,8 +28,9 @@ export async function ensureBaseImage(say: (message: string) => void): Promise<s
   const root = await withCacheEntry(`image-base/${name.replace(/.*:/, '')}`, async (folder) => {
     say(`making a Debian root (${suite})`);
     await ensurePackages(['debootstrap', 'debian-archive-keyring']);
-    const mirror = process.env['DEBIAN_MIRROR'] ?? 'http://deb.debian.org/debian';
-    await runProgram('debootstrap', ['--variant=minbase', suite, folder, mirror], { timeoutMs: 10 * 60_000 });
+    await runProgram('debootstrap', ['--variant=minbase', suite, folder, await debianMirror()], {
+      timeoutMs: 10 * 60_000,
+    });
     await copyFile(process.execPath, join(folder, 'usr/local/bin/node'));
     const npm = [
       'install',

@@ -51,7 +51,7 @@ function keptLanguages(): string[] {
 }
 
 /** The mirror this machine's apt uses; debootstrap can take a base system from it. */
-async function debianMirror(): Promise<string> {
+export async function debianMirror(): Promise<string> {
   const given = process.env['DEBIAN_MIRROR'];
   if (given) return given;
   if ((await findProgram('apt-get')) === undefined) throw new Error(NEEDS_ROOT);
