@@ -174,8 +174,7 @@ describe('the API server', () => {
 describe('in the middle of every operation', () => {
   it('PgBouncer is restarted', { timeout }, async () => {
     await liveThrough(async (kind) => {
-      // the time table of the fault, not a wait for an effect
-      await delay(100);
+      await atWork();
       await fleet().servers.bouncer.restart({ signal: kind.length % 2 === 0 ? 'SIGTERM' : 'SIGKILL' });
     });
   });

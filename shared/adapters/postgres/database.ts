@@ -22,7 +22,7 @@ export type TransactionOptions = {
   /**
    * Asked when the answer to COMMIT was lost and the transaction is over: has its work been done? Runs on another
    * connection. Rarely needed: without it the server is asked what became of the transaction's id (`pg_xact_status`),
-   * which is wrong only when a standby that lags behind took the server's place in that moment.
+   * and believed when it cannot have crashed, or been replaced, since the transaction began.
    */
   wasCommitted?: (queryable: Queryable) => Promise<boolean>;
 };
@@ -34,7 +34,8 @@ export type Database = Queryable & {
    * run it again (at most three times): `work` must have no effects but its statements. A statement that failed dooms
    * the transaction, also when `work` catches its Failure.
    * @throws what `work` throws; Failure `conflict` (lock or rivals), `constraint-violated` (`facts.constraint`), `timeout`,
-   * `unavailable`, `misconfigured`; `outcome-unknown` when the answer to COMMIT was lost and the server could not be asked.
+   * `unavailable`, `misconfigured`; `outcome-unknown` when the answer to COMMIT was lost and the server could not be asked,
+   * or may have crashed since.
    */
   transaction<Result>(work: (transaction: Queryable) => Promise<Result>, options?: TransactionOptions): Promise<Result>;
   stats(): PoolStats;

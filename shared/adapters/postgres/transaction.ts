@@ -60,9 +60,9 @@ async function runIn<Result>(
   { work, options }: { work: (transaction: Queryable) => Promise<Result>; options: TransactionOptions },
 ): Promise<Ended<Result>> {
   const timeoutMs = (options.statementTimeoutMs ?? 5_000) + ANSWER_MARGIN_MS;
-  let transactionId: string;
+  let begun: Begun;
   try {
-    transactionId = await begin(session, { ...options, timeoutMs });
+    begun = await begin(session, { ...options, timeoutMs });
   } catch (error) {
     return notCommitted(error);
   }
@@ -89,7 +89,7 @@ async function runIn<Result>(
   if (!isAnswerLost(commit)) return notCommitted(commit);
   // Before another connection is asked for: with every one of the pool in this place, none would be free.
   session.release();
-  const isCommitted = await findOutcome(place, { transactionId, lost: commit, wasCommitted: options.wasCommitted });
+  const isCommitted = await findOutcome(place, { begun, lost: commit, wasCommitted: options.wasCommitted });
   return isCommitted ? { isCommitted, result: worked.result } : { isCommitted, error: commit, mayRunAgain: true };
 }
 
@@ -97,11 +97,20 @@ function notCommitted(error: unknown): { isCommitted: false; error: unknown; may
   return { isCommitted: false, error, mayRunAgain: error instanceof Failure && mayRunAgain(error) };
 }
 
+/** What a transaction is known by, should the answer to its COMMIT be lost. */
+type Begun = {
+  id: string;
+  /** When the server was started. */
+  started: string;
+  /** How far its write-ahead log was on disk. */
+  flushed: string;
+};
+
 /**
  * One round trip. SET LOCAL, since the next transaction of this server connection may be anybody's. The transaction's id
  * is asked for at once, because it is what can be looked up should the answer to COMMIT be lost.
  */
-async function begin(session: Session, options: TransactionOptions & { timeoutMs: number }): Promise<string> {
+async function begin(session: Session, options: TransactionOptions & { timeoutMs: number }): Promise<Begun> {
   const { isolation = 'read committed', lockTimeoutMs = 2_000, statementTimeoutMs = 5_000, timeoutMs } = options;
   const { idleTimeoutMs = 10_000 } = options;
   const { rows } = await session.run(
@@ -109,11 +118,12 @@ async function begin(session: Session, options: TransactionOptions & { timeoutMs
       `set local lock_timeout = ${Math.trunc(lockTimeoutMs)}; ` +
       `set local statement_timeout = ${Math.trunc(statementTimeoutMs)}; ` +
       `set local idle_in_transaction_session_timeout = ${Math.trunc(idleTimeoutMs)}; ` +
-      'select pg_current_xact_id()::text as id',
+      `select pg_current_xact_id()::text as id, pg_postmaster_start_time()::text as started,
+         pg_current_wal_flush_lsn()::text as flushed`,
     [],
     { timeoutMs },
   );
-  return (rows[0] as { id: string }).id;
+  return rows[0] as Begun;
 }
 
 async function rollBack(session: Session): Promise<void> {
@@ -169,40 +179,51 @@ function isAnswerLost(failure: Failure): boolean {
  */
 async function findOutcome(
   { pool, place }: TransactionPlace,
-  lost: { transactionId: string; lost: Failure; wasCommitted: TransactionOptions['wasCommitted'] },
+  lost: { begun: Begun; lost: Failure; wasCommitted: TransactionOptions['wasCommitted'] },
 ): Promise<boolean> {
   const queryable = openQueryable(Promise.resolve(pool), place, { timeoutMs: ANSWER_MARGIN_MS });
   const deadline = Date.now() + OUTCOME_WITHIN_MS;
+  const unknown = (why: string, cause: unknown) =>
+    new Failure('outcome-unknown', `The answer to COMMIT was lost and its outcome ${why} (${place}).`, { cause });
   let problem: unknown = lost.lost;
   for (let pauseMs = 50; Date.now() < deadline; pauseMs = Math.min(pauseMs * 2, 1_000)) {
     try {
-      const status = await transactionStatus(queryable, lost.transactionId);
+      const status = await transactionStatus(queryable, lost.begun);
       if (status !== 'in progress' && lost.wasCommitted !== undefined) return await lost.wasCommitted(queryable);
       if (status === 'committed') return true;
       if (status === 'aborted') return false;
+      if (status === 'maybe of another')
+        throw unknown('cannot be told: the server has crashed since, or might have', lost.lost);
     } catch (error) {
+      if (error instanceof Failure && error.code === 'outcome-unknown') throw error;
       problem = error;
     }
     await delay(pauseMs);
   }
-  throw new Failure(
-    'outcome-unknown',
-    `The answer to COMMIT was lost and its outcome could not be found out in ${OUTCOME_WITHIN_MS} ms (${place}).`,
-    { cause: problem },
-  );
+  throw unknown(`could not be found out in ${OUTCOME_WITHIN_MS} ms`, problem);
 }
 
-/** A server that took another's place may not know the id: null when it is too old, 22023 when it is not reached yet. */
-async function transactionStatus(
-  queryable: Queryable,
-  transactionId: string,
-): Promise<'in progress' | 'committed' | 'aborted' | 'unknown'> {
+type TransactionStatus = 'in progress' | 'committed' | 'aborted' | 'unknown' | 'maybe of another';
+
+/**
+ * A server that crashes forgets the ids whose records were not on its disk yet, and gives them out again: `committed` is
+ * then said of somebody else's transaction. A crash of the whole server shows in its start; after one of a single
+ * process it goes on by itself, with a checkpoint at the end of the log it found, which is no earlier than what was on
+ * disk before. A checkpoint in the ordinary course looks the same: that there was one since is rare enough to be taken
+ * for a crash. `aborted` needs no such care: whoever the id belongs to, ours was not committed.
+ *
+ * One that took another's place may not know the id: null when it is too old, 22023 when it is not reached yet.
+ */
+async function transactionStatus(queryable: Queryable, begun: Begun): Promise<TransactionStatus> {
   try {
-    const { rows } = await queryable.query<{ status: 'in progress' | 'committed' | 'aborted' | null }>(
-      'select pg_xact_status($1::text::xid8) as status',
-      [transactionId],
+    const { rows } = await queryable.query<{ status: 'in progress' | 'committed' | 'aborted' | null; same: boolean }>(
+      `select pg_xact_status($1::text::xid8) as status,
+         pg_postmaster_start_time() = $2::timestamptz and redo_lsn < $3::pg_lsn as same
+       from pg_control_checkpoint()`,
+      [begun.id, begun.started, begun.flushed],
     );
-    return rows[0]?.status ?? 'unknown';
+    const { status, same } = rows[0] ?? { status: null, same: false };
+    return status === 'committed' && !same ? 'maybe of another' : (status ?? 'unknown');
   } catch (error) {
     if (error instanceof Failure && error.facts['sqlState'] === '22023') return 'unknown';
     throw error;
