@@ -36,6 +36,16 @@ describe('the transition table', () => {
     expect(statusAfter('suspended', 'start-began', facts)).toBeUndefined();
   });
 
+  test('what an operation brought about rests where the row wants it, even where its beginning was lost', () => {
+    const facts = { desiredState: 'stopped' as const, suspensions: [], generation: 2, observedGeneration: 1 };
+    for (const kind of ['start', 'stop', 'restart', 'suspend', 'resume', 'undo', 'repair'] as const) {
+      expect(statusAfter('running', `${kind}-finished`, facts)).toBe('stopped');
+      expect(statusAfter('stopped', `${kind}-finished`, { ...facts, suspensions: ['abuse'] })).toBe('suspended');
+      expect(statusAfter('suspended', `${kind}-finished`, { ...facts, desiredState: 'running' })).toBe('running');
+    }
+    expect(statusAfter('running', 'terminate-finished', { ...facts, desiredState: 'terminated' })).toBe('terminated');
+  });
+
   test('every status it leads to can be reached from a new instance', () => {
     const reached = new Set<InstanceStatus>(['creating']);
     for (let size = 0; size !== reached.size; ) {

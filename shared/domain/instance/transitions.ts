@@ -62,6 +62,7 @@ function rest(from: readonly InstanceStatus[], event: InstanceEvent): readonly T
 
 const made = ['running', 'stopped', 'suspended', 'missing', 'error'] as const;
 const moving = ['starting', 'stopping', 'restarting', 'updating', 'maintenance'] as const;
+const there = [...made, ...moving] as const;
 
 /**
  * The life of an instance: the only way a status changes. What is not in the table, or whose guard does not hold, does
@@ -75,16 +76,16 @@ export const transitions: readonly Transition[] = [
   ...rows(['creating', 'starting', 'error'], 'provision-cancelled', 'terminated'),
 
   ...rows(['stopped', 'missing', 'error', ...moving], 'start-began', 'starting', 'made, wanted running'),
-  // An operation before may have done its part and left the end to this one: what the row wants is there now.
-  ...rest(moving, 'start-finished'),
+  // What the row wants is there now, whoever did his part before, and even where the beginning was lost with a server.
+  ...rest(there, 'start-finished'),
   ...rows(['starting'], 'start-failed', 'error'),
 
   ...rows(['running', 'missing', 'error', ...moving], 'restart-began', 'restarting', 'made, wanted running'),
-  ...rest(moving, 'restart-finished'),
+  ...rest(there, 'restart-finished'),
   ...rows(['restarting'], 'restart-failed', 'error'),
 
   ...rows(['running', 'missing', 'error', ...moving], 'stop-began', 'stopping', 'made, wanted stopped'),
-  ...rest(moving, 'stop-finished'),
+  ...rest(there, 'stop-finished'),
   ...rows(['stopping'], 'stop-failed', 'error'),
 
   ...rows(
@@ -93,27 +94,27 @@ export const transitions: readonly Transition[] = [
     'stopping',
     'made, suspension open',
   ),
-  ...rest(moving, 'suspend-finished'),
+  ...rest(there, 'suspend-finished'),
   ...rows(['stopping'], 'suspend-failed', 'error'),
 
   // Wherever it stands: the suspension may have overtaken a start and then never had its turn.
   ...rows(['suspended', 'stopped', 'error', 'missing', ...moving], 'resume-began', 'starting', 'made, wanted running'),
   ...rows(['suspended', 'running', 'error', 'missing', ...moving], 'resume-began', 'stopping', 'made, wanted stopped'),
-  ...rest(moving, 'resume-finished'),
+  ...rest(there, 'resume-finished'),
   ...rows(['starting', 'stopping'], 'resume-failed', 'error'),
 
-  ...rows(['creating', ...made, ...moving], 'terminate-began', 'terminating', 'wanted terminated'),
-  ...rows(['terminating'], 'terminate-finished', 'terminated', 'wanted terminated'),
+  ...rows(['creating', ...there], 'terminate-began', 'terminating', 'wanted terminated'),
+  ...rows(['terminating', ...there], 'terminate-finished', 'terminated', 'wanted terminated'),
   ...rows(['terminating'], 'terminate-failed', 'error'),
 
   // Also where the termination never had its turn: it may have overtaken what was to be done before it.
-  ...rows(['terminated', 'terminating', ...made, ...moving], 'undo-began', 'maintenance', 'made, wanted back'),
-  ...rest(moving, 'undo-finished'),
+  ...rows(['terminated', 'terminating', ...there], 'undo-began', 'maintenance', 'made, wanted back'),
+  ...rest(there, 'undo-finished'),
   ...rows(['maintenance'], 'undo-failed', 'error'),
 
   // A termination that failed is carried out by either of these, too.
   ...rows(['terminating', 'error'], 'purge-finished', 'terminated', 'wanted terminated'),
-  ...rest([...made, ...moving], 'repair-finished'),
+  ...rest(there, 'repair-finished'),
   ...rows(['terminating', 'error'], 'repair-finished', 'terminated', 'wanted terminated'),
 
   ...rows(['running'], 'observed-unavailable', 'error', 'settled'),
