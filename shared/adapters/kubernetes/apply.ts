@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '#shared/domain/failure.ts';
 import type { Call, KubernetesApi } from './client.ts';
 import { differencesOf } from './differences.ts';
@@ -8,8 +9,12 @@ import { annotationKeys, labelKeys, managedBy } from './resources/labels.ts';
 /** A field the server does not know is a mistake of ours, which it would otherwise drop in silence. */
 export const writeQuery = { fieldManager: managedBy, fieldValidation: 'Strict' } as const;
 
-/** A write is refused whenever a controller has touched the object since it was seen; then everything is looked at anew. */
-const maxLooks = 4;
+/**
+ * A write is refused whenever a controller has touched the object since it was seen; then everything is looked at anew. One
+ * that has just been given work writes several times within some tens of milliseconds: it is let go first.
+ */
+const maxLooks = 6;
+const letOthersGo = (looks: number) => delay(10 * 2 ** looks * (1 + Math.random()));
 
 /** Who writes. `operationId` is kept on the object where the writer has one. */
 export type Writer = { fence: number; operationId?: string };
@@ -61,6 +66,7 @@ export async function applyObject<T extends Wanted>(
     const outcome = found === undefined ? undefined : await change(api, target, { found, writer });
     if (outcome !== undefined) return outcome;
     if (looks === maxLooks) throw conflict(target);
+    await letOthersGo(looks);
   }
 }
 
@@ -84,6 +90,7 @@ export async function removeObject(api: KubernetesApi, target: Target<Wanted>, w
     const answer = await api.send(call);
     if ('object' in answer || answer.refusal.status === 404) return;
     if (answer.refusal.status !== 409) throw api.failure(call, answer.refusal);
+    if (looks < maxLooks) await letOthersGo(looks);
   }
   throw conflict(target);
 }
