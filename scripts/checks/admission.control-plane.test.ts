@@ -85,7 +85,7 @@ describe.skipIf(obstacle !== undefined && !process.env['CI'])(`admission on the 
     };
     const contentType = 'application/merge-patch+json';
     const patched = await cluster.send('PATCH', path, { body, contentType, as: 'provision' });
-    expect(String(patched.body['message'])).toContain('does not bear the labels');
+    expect(String(patched.body['message'])).toMatch(byEither);
     const removed = await cluster.send('DELETE', path, { as: 'provision' });
     expect(String(removed.body['message'])).toContain('does not bear the labels');
   });
@@ -157,6 +157,10 @@ function added(path: string, value: unknown): Operation {
 function replaced(path: string, value: unknown): Operation {
   return { op: 'replace', path, value };
 }
+
+// What is wrong in the eyes of two policies is refused by the one that the server comes to first, in no certain order. What the first
+// says by itself shows on Secrets, which no other looks at for their labels and names.
+const byEither = /ValidatingAdmissionPolicy 'odoo-fleet-tenant-(objects|pods)' .*denied request/;
 
 type Temptation = [what: string, object: Manifest, message: RegExp];
 
@@ -264,15 +268,12 @@ function objectTemptations(): Temptation[] {
   const owner = '/metadata/labels/odoofleet.dev~1instance';
   const secret = objectOf('Secret');
   return [
-    [
-      'a Deployment without our labels',
-      changed(objectOf('Deployment'), [{ op: 'remove', path: owner }]),
-      /does not bear the labels/,
-    ],
+    ['a Deployment without our labels', changed(objectOf('Deployment'), [{ op: 'remove', path: owner }]), byEither],
+    ['a Secret without our labels', changed(secret, [{ op: 'remove', path: owner }]), /does not bear the labels/],
     [
       "a Deployment under another instance's name",
       changed(objectOf('Deployment'), [replaced('/metadata/name', `odoo-${other.id}`)]),
-      /is not a name of instance/,
+      byEither,
     ],
     [
       "another instance's Secret under its own label",
@@ -282,14 +283,11 @@ function objectTemptations(): Temptation[] {
     [
       'a Job that is called like a Secret of its instance',
       changed(objectOf('Job', 'a Job of an instance'), [replaced('/metadata/name', `odoo-${small.id}-credentials`)]),
-      /is not a name of instance/,
+      byEither,
     ],
     [
       'a name that the server makes',
-      changed(objectOf('Service'), [
-        { op: 'remove', path: '/metadata/name' },
-        added('/metadata/generateName', `odoo-${small.id}-`),
-      ]),
+      changed(secret, [{ op: 'remove', path: '/metadata/name' }, added('/metadata/generateName', `odoo-${small.id}-`)]),
       /is not a name of instance/,
     ],
     ['a label that breaks out of a name', changed(secret, [replaced(owner, 'x')]), /does not bear the labels/],
@@ -382,7 +380,7 @@ const forbiddenChanges: readonly [change: object, message: RegExp][] = [
   [podWith({ automountServiceAccountToken: null }), /no token/],
   [podWith({ serviceAccountName: 'fleet-event-source' }), /ServiceAccount default/],
   [podWith({ volumes: ['configuration', 'data', 'temporary'].map(stolenSecret) }), /of volumes/],
-  [{ metadata: { labels: { 'odoofleet.dev/instance': other.id } } }, /is not a name of instance/],
+  [{ metadata: { labels: { 'odoofleet.dev/instance': other.id } } }, byEither],
   [{ metadata: { labels: { 'app.kubernetes.io/managed-by': 'nobody' } } }, /does not bear the labels/],
 ];
 
