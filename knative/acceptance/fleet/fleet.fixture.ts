@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto';
+import { chmod, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, inject } from 'vitest';
+import { type DeployedFleet, deployFleet, importFunctions } from '#scripts/cluster/fleet/deploy.ts';
+import { bringUpCluster, type RunningCluster } from '#scripts/cluster/up.ts';
+import { deriveInstanceId } from '#shared/domain/instance/names.ts';
+import { removeTree } from '#shared/sandbox/cache-folder.ts';
+import { type Answer, type TestNamespace, testNamespace, until } from '../cluster.fixture.ts';
+
+/** Who publishes in these tests. */
+export const publisher = 'urn:acceptance';
+
+export type PublishedEvent = { id: string; type: string; source?: string; data: Record<string, unknown> };
+
+export type Operation = {
+  id: string;
+  instance_id: string;
+  kind: string;
+  state: string;
+  step: string | null;
+  definition_version: number;
+  error_code: string | null;
+  error_text: string | null;
+};
+
+/** The product as it is deployed, and what a publisher and an operator can do and see of it. */
+export type FleetUnderTest = DeployedFleet & {
+  cluster: RunningCluster;
+  /** Of each function. */
+  images: ReadonlyMap<string, string>;
+  /** Scratch space that the tests' own servers can reach. */
+  folder: string;
+  /** Makes a request from a pod that is neither a function nor a tenant. */
+  fromPod: TestNamespace['fromPod'];
+  /** Posts an event to the real Broker. @throws Error unless it is taken. */
+  publish(event: PublishedEvent): Promise<void>;
+  /** Posts a request for an operation, and returns its event's id. */
+  request(kind: string, instanceId: string, data?: Record<string, unknown>): Promise<string>;
+  /** Asks for an instance of the small plan, and returns its id. */
+  provision(name: string): Promise<string>;
+  rows<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+  operationsOf(instanceId: string): Promise<Operation[]>;
+  /**
+   * Waits until the instance has had as many operations as stated (one), and nothing of it is unfinished; returns its status.
+   * @throws Error at once when an operation failed.
+   */
+  settled(instanceId: string, options?: { limitMs?: number; operationCount?: number }): Promise<string>;
+  /** What the Service of an instance answers at a path, seen from a pod. */
+  page(instanceId: string, path?: string): Promise<Answer>;
+};
+
+/** Deploys the fleet for all tests of a `describe`, and takes it away when they are done. */
+export function deployedFleet(): () => FleetUnderTest {
+  const namespace = testNamespace('acceptance-fleet');
+  let folder: string | undefined;
+  let deployed: FleetUnderTest | undefined;
+  beforeAll(async () => {
+    const given = inject('cluster');
+    if (given.obstacle !== undefined || !given.isOwn) throw new Error('the fleet is deployed on the own cluster only');
+    folder = await mkdtemp(join(tmpdir(), 'fleet-cluster-'));
+    await chmod(folder, 0o755);
+    const say = (line: string) => void process.stderr.write(`fleet: ${line}\n`);
+    const cluster = await bringUpCluster({ say });
+    const images = await importFunctions(cluster, { folder, say });
+    const fleet = await deployFleet(cluster, { folder, images, say });
+    deployed = { ...fleet, cluster, images, folder, ...dealings(fleet, namespace) };
+  }, 900_000);
+  afterAll(async () => {
+    await deployed?.stop();
+    if (folder !== undefined) await removeTree(folder);
+  });
+  return () => {
+    if (deployed === undefined) throw new Error('the fleet is not deployed');
+    return deployed;
+  };
+}
+
+function dealings(fleet: DeployedFleet, namespace: () => TestNamespace) {
+  const rows: FleetUnderTest['rows'] = async <Row extends object>(text: string, values: readonly unknown[] = []) =>
+    (await fleet.records.query<Row>(text, values)).rows;
+  const fromPod: FleetUnderTest['fromPod'] = (url, request) => namespace().fromPod(url, request);
+  const operationsOf = (instanceId: string) =>
+    rows<Operation>(
+      `select id, instance_id, kind, state, step, definition_version, error_code, error_text from operations
+       where instance_id = $1 order by created_at, id`,
+      [instanceId],
+    );
+
+  async function publish({ id, type, source = publisher, data }: PublishedEvent): Promise<void> {
+    const attributes = { 'ce-specversion': '1.0', 'ce-id': id, 'ce-type': type, 'ce-source': source };
+    const headers = { ...attributes, 'content-type': 'application/json' };
+    const answer = await fromPod(fleet.brokerUrl, { method: 'POST', headers, body: JSON.stringify(data) });
+    if (answer.status !== 202) throw new Error(`the Broker did not take ${type}: ${JSON.stringify(answer)}`);
+  }
+
+  return {
+    rows,
+    fromPod,
+    publish,
+    operationsOf,
+    async request(kind: string, instanceId: string, data: Record<string, unknown> = {}) {
+      const id = randomUUID();
+      await publish({ id, type: `dev.odoofleet.instance.${kind}.requested`, data: { instance: instanceId, ...data } });
+      return id;
+    },
+    async provision(name: string) {
+      const owner = { email: `owner@${name}.example` };
+      const data = { customer: 'acme', name, plan: 'small', owner, idempotencykey: name };
+      await publish({ id: randomUUID(), type: 'dev.odoofleet.instance.provision.requested', data });
+      return deriveInstanceId(publisher, name);
+    },
+    settled(instanceId: string, { limitMs = 120_000, operationCount = 1 } = {}) {
+      const isOver = async () => {
+        const operations = await operationsOf(instanceId);
+        // A request takes a moment from the Broker to its row.
+        if (operations.length < operationCount) return undefined;
+        const failed = operations.find(({ state }) => state === 'failed');
+        if (failed !== undefined) throw new Error(`${failed.kind} failed in ${failed.step}: ${failed.error_text}`);
+        if (!operations.every(({ state }) => state === 'succeeded' || state === 'cancelled')) return undefined;
+        return (await rows<{ status: string }>('select status from instances where id = $1', [instanceId]))[0]?.status;
+      };
+      return until(`the operations of ${instanceId} to end`, isOver, { limitMs });
+    },
+    page(instanceId: string, path = '/web/login') {
+      return fromPod(`http://odoo-${instanceId}.odoo-tenants.svc.cluster.local:8069${path}`);
+    },
+  };
+}
