@@ -38,8 +38,8 @@ export type FleetUnderTest = DeployedFleet & {
   publish(event: PublishedEvent): Promise<void>;
   /** Posts a request for an operation, and returns its event's id. */
   request(kind: string, instanceId: string, data?: Record<string, unknown>): Promise<string>;
-  /** Asks for an instance of the small plan, and returns its id. */
-  provision(name: string): Promise<string>;
+  /** Asks for an instance of the small plan, and returns its id. A customer may have five. */
+  provision(name: string, options?: { customer?: string }): Promise<string>;
   rows<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]>;
   operationsOf(instanceId: string): Promise<Operation[]>;
   /**
@@ -105,9 +105,9 @@ function dealings(fleet: DeployedFleet, namespace: () => TestNamespace) {
       await publish({ id, type: `dev.odoofleet.instance.${kind}.requested`, data: { instance: instanceId, ...data } });
       return id;
     },
-    async provision(name: string) {
+    async provision(name: string, { customer = 'acme' }: { customer?: string } = {}) {
       const owner = { email: `owner@${name}.example` };
-      const data = { customer: 'acme', name, plan: 'small', owner, idempotencykey: name };
+      const data = { customer, name, plan: 'small', owner, idempotencykey: name };
       await publish({ id: randomUUID(), type: 'dev.odoofleet.instance.provision.requested', data });
       return deriveInstanceId(publisher, name);
     },
