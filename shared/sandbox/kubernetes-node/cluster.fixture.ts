@@ -6,7 +6,7 @@ import type { Image } from '../image.ts';
 import { startKubernetesApi } from '../kubernetes/server.ts';
 import { type KubernetesClient, openKubernetesClient } from '../kubernetes-client.ts';
 import { openProcessGroup } from '../processes.ts';
-import type { Container, Deployment, Job } from './objects.ts';
+import { type Container, type Deployment, deployments, isPodReady, type Job, type Pod, pods } from './objects.ts';
 import { startProcessNode } from './process-node.ts';
 
 export const namespace = 'default';
@@ -20,6 +20,13 @@ export type TestCluster = {
   client: KubernetesClient;
   folder: string;
   kubeconfigFile: string;
+  create(object: Deployment): Promise<unknown>;
+  /** Of the Deployment of this name. */
+  podsOf(name: string): Promise<Pod[]>;
+  /** Waits for one. */
+  readyPod(name: string): Promise<Pod>;
+  /** Of the Job of this name. */
+  jobPods(name: string): Promise<Pod[]>;
   restartNode(): Promise<void>;
   stop(): Promise<void>;
 };
@@ -41,10 +48,16 @@ export async function startTestCluster(): Promise<TestCluster> {
     });
   let node = await start();
   const client = await openKubernetesClient(kubeconfigFile);
+  const podsWith = async (labelSelector: string) => (await client.list(pods, namespace, { labelSelector })).items;
+  const podsOf = (name: string) => podsWith(`app=${name}`);
   return {
     client,
     folder,
     kubeconfigFile,
+    create: (object) => client.create(deployments, namespace, object),
+    podsOf,
+    readyPod: (name) => until(`a ready pod of ${name}`, async () => (await podsOf(name)).find(isPodReady)),
+    jobPods: (name) => podsWith(`job-name=${name}`),
     async restartNode() {
       await node.stop();
       node = await start();

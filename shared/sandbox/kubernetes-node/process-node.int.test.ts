@@ -5,13 +5,11 @@ import { container, deployment, job, namespace, startTestCluster, type TestClust
 import {
   conditionOf,
   configMaps,
-  type Deployment,
   deployments,
   isPodReady,
   jobs,
   type Pod,
   persistentVolumeClaims,
-  pods,
   secrets,
 } from './objects.ts';
 
@@ -21,16 +19,6 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.stop());
 
-const podsOf = async (name: string): Promise<Pod[]> => {
-  const { items } = await cluster.client.list(pods, namespace, { labelSelector: `app=${name}` });
-  return items;
-};
-const readyPod = (name: string) => until(`a ready pod of ${name}`, async () => (await podsOf(name)).find(isPodReady));
-const jobPod = async (name: string): Promise<Pod | undefined> => {
-  const { items } = await cluster.client.list(pods, namespace, { labelSelector: `job-name=${name}` });
-  return items[0];
-};
-const create = (object: Deployment) => cluster.client.create(deployments, namespace, object);
 type Answer = { env: Record<string, string>; argv: string[]; file?: string; uid: number; groups: number[] };
 const ask = (pod: Pod): Promise<Answer> =>
   // Without a readiness probe a pod is ready before its program listens.
@@ -38,98 +26,6 @@ const ask = (pod: Pod): Promise<Answer> =>
     const response = await fetch(`http://${pod.status?.podIP}:8080/`);
     return (await response.json()) as Answer;
   });
-const isGone = (url: string) =>
-  fetch(url).then(
-    () => false,
-    () => true,
-  );
-
-describe('a Deployment', () => {
-  test('becomes available with the status the real controller reports, and goes with all its processes', async () => {
-    const probe = { httpGet: { path: '/healthz', port: 'http' }, periodSeconds: 1 };
-    await create(
-      deployment('web', container({ ports: [{ name: 'http', containerPort: 8080 }], readinessProbe: probe })),
-    );
-    const pod = await readyPod('web');
-    const ready = await until('the deployment to be available', async () => {
-      const found = await cluster.client.get(deployments, namespace, 'web');
-      return conditionOf(found?.status?.conditions, 'Progressing')?.reason === 'NewReplicaSetAvailable' && found;
-    });
-    expect(ready.status).toMatchObject({ observedGeneration: 1, replicas: 1, readyReplicas: 1, availableReplicas: 1 });
-    expect(ready.status?.unavailableReplicas).toBeUndefined();
-    expect(pod.metadata.name).toMatch(/^web-[a-z0-9]{10}-[a-z0-9]{5}$/);
-    expect(pod.status?.podIP).toMatch(/^127\.(?!0\.)/);
-
-    await cluster.client.delete(deployments, { namespace, name: 'web' });
-    await until('the pods to go', async () => (await podsOf('web')).length === 0);
-    expect(await isGone(`http://${pod.status?.podIP}:8080/`)).toBe(true);
-    const log = await readFile(join(cluster.folder, 'node/logs', pod.metadata.name, 'main.log'), 'utf8');
-    expect(log).toContain('asked to end');
-  });
-
-  test('of strategy Recreate never runs an old and a new pod at once', async () => {
-    await create(deployment('once', container(), { strategy: { type: 'Recreate' } }));
-    const old = await readyPod('once');
-    let most = 0;
-    await cluster.client.patch(
-      deployments,
-      { namespace, name: 'once' },
-      {
-        spec: { template: { metadata: { annotations: { restarted: 'yes' } } } },
-      },
-    );
-    const fresh = await until('the new pod', async () => {
-      const now = await podsOf('once');
-      most = Math.max(most, now.length);
-      return now.find((pod) => isPodReady(pod) && pod.metadata.name !== old.metadata.name);
-    });
-    expect(most).toBe(1);
-    expect(fresh.metadata.annotations).toEqual({ restarted: 'yes' });
-    await cluster.client.delete(deployments, { namespace, name: 'once' });
-  });
-
-  test('is scaled to three and to none', async () => {
-    await create(deployment('scaled', container()));
-    const scale = (replicas: number) =>
-      cluster.client.patch(deployments, { namespace, name: 'scaled' }, { spec: { replicas } });
-    const readyCount = (count: number) =>
-      until(`${count} ready pods`, async () => {
-        const now = await podsOf('scaled');
-        return now.length === count && now.every(isPodReady);
-      });
-    await readyCount(1);
-    await scale(3);
-    await readyCount(3);
-    expect(new Set((await podsOf('scaled')).map((pod) => pod.status?.podIP)).size).toBe(3);
-    await scale(0);
-    await readyCount(0);
-    await cluster.client.delete(deployments, { namespace, name: 'scaled' });
-  });
-
-  test('rolls over to a new template without a moment below its minimum', async () => {
-    const probe = { tcpSocket: { port: 8080 }, periodSeconds: 1 };
-    await create(deployment('rolling', container({ readinessProbe: probe }), { replicas: 2 }));
-    const isSettled = async (version: string | undefined) => {
-      const now = await podsOf('rolling');
-      return now.length === 2 && now.every((pod) => isPodReady(pod) && pod.metadata.annotations?.['v'] === version);
-    };
-    await until('two ready pods', () => isSettled(undefined));
-    await cluster.client.patch(
-      deployments,
-      { namespace, name: 'rolling' },
-      {
-        spec: { template: { metadata: { annotations: { v: '2' } } } },
-      },
-    );
-    let least = 2;
-    await until('two new pods', async () => {
-      least = Math.min(least, (await podsOf('rolling')).filter(isPodReady).length);
-      return isSettled('2');
-    });
-    expect(least).toBe(2);
-    await cluster.client.delete(deployments, { namespace, name: 'rolling' });
-  });
-});
 
 describe('a pod', () => {
   test('sees its variables and the files of its volumes', async () => {
@@ -165,8 +61,8 @@ describe('a pod', () => {
       { name: 'data', persistentVolumeClaim: { claimName: 'data' } },
     ];
     const podSpec = { volumes, securityContext: { runAsUser: 12345, fsGroup: 12345, runAsNonRoot: true } };
-    await create(deployment('configured', main, { podSpec }));
-    const seen = await ask(await readyPod('configured'));
+    await cluster.create(deployment('configured', main, { podSpec }));
+    const seen = await ask(await cluster.readyPod('configured'));
     expect(seen.env).toMatchObject({ PASSWORD: 's3cret', URL: 'user:s3cret@$(UNKNOWN)' });
     const claims = join(cluster.folder, 'node/claims');
     const [claim = ''] = await readdir(claims);
@@ -188,9 +84,9 @@ describe('a pod', () => {
   test('waits for a Secret that is not there yet and starts when it is', async () => {
     const reference = { name: 'late', key: 'value' };
     const env = [...(container().env ?? []), { name: 'LATE', valueFrom: { secretKeyRef: reference } }];
-    await create(deployment('waiting', container({ env })));
+    await cluster.create(deployment('waiting', container({ env })));
     const waiting = await until('the reason', async () => {
-      const [pod] = await podsOf('waiting');
+      const [pod] = await cluster.podsOf('waiting');
       return pod?.status?.containerStatuses?.[0]?.state.waiting?.message ? pod : undefined;
     });
     expect(waiting.status?.containerStatuses?.[0]?.state.waiting).toEqual({
@@ -203,15 +99,15 @@ describe('a pod', () => {
       metadata: { name: 'late' },
       data: { value: Buffer.from('now').toString('base64') },
     });
-    expect((await ask(await readyPod('waiting'))).env['LATE']).toBe('now');
+    expect((await ask(await cluster.readyPod('waiting'))).env['LATE']).toBe('now');
     await cluster.client.delete(deployments, { namespace, name: 'waiting' });
   });
 
   test('of an unknown image says so', async () => {
-    await create(deployment('unknown', container({ image: 'nowhere/nothing:1' })));
+    await cluster.create(deployment('unknown', container({ image: 'nowhere/nothing:1' })));
     const reasons = new Set<string>();
     await until('both reasons', async () => {
-      const [pod] = await podsOf('unknown');
+      const [pod] = await cluster.podsOf('unknown');
       reasons.add(pod?.status?.containerStatuses?.[0]?.state.waiting?.reason ?? '');
       return reasons.has('ErrImagePull') && reasons.has('ImagePullBackOff');
     });
@@ -219,9 +115,9 @@ describe('a pod', () => {
   });
 
   test('is restarted at once after the first crash and then backs off', async () => {
-    await create(deployment('crashing', container({ args: ['exit', '3'] })));
+    await cluster.create(deployment('crashing', container({ args: ['exit', '3'] })));
     const pod = await until('the back-off', async () => {
-      const [found] = await podsOf('crashing');
+      const [found] = await cluster.podsOf('crashing');
       return found?.status?.containerStatuses?.[0]?.state.waiting?.reason === 'CrashLoopBackOff' && found;
     });
     const [status] = pod.status?.containerStatuses ?? [];
@@ -239,17 +135,17 @@ describe('a pod', () => {
       livenessProbe: { ...probe, failureThreshold: 2 },
       readinessProbe: probe,
     });
-    await create(deployment('probed', main));
-    const first = await readyPod('probed');
+    await cluster.create(deployment('probed', main));
+    const first = await cluster.readyPod('probed');
     expect(first.status?.containerStatuses?.[0]).toMatchObject({ ready: true, started: true, restartCount: 0 });
     await writeFile(unhealthyFile, '');
     await until('a restart', async () => {
-      const [pod] = await podsOf('probed');
+      const [pod] = await cluster.podsOf('probed');
       const [status] = pod?.status?.containerStatuses ?? [];
       return status?.restartCount === 1 && status.ready === false && status.started === false;
     });
     await rm(unhealthyFile);
-    expect((await readyPod('probed')).metadata.name).toBe(first.metadata.name);
+    expect((await cluster.readyPod('probed')).metadata.name).toBe(first.metadata.name);
     await cluster.client.delete(deployments, { namespace, name: 'probed' });
   });
 });
@@ -264,8 +160,8 @@ describe('init containers', () => {
       initContainers: [write('one', '1'), write('two', '2')],
       volumes: [{ name: 'shared', emptyDir: {} }],
     };
-    await create(deployment('prepared', main, { podSpec }));
-    const pod = await readyPod('prepared');
+    await cluster.create(deployment('prepared', main, { podSpec }));
+    const pod = await cluster.readyPod('prepared');
     expect((await ask(pod)).file).toBe('2');
     expect(pod.status?.initContainerStatuses?.map(({ state }) => state.terminated?.reason)).toEqual([
       'Completed',
@@ -275,63 +171,23 @@ describe('init containers', () => {
   });
 });
 
-describe('a Job', () => {
-  const finished = (name: string) =>
-    until(`job ${name} to end`, async () => {
-      const found = await cluster.client.get(jobs, namespace, name);
-      const end = found?.status?.conditions?.find(({ type }) => type === 'Complete' || type === 'Failed');
-      return found !== undefined && end !== undefined && { end, status: found.status };
-    });
-
-  test('completes, and goes after its time to live with its pod', async () => {
-    const spec = { ttlSecondsAfterFinished: 1 };
-    await cluster.client.create(jobs, namespace, job('done', container({ args: ['exit', '0'] }), spec));
-    const { end, status } = await finished('done');
-    expect(end).toMatchObject({ type: 'Complete', status: 'True' });
-    expect(status).toMatchObject({ succeeded: 1, completionTime: expect.any(String) });
-    await until('the job to go', async () => (await cluster.client.get(jobs, namespace, 'done')) === undefined);
-    await until('its pod to go', async () => {
-      const { items } = await cluster.client.list(pods, namespace, { labelSelector: 'job-name=done' });
-      return items.length === 0;
-    });
-  });
-
-  test('fails when its limit of failures is passed', async () => {
-    const main = container({ args: ['exit', '1'] });
-    await cluster.client.create(jobs, namespace, job('failing', main, { backoffLimit: 0 }));
-    const { end, status } = await finished('failing');
-    expect(end).toMatchObject({ type: 'Failed', reason: 'BackoffLimitExceeded' });
-    expect(status).toMatchObject({ failed: 1 });
-  });
-
-  test('fails at its deadline and its process ends', async () => {
-    const main = container({ args: ['sleep'] });
-    await cluster.client.create(jobs, namespace, job('late', main, { activeDeadlineSeconds: 1 }));
-    expect((await finished('late')).end).toMatchObject({ type: 'Failed', reason: 'DeadlineExceeded' });
-    await until('its pod to go', async () => {
-      const { items } = await cluster.client.list(pods, namespace, { labelSelector: 'job-name=late' });
-      return items.length === 0;
-    });
-  });
-});
-
 test('a restarted node makes the pods of the former one anew and fails those of Jobs', async () => {
-  await create(deployment('lasting', container()));
+  await cluster.create(deployment('lasting', container()));
   const main = container({ args: ['sleep'] });
   await cluster.client.create(jobs, namespace, job('cut', main, { backoffLimit: 0 }));
-  await until('the job to be active', async () => (await jobPod('cut'))?.status?.phase === 'Running');
-  const before = await readyPod('lasting');
+  await until('the job to be active', async () => (await cluster.jobPods('cut'))[0]?.status?.phase === 'Running');
+  const before = await cluster.readyPod('lasting');
   await cluster.restartNode();
   const after = await until('another pod', async () =>
-    (await podsOf('lasting')).find((pod) => isPodReady(pod) && pod.metadata.name !== before.metadata.name),
+    (await cluster.podsOf('lasting')).find((pod) => isPodReady(pod) && pod.metadata.name !== before.metadata.name),
   );
   expect((await ask(after)).env['HOSTNAME']).toBe(after.metadata.name);
-  expect(await podsOf('lasting')).toHaveLength(1);
+  expect(await cluster.podsOf('lasting')).toHaveLength(1);
   await until('the job to fail', async () => {
     const found = await cluster.client.get(jobs, namespace, 'cut');
     return conditionOf(found?.status?.conditions, 'Failed')?.reason === 'BackoffLimitExceeded';
   });
-  expect((await jobPod('cut'))?.status).toMatchObject({ phase: 'Failed', reason: 'Terminated' });
+  expect((await cluster.jobPods('cut'))[0]?.status).toMatchObject({ phase: 'Failed', reason: 'Terminated' });
   await cluster.client.delete(deployments, { namespace, name: 'lasting' });
 });
 
@@ -362,8 +218,8 @@ describe.skipIf(process.getuid?.() !== 0)('a container with a root file system o
       { name: 'greeting', configMap: { name: 'greeting' } },
       { name: 'work', emptyDir: {} },
     ];
-    await create(deployment('rooted', main, { podSpec: { volumes, securityContext: { fsGroup: 2000 } } }));
-    const pod = await readyPod('rooted');
+    await cluster.create(deployment('rooted', main, { podSpec: { volumes, securityContext: { fsGroup: 2000 } } }));
+    const pod = await cluster.readyPod('rooted');
     const seen = await ask(pod);
     expect(seen).toMatchObject({ uid: 12345, file: 'hello', argv: expect.arrayContaining([pod.status?.podIP]) });
     expect(seen.groups).toContain(2000);
@@ -371,7 +227,7 @@ describe.skipIf(process.getuid?.() !== 0)('a container with a root file system o
     expect(Object.keys(seen.env).sort()).toEqual(['HOSTNAME', 'PATH', 'POD_IP']);
     await expect(access('/not')).rejects.toThrow('ENOENT');
     await cluster.client.delete(deployments, { namespace, name: 'rooted' });
-    await until('the pod to go', async () => (await podsOf('rooted')).length === 0);
+    await until('the pod to go', async () => (await cluster.podsOf('rooted')).length === 0);
     expect(await readFile('/proc/mounts', 'utf8')).not.toContain(cluster.folder);
   });
 });
