@@ -47,6 +47,21 @@ it.each(['function.js', 'kubeconfig.js'])(
   },
 );
 
+it('refuses OpenTelemetry in the bundle itself, and takes it in the files that are loaded when tracing is on', () => {
+  const inputs = ['functions/stop/main.ts', 'node_modules/@opentelemetry/core/build/src/index.js'];
+  const [mistake, ...others] = bundleMistakes('stop', [file({ inputs })]);
+  expect(others).toEqual([]);
+  expect(mistake).toMatch(
+    /stop\/function\.js has code of @opentelemetry\/core \(node_modules\/.*tracing is off unless/,
+  );
+  expect(bundleMistakes('stop', [file({ name: 'otlp-exporter.js', inputs })])).toEqual([]);
+});
+
+it('refuses the framework that hosts functions elsewhere', () => {
+  const inputs = ['node_modules/@google-cloud/functions-framework/build/src/index.js'];
+  expect(bundleMistakes('stop', [file({ inputs })])[0]).toMatch(/has code of @google-cloud\/functions-framework/);
+});
+
 it('knows the package of a source by its innermost node_modules', () => {
   expect(packageOf('node_modules/a/node_modules/@b/c/d.js')).toBe('@b/c');
   expect(packageOf('shared/domain/failure.ts')).toBe('ours');

@@ -18,7 +18,12 @@ const withoutCluster: readonly string[] = ['billing', 'observe', 'dead-letter', 
 
 /** What is wrong with the bundle of a function, each with what to do about it. */
 export function bundleMistakes(name: string, files: readonly BuiltFile[]): string[] {
-  return [...files.flatMap((file) => tooLarge(name, file)), ...files.flatMap((file) => kubernetesCode(name, file))];
+  return files.flatMap((file) => [
+    ...tooLarge(name, file),
+    ...kubernetesCode(name, file),
+    ...tracingCode(name, file),
+    ...hostCode(name, file),
+  ]);
 }
 
 /** The bytes a file of a function may have. */
@@ -58,6 +63,28 @@ function kubernetesCode(name: string, file: BuiltFile): string[] {
   ];
 }
 
+/** Spans are sent only where a collector is configured: OpenTelemetry belongs into files that are loaded then. */
+function tracingCode(name: string, file: BuiltFile): string[] {
+  if (file.name.startsWith('otlp-')) return [];
+  const input = file.inputs.find((one) => packageOf(one).startsWith('@opentelemetry/'));
+  if (input === undefined) return [];
+  return [
+    `${name}/${file.name} has code of ${packageOf(input)} (${input}), and tracing is off unless it is configured. Import ` +
+      'its types only (import type), load it by `await import()` as shared/runtime/otlp.ts does, or leave out what never ' +
+      'runs (scripts/build/plugins.ts).',
+  ];
+}
+
+/** A built function hosts itself. */
+function hostCode(name: string, file: BuiltFile): string[] {
+  const input = file.inputs.find((one) => packageOf(one) === hostPackage);
+  if (input === undefined) return [];
+  return [
+    `${name}/${file.name} has code of ${hostPackage} (${input}). Import it only where shared/runtime/host.ts does.`,
+  ];
+}
+
+const hostPackage = '@google-cloud/functions-framework';
 const clientPackage = '@kubernetes/client-node';
 const clusterClient = 'shared/adapters/kubernetes/client.ts';
 

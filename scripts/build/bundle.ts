@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Metafile } from 'esbuild';
-import { apart, modulesCalledLater, nodeModules, packagesApart, partsOfPackages } from './plugins.ts';
+import { apart, modulesCalledLater, modulesLeftOut, nodeModules, packagesApart, partsOfPackages } from './plugins.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -62,6 +62,7 @@ export async function bundleProgram(
       packagesApart((name) => onDemand.add(name), program),
       partsOfPackages(root),
       modulesCalledLater(),
+      modulesLeftOut(),
       nodeModules(),
     ],
   });
