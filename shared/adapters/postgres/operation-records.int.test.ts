@@ -57,7 +57,8 @@ describe('the operation records in PostgreSQL', () => {
       );
       return rows;
     },
-    requestCancel: async (operationId) => void (await requestCancel(database, operationId, { definitionVersion: 1 })),
+    requestCancel: async (operationId) =>
+      void (await requestCancel(database, operationId, { definitionVersion: 1, knownVersions: [1] })),
     endBackOff: async (operationId) => {
       await database.query('update operations set not_before = null where id = $1', [operationId]);
     },
@@ -78,7 +79,7 @@ describe('the operation records in PostgreSQL', () => {
 test('a failure whose text holds anything at all can be noted', async () => {
   const id = await queue();
   const records = operationRecords(database);
-  const options = { kind: 'provision', definitionVersion: 1, holder: 'one', leaseMs: 30_000 };
+  const options = { kind: 'provision', knownVersions: [1], holder: 'one', leaseMs: 30_000 };
   const nasty = new Failure('unavailable', `line\nNUL\u0000 half \ud800 ${'long '.repeat(1_000)}`);
   await records.take(id, options);
   await records.beginStep({ operationId: id, fence: 1 }, { step: 'one', attempt: 1, before: null, leaseMs: 30_000 });

@@ -73,7 +73,7 @@ const takeText = `
     -- what it waited behind others does not count
     deadline = case when started_at is null then clock_timestamp() + (deadline - created_at) else deadline end,
     started_at = coalesce(started_at, clock_timestamp()), woken = false, told_at = null, not_before = null
-  where id = $1 and kind = $4 and definition_version = $5
+  where id = $1 and kind = $4 and definition_version = any($5::integer[])
     and state in ('queued', 'running', 'waiting')
     and (lease_until is null or lease_until < clock_timestamp())
     and (not_before is null or not_before <= clock_timestamp() or cancel_requested)
@@ -92,7 +92,7 @@ const wakeText = `
 async function whyNotTaken(
   database: Queryable,
   operationId: string,
-  { kind, definitionVersion }: { kind: string; definitionVersion: number },
+  { kind, knownVersions }: { kind: string; knownVersions: readonly number[] },
 ): Promise<Taken | 'given-back-meanwhile'> {
   const woken = await database.query(wakeText, [operationId]);
   if (woken.rowCount > 0) return { taken: false, because: 'held' };
@@ -108,7 +108,7 @@ async function whyNotTaken(
   );
   const row = rows[0];
   if (row === undefined || row.kind !== kind) return { taken: false, because: 'unknown' };
-  if (row.definition_version !== definitionVersion) return { taken: false, because: 'other-version' };
+  if (!knownVersions.includes(row.definition_version)) return { taken: false, because: 'other-version' };
   if (row.state === 'queued') return { taken: false, because: 'queued' };
   if (row.is_held_off) return { taken: false, because: 'backing-off' };
   // The holder gave it back before it could be woken: it has not seen what the caller comes to tell.
@@ -121,9 +121,9 @@ async function take(
   operationId: string,
   options: Parameters<OperationRecords['take']>[1],
 ): Promise<Taken> {
-  const { holder, leaseMs, kind, definitionVersion } = options;
+  const { holder, leaseMs, kind, knownVersions } = options;
   for (let round = 0; round < 3; round += 1) {
-    const values = [operationId, holder, leaseMs, kind, definitionVersion];
+    const values = [operationId, holder, leaseMs, kind, knownVersions];
     const { rows } = await database.query<OperationRow>(takeText, values).catch(noneIfOneIsActive);
     if (rows[0] !== undefined) return { taken: true, operation: operationOf(rows[0]) };
     const reason = await whyNotTaken(database, operationId, options);

@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 beforeEach(() => database.query('truncate operations, operation_steps, inbox cascade'));
 
-const version = { definitionVersion: 1 };
+const version = { definitionVersion: 1, knownVersions: [1] };
 const retry = { ...version, deadlineMs: 60_000 };
 
 async function queue({ instanceId = 'abcdefgh2345', key = newOperationId(), request = {} as unknown } = {}) {
@@ -38,7 +38,7 @@ async function queue({ instanceId = 'abcdefgh2345', key = newOperationId(), requ
 }
 
 async function take(operationId: string) {
-  const options = { kind: 'provision', ...version, holder: 'test', leaseMs: 30_000 };
+  const options = { kind: 'provision', knownVersions: [1], holder: 'test', leaseMs: 30_000 };
   const taken = await operationRecords(database).take(operationId, options);
   if (!taken.taken) throw new Error(`not taken: ${taken.because}`);
   return { operationId, fence: taken.operation.fence };
@@ -96,6 +96,21 @@ describe('a retry', () => {
     await fail(id);
     expect(await retryOperation(database, id, { ...retry, definitionVersion: 2 })).toBe(true);
     expect(await row(id)).toMatchObject({ state: 'queued', step: null, definition_version: 2 });
+  });
+
+  test('begins one anew that waits with steps of a version nobody knows, but not while somebody works on it', async () => {
+    const id = await queue();
+    const lease = await take(id);
+    await queue();
+    const other = { ...retry, definitionVersion: 2, knownVersions: [2, 3] };
+    expect(await retryOperation(database, id, other)).toBe(false);
+    const { beginStep, wait } = operationRecords(database);
+    await beginStep(lease, { step: 'database', attempt: 1, before: null, leaseMs: 30_000 });
+    await wait(lease, { step: 'database', for: 'a Job', checkAfterMs: 60_000 });
+    expect(await retryOperation(database, id, { ...other, knownVersions: [2, 1] })).toBe(false);
+    expect(await retryOperation(database, id, other)).toBe(true);
+    expect(await row(id)).toMatchObject({ state: 'queued', step: null, definition_version: 2, round: 2, inTime: true });
+    expect(await retryOperation(database, id, other)).toBe(false);
   });
 
   test('means nothing to one that is not failed', async () => {
@@ -167,7 +182,7 @@ describe('a cancel', () => {
     const id = await queue();
     await fail(id);
     await database.query(`update operations set deadline = now() - interval '1 h'`);
-    expect(await requestCancel(database, id, { definitionVersion: 2 })).toBe(true);
+    expect(await requestCancel(database, id, { definitionVersion: 2, knownVersions: [2] })).toBe(true);
     expect(await row(id)).toMatchObject({
       state: 'queued',
       cancel_requested: true,

@@ -80,22 +80,26 @@ const nothingLater = `not exists (
 
 /**
  * Puts a failed operation back in the queue, with a new round and a new deadline. It is carried out by the version that
- * is asked: steps look before they act, so that one with other steps begins at its first. False when it is not failed,
- * or when a later operation has touched the instance since.
+ * is asked: steps look before they act, so that one with other steps begins at its first. The same becomes of one that is
+ * not finished, and was begun with steps that the asked one does not know: after a rollback nobody goes on with it.
+ * False in all other cases, and when a later operation has touched the instance since it failed.
  */
 export async function retryOperation(
   transaction: Queryable,
   operationId: string,
-  options: { deadlineMs: number; definitionVersion: number },
+  options: { deadlineMs: number; definitionVersion: number; knownVersions: readonly number[] },
 ): Promise<boolean> {
   const { rowCount } = await transaction.query(
     `update operations as mine set
        state = 'queued', attempt = 1, round = round + 1, error_code = null, error_text = null, finished_at = null,
        next_check_at = clock_timestamp(), not_before = null, generation = null,
        deadline = clock_timestamp() + $2::integer * interval '1 millisecond', started_at = clock_timestamp(),
-       step = case when definition_version = $3 then step end, definition_version = $3
-     where id = $1 and state = 'failed' and ${nothingLater}`,
-    [operationId, options.deadlineMs, options.definitionVersion],
+       step = case when definition_version = $3 then step end, definition_version = $3,
+       lease_holder = null, lease_until = null, waiting_for = null, told_at = null
+     where id = $1 and ((state = 'failed' and ${nothingLater})
+       or (state in ('queued', 'running', 'waiting') and definition_version <> all($4::integer[])
+         and (lease_until is null or lease_until < clock_timestamp())))`,
+    [operationId, options.deadlineMs, options.definitionVersion, options.knownVersions],
   );
   return rowCount > 0;
 }
@@ -107,17 +111,17 @@ export async function retryOperation(
 export async function requestCancel(
   transaction: Queryable,
   operationId: string,
-  options: { definitionVersion: number },
+  options: { definitionVersion: number; knownVersions: readonly number[] },
 ): Promise<boolean> {
   const { rowCount } = await transaction.query(
     `update operations as mine set
        cancel_requested = true, next_check_at = clock_timestamp(), woken = true, told_at = null,
        state = case when state = 'failed' then 'queued' else state end,
-       definition_version = case when state = 'failed' then $2 else definition_version end,
+       definition_version = case when state = 'failed' and definition_version <> all($3::integer[]) then $2 else definition_version end,
        deadline = greatest(deadline, clock_timestamp() + interval '10 minutes'),
        error_code = null, error_text = null, finished_at = null
      where id = $1 and (state in ('queued', 'running', 'waiting') or (state = 'failed' and ${nothingLater}))`,
-    [operationId, options.definitionVersion],
+    [operationId, options.definitionVersion, options.knownVersions],
   );
   return rowCount > 0;
 }

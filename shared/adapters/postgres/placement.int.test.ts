@@ -24,7 +24,7 @@ async function begin(number: number): Promise<{ instanceId: string; operation: {
   await insertTestInstance(database, instanceId);
   const common = { id, instanceId, kind: 'provision', definitionVersion: 1, deadlineMs: 60_000 } as const;
   await insertOperation(database, { ...common, idempotencyKey: id, requestedBy: 'x', cause: 'x', request: {} });
-  await operationRecords(database).take(id, { ...common, holder: 'test', leaseMs: 30_000 });
+  await operationRecords(database).take(id, { ...common, knownVersions: [1], holder: 'test', leaseMs: 30_000 });
   return { instanceId, operation: { id, fence: 1 } };
 }
 const place = ({ instanceId, operation }: Awaited<ReturnType<typeof begin>>) =>

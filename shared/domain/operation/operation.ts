@@ -22,7 +22,7 @@ export type Operation = {
   id: string;
   instanceId: string;
   kind: OperationKind;
-  /** Version of the list of steps it was begun with; a runner with another version leaves it alone. */
+  /** Version of the list of steps it was begun with; a runner that does not know it leaves it alone. */
   definitionVersion: number;
   state: OperationState;
   /** Name of the step it stands at; null before the first. */

@@ -5,7 +5,7 @@ import type { Operation } from './operation.ts';
 export type Lease = { operationId: string; fence: number };
 
 /**
- * Answer to taking the lease. `held`: somebody else works on it and was told to look once more before it waits.
+ * Answer to taking the lease. `other-version`: it was begun with steps that are not among those the caller knows. `held`: somebody else works on it and was told to look once more before it waits.
  * `backing-off`: a try has failed, and the time of the next one has not come.
  */
 export type Taken =
@@ -19,7 +19,7 @@ export type Taken =
 export type OperationRecords = {
   take(
     operationId: string,
-    options: { kind: string; definitionVersion: number; holder: string; leaseMs: number },
+    options: { kind: string; knownVersions: readonly number[]; holder: string; leaseMs: number },
   ): Promise<Taken>;
   /** Closes the step before, notes the new one, renews the lease. */
   beginStep(

@@ -1,3 +1,4 @@
+import { Failure } from '../failure.ts';
 import type { Operation, OperationKind } from './operation.ts';
 
 /**
@@ -49,5 +50,29 @@ export type OperationDefinition<Context extends StepContext> = {
    * another operation, such as a start after a stop.
    */
   cancel: 'undoes' | 'refused';
+  /** What operations are begun with. */
   steps: readonly Step<Context>[];
+  /**
+   * Lists of other versions that unfinished operations may have been begun with: by the release before, or, after a
+   * rollback, by the next one. An operation is carried on by its own list.
+   */
+  others?: readonly { version: number; steps: readonly Step<Context>[] }[];
 };
+
+/** The versions whose operations can be carried on. */
+export function knownVersions(definition: {
+  version: number;
+  others?: readonly { version: number }[];
+}): readonly number[] {
+  return [definition.version, ...(definition.others ?? []).map(({ version }) => version)];
+}
+
+/** The steps of a version. @throws Failure `internal` for one that is not known. */
+export function stepsOf<Context extends StepContext>(
+  { kind, version, steps, others = [] }: OperationDefinition<Context>,
+  wanted: number,
+): readonly Step<Context>[] {
+  const found = [{ version, steps }, ...others].find((one) => one.version === wanted);
+  if (found === undefined) throw new Failure('internal', `${kind} has no version ${wanted}.`);
+  return found.steps;
+}

@@ -133,6 +133,21 @@ describe('waiting', () => {
     expect(world.said).toEqual([]);
     expect(world.records.row(first)).toMatchObject({ state: 'queued', fence: 0 });
   });
+
+  test('each of two known versions is carried on by its own steps', async () => {
+    const world = makeWorld();
+    const [one, , three] = world.work.definition.steps;
+    if (one === undefined || three === undefined) throw new Error('the world has three steps');
+    world.work.definition = { ...world.work.definition, version: 2, others: [{ version: 1, steps: [one, three] }] };
+    expect(await world.go(world.add({ definitionVersion: 1, state: 'waiting', step: 'three' }))).toBe('succeeded');
+    expect(world.saidSince()).toEqual(['take over 1', 'look three', 'act three', 'succeeded']);
+    expect(await world.go(world.add({ definitionVersion: 2, step: 'two' }))).toBe('succeeded');
+    expect(world.saidSince()).toContain('act two');
+    const cancelled = { definitionVersion: 1, step: 'three', cancelRequested: true, instanceId: 'bbbbbbbbbbbb' };
+    expect(await world.go(world.add(cancelled))).toBe('cancelled');
+    expect(world.saidSince()).toEqual(['take over 1', 'undo three', 'undo one', 'cancelled']);
+    expect(await world.go(world.add({ definitionVersion: 3 }))).toBe('other-version');
+  });
 });
 
 describe('failures', () => {

@@ -4,7 +4,7 @@ import { asFailure, Failure } from '#shared/domain/failure.ts';
 import { type Decision, decide, type StepResult } from '#shared/domain/operation/decide.ts';
 import type { Operation } from '#shared/domain/operation/operation.ts';
 import type { Lease } from '#shared/domain/operation/ports.ts';
-import type { Step, StepContext } from '#shared/domain/operation/step.ts';
+import { knownVersions, type Step, type StepContext, stepsOf } from '#shared/domain/operation/step.ts';
 import { cancel } from './cancel.ts';
 import { renewMeanwhile } from './renew.ts';
 import {
@@ -31,7 +31,7 @@ export async function advance<Context extends StepContext>(
   const { definition } = work;
   const taken = await options.records.take(operationId, {
     kind: definition.kind,
-    definitionVersion: definition.version,
+    knownVersions: knownVersions(definition),
     holder: options.holder,
     leaseMs: options.leaseMs,
   });
@@ -94,8 +94,8 @@ async function runUntilOvertaken<Context extends StepContext>(run: Run<Context>)
 const reloadAfterMs = 5_000;
 
 async function runSteps<Context extends StepContext>(run: Run<Context>): Promise<AdvanceOutcome> {
-  const { steps } = run.work.definition;
   const { operation } = run.context;
+  const steps = stepsOf(run.work.definition, operation.definitionVersion);
   const first = Math.max(
     steps.findIndex(({ name }) => name === operation.step),
     0,

@@ -115,7 +115,7 @@ describe('a process that was overtaken in an act', () => {
     const id = world.add();
     world.acts.set('two', async () => {
       world.records.expireLease(id);
-      const how = { kind: 'provision', definitionVersion: 1, holder: 'another', leaseMs: 30_000 };
+      const how = { kind: 'provision', knownVersions: [1], holder: 'another', leaseMs: 30_000 };
       const taken = await world.records.take(id, how);
       if (!taken.taken) throw new Error(taken.because);
       end(world, { operationId: id, fence: taken.operation.fence });

@@ -1,6 +1,6 @@
 import { asFailure } from '#shared/domain/failure.ts';
 import { retryDelayMs } from '#shared/domain/operation/decide.ts';
-import type { StepContext } from '#shared/domain/operation/step.ts';
+import { type StepContext, stepsOf } from '#shared/domain/operation/step.ts';
 import { type AdvanceOutcome, type Run, type Turn, takeOver, tellTrouble } from './run.ts';
 
 /**
@@ -22,7 +22,8 @@ export async function cancel<Context extends StepContext>(
   let undoing = turn.step;
   try {
     // Without a step noted nothing has ever acted: what is there under these names is somebody else's.
-    const made = operation.step === null && !run.hasLooked ? [] : run.work.definition.steps;
+    const steps = stepsOf(run.work.definition, operation.definitionVersion);
+    const made = operation.step === null && !run.hasLooked ? [] : steps;
     if (made.length > 0) {
       await takeOver(run);
       const objection = await run.work.objectToCancel(run.context);

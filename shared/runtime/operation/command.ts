@@ -2,6 +2,7 @@ import { appendAudit } from '#shared/adapters/postgres/audit.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { recordEvent } from '#shared/adapters/postgres/inbox.ts';
 import { findOperation, requestCancel, retryOperation } from '#shared/adapters/postgres/operation-requests.ts';
+import { knownVersions } from '#shared/domain/operation/step.ts';
 import { type RequestEvent, reusedId } from './accept.ts';
 
 /** What a person may say about an operation. `advance` is not among them: it changes nothing by itself. */
@@ -18,7 +19,13 @@ export type OperationCommand = {
   word: OperationCommandWord;
   operationId: string;
   instanceId: string;
-  definition: { kind: string; version: number; deadlineMs: number; cancel: 'undoes' | 'refused' };
+  definition: {
+    kind: string;
+    version: number;
+    others?: readonly { version: number }[];
+    deadlineMs: number;
+    cancel: 'undoes' | 'refused';
+  };
   reason: string;
   /** The sender speaks for this customer only. Null: for everybody. */
   customerId: string | null;
@@ -52,7 +59,8 @@ export async function commandOperation(
     if (recorded === 'other-data') throw reusedId(event);
     if (recorded !== 'new') return 'duplicate';
     if (operation === undefined) return 'unknown';
-    const options = { deadlineMs: definition.deadlineMs, definitionVersion: definition.version };
+    const { deadlineMs, version: definitionVersion } = definition;
+    const options = { deadlineMs, definitionVersion, knownVersions: knownVersions(definition) };
     const hasEffect =
       word === 'retry'
         ? await retryOperation(transaction, operationId, options)

@@ -67,7 +67,7 @@ export function fakeOperationRecords(clock: () => number = Date.now): FakeOperat
       mine.woken = true;
       return { taken: false, because: 'held' };
     }
-    if (mine.definitionVersion !== options.definitionVersion) return { taken: false, because: 'other-version' };
+    if (!options.knownVersions.includes(mine.definitionVersion)) return { taken: false, because: 'other-version' };
     if (mine.state !== 'queued' && !active.includes(mine.state)) return { taken: false, because: 'finished' };
     if (!mayHaveItsTurn(mine)) return { taken: false, because: 'queued' };
     const isHeldOff = mine.notBeforeMs !== null && mine.notBeforeMs > clock();
