@@ -17,7 +17,7 @@ COPY package.json package-lock.json .npmrc ./
 # optional packages for other platforms could not be had.
 RUN npm install --omit=dev --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
 
-FROM dependencies AS build
+FROM dependencies AS sources
 ARG npm_config_registry
 # The bundler is the only tool, at the version of package.json. In the folder above, where Node looks next: npm leaves out
 # what package.json lists for development.
@@ -27,6 +27,8 @@ COPY events events
 COPY functions functions
 COPY shared shared
 COPY scripts scripts
+
+FROM sources AS build
 ARG FUNCTION
 # Also runs the function once, on the very Node it will run on: what V8 compiles is kept beside it. Fails when it is too large.
 RUN node scripts/build/main.ts "${FUNCTION:?say --build-arg FUNCTION=<a folder of functions/>}" --folder /out
@@ -43,16 +45,19 @@ EXPOSE 8080
 ENTRYPOINT ["/bin/sh", "-c", "exec node --watch --watch-preserve-output functions/$FUNCTION/main.ts"]
 
 # The Job that brings the platform's database up to date: docker build --target migrate --tag odoo-fleet/migrate .
-FROM dependencies AS migrate
+FROM sources AS build-migrate
 ARG npm_config_registry
 RUN npm install --prefix /fleet --no-save --ignore-scripts --no-audit --no-fund --loglevel=error \
-      "node-pg-migrate@$(node --print 'require("./package.json").devDependencies["node-pg-migrate"]')"
-COPY shared/adapters/postgres shared/adapters/postgres
-COPY shared/domain/failure.ts shared/domain/failure.ts
-COPY scripts/migrate.ts scripts/migrate.ts
+      "node-pg-migrate@$(node --print 'require("./package.json").devDependencies["node-pg-migrate"]')" \
+      "esbuild@$(node --print 'require("./package.json").devDependencies.esbuild')"
+RUN node scripts/build/main.ts migrate --folder /out
+
+FROM ${BASE} AS migrate
 ENV NODE_ENV=production
+WORKDIR /app
+COPY --from=build-migrate /out/migrate ./
 USER 10001:10001
-ENTRYPOINT ["node", "scripts/migrate.ts"]
+ENTRYPOINT ["node", "main.js"]
 
 # pg_dump, pg_restore and zstd: only jobs that move data need them
 FROM ${BASE} AS worker

@@ -8,6 +8,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type MigrateOptions, migrate } from '#shared/adapters/postgres/migrate.ts';
 import { sharedServers } from '#shared/testing/servers.ts';
+import { bundleMigration } from './build/migration.ts';
 import { runMigrate } from './migrate.ts';
 
 let folder: string;
@@ -30,8 +31,9 @@ const environmentOf = (target: MigrateOptions) => ({
   PLATFORM_POSTGRES_PASSWORD_FILE: passwordFile,
 });
 
-async function runProgram(target: MigrateOptions) {
-  const program = join(import.meta.dirname, 'migrate.ts');
+const source = join(import.meta.dirname, 'migrate.ts');
+
+async function runProgram(target: MigrateOptions, program = source) {
   const child = spawn(process.execPath, [program, '--json'], { env: environmentOf(target) });
   const [out, errors, code] = await Promise.all([
     text(child.stdout),
@@ -65,6 +67,19 @@ async function emptyDatabase(): Promise<MigrateOptions> {
 
 const migrations = join(import.meta.dirname, '../shared/adapters/postgres/migrations');
 const all = (await readdir(migrations)).map((name) => name.replace(/\.sql$/, '')).toSorted();
+
+test('its bundle needs nothing but Node: it brings an empty database up to date, once', async () => {
+  const target = await emptyDatabase();
+  const bundle = join(folder, 'bundle');
+  await bundleMigration(bundle);
+  const [first, second] = [
+    await runProgram(target, join(bundle, 'main.js')),
+    await runProgram(target, join(bundle, 'main.js')),
+  ];
+  expect(first).toMatchObject({ code: 0 });
+  expect(JSON.parse(first.out)).toMatchObject({ applied: all });
+  expect(JSON.parse(second.out)).toMatchObject({ applied: [] });
+});
 
 test('three processes at once: one migrates, two find nothing to do', async () => {
   const target = await emptyDatabase();

@@ -1,14 +1,19 @@
-import { relative, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { kilobytes } from './budget.ts';
 import { type BuiltFunction, buildFunctions, distFolder, functionNames } from './build.ts';
+import { bundleMigration } from './migration.ts';
 import { type BuildCommand, readOptions, usage } from './options.ts';
+
+/** What builds the migration Job's program; no function is called so. */
+const migration = 'migrate';
 
 async function main(command: BuildCommand): Promise<number> {
   const interrupt = new AbortController();
   process.once('SIGINT', () => interrupt.abort()).once('SIGTERM', () => interrupt.abort());
   const progress = command.json ? process.stderr : process.stdout;
   const outFolder = command.folder === undefined ? distFolder : resolve(command.folder);
-  const names = command.names.length === 0 ? await functionNames() : command.names;
+  const isAll = command.names.length === 0;
+  const names = isAll ? await functionNames() : command.names.filter((name) => name !== migration);
   let built: BuiltFunction[];
   try {
     built = await buildFunctions(names, {
@@ -17,6 +22,10 @@ async function main(command: BuildCommand): Promise<number> {
       signal: interrupt.signal,
       onBuilt: (one) => void progress.write(`${lineOf(one)}\n`),
     });
+    if (isAll || command.names.includes(migration)) {
+      await bundleMigration(join(outFolder, migration));
+      progress.write(`${migration}\n`);
+    }
   } catch (error) {
     if (interrupt.signal.aborted) return 130;
     throw error;

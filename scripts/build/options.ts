@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 
 /** What `npm run build` was asked for. */
 export type BuildCommand = {
-  /** None: all functions. */
+  /** None: all functions, and `migrate`. */
   names: readonly string[];
   json: boolean;
   folder: string | undefined;
@@ -12,7 +12,8 @@ export type BuildCommand = {
 export const usage = `Usage: npm run build -- [functions] [options]
 
 Makes a bundle of each function in dist/<function>: main.js starts it, with nothing else than Node 24. Checks their
-sizes, and that functions which have no business with the cluster have no code for it.
+sizes, and that functions which have no business with the cluster have no code for it. The program of the migration
+Job is called migrate here.
 
   --folder FOLDER   where they go, default dist
   --no-prime        leave out function.cache, the code that V8 has compiled; each start takes longer
