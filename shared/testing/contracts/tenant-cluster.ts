@@ -4,7 +4,8 @@ import { type Kind, kinds, type Stored } from '#shared/adapters/kubernetes/kinds
 import { openTenantCluster } from '#shared/adapters/kubernetes/open.ts';
 import { exampleInstance, exampleRuntime } from '#shared/adapters/kubernetes/test-instance.fixture.ts';
 import type { Instance } from '#shared/domain/instance/instance.ts';
-import { clusterParts, type OdooJob, type WantedRuntime } from '#shared/domain/instance/ports.ts';
+import { clusterParts, type WantedRuntime } from '#shared/domain/instance/ports.ts';
+import { clusterJobsContract } from './tenant-cluster-jobs.ts';
 
 export type Cluster = { kubeconfigFile: string; namespace: string; close(): Promise<void> };
 
@@ -37,7 +38,7 @@ export function tenantClusterContract(name: string, open: () => Promise<Cluster>
   const read = (kind: Kind, name: string) =>
     raw.read<Stored & { spec?: Record<string, unknown> }>(kind, namespace, name);
 
-  async function create(kind: Kind, body: object) {
+  async function create(kind: Kind, body: object): Promise<void> {
     const answer = await raw.send({
       method: 'POST',
       kind,
@@ -270,36 +271,7 @@ export function tenantClusterContract(name: string, open: () => Promise<Cluster>
     });
   });
 
-  describe(`Jobs on ${name}`, () => {
-    it('start once, with their configuration in a Secret of their own', async () => {
-      const job = jobOf(exampleInstance());
-      expect(await adapter.jobs.look(job.name)).toEqual({ state: 'absent' });
-      await adapter.jobs.start(job);
-      await adapter.jobs.start(job);
-      expect(await adapter.jobs.look(job.name)).toEqual({ state: 'running' });
-      expect(JSON.stringify(await read(kinds.job, job.name))).not.toContain('job-secret');
-      expect(await read(kinds.secret, job.name)).toBeDefined();
-    });
-
-    it('take their Secret along when they are removed', async () => {
-      const job = jobOf(exampleInstance());
-      await adapter.jobs.start(job);
-      await adapter.jobs.remove(job.name);
-      await adapter.jobs.remove(job.name);
-      expect(await adapter.jobs.look(job.name)).toEqual({ state: 'absent' });
-      await expect.poll(() => read(kinds.secret, job.name), { timeout: 10_000 }).toBeUndefined();
-    });
-
-    it('of somebody else are neither looked at nor removed', async () => {
-      const job = jobOf(exampleInstance());
-      const template = { spec: { restartPolicy: 'Never', containers: [{ name: 'a', image: 'b' }] } };
-      await create(kinds.job, { metadata: { name: job.name }, spec: { template } });
-      const refused = { code: 'foreign-object' };
-      await expect(adapter.jobs.look(job.name)).rejects.toMatchObject(refused);
-      await expect(adapter.jobs.start(job)).rejects.toMatchObject(refused);
-      await expect(adapter.jobs.remove(job.name)).rejects.toMatchObject(refused);
-    });
-  });
+  clusterJobsContract(name, () => ({ jobs: adapter.jobs, read, create }));
 }
 
 /** A pod that a namespace with Pod Security's restricted profile lets in. */
@@ -313,18 +285,3 @@ const restrictedPod = {
     },
   ],
 };
-
-/** A Job of an instance. */
-export function jobOf(instance: Instance): OdooJob {
-  return {
-    name: `odoo-${instance.id}-init-abc-1`,
-    owner: instance.id,
-    operationId: '0199a000-0000-7000-8000-000000000001',
-    image: 'odoo:19',
-    command: ['odoo', '--init=base', '--stop-after-init'],
-    odooConf: '[options]\ndb_password = job-secret\n',
-    environment: {},
-    memoryMib: 512,
-    deadlineSeconds: 600,
-  };
-}
