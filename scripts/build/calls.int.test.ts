@@ -35,12 +35,14 @@ type Sink = { url: string; received: Received[]; server: Server };
 /** Takes whatever it is sent. */
 async function startSink(): Promise<Sink> {
   const received: Received[] = [];
-  const server = createServer(async (incoming, response) => {
+  const server = createServer((incoming, response) => {
     const chunks: Buffer[] = [];
-    for await (const chunk of incoming) chunks.push(chunk as Buffer);
-    const { method, url, headers } = incoming;
-    received.push({ method, url, headers, body: Buffer.concat(chunks).toString() });
-    response.writeHead(202).end();
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+    incoming.on('end', () => {
+      const { method, url, headers } = incoming;
+      received.push({ method, url, headers, body: Buffer.concat(chunks).toString() });
+      response.writeHead(202).end();
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, received, server };

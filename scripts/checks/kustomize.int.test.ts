@@ -72,6 +72,26 @@ it('builds resources, then components in their order, then its own patches, then
   });
 });
 
+it('makes ConfigMaps of whole files, by their names', async () => {
+  const generator = (options: object) => ({ name: 'boards', namespace: 'x', files: ['boards/a.json'], options });
+  await write({
+    'kustomization.yaml': kustomization({
+      configMapGenerator: [generator({ disableNameSuffixHash: true, labels: { a: 'b' } })],
+    }),
+    'boards/a.json': 'text',
+  });
+  expect(await buildManifests(folder)).toEqual([
+    {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'boards', namespace: 'x', labels: { a: 'b' } },
+      data: { 'a.json': 'text\n' },
+    },
+  ]);
+  await write({ 'kustomization.yaml': kustomization({ configMapGenerator: [generator({})] }) });
+  await expect(buildManifests(folder)).rejects.toThrow(/disableNameSuffixHash/);
+});
+
 it.each([
   ['a field it does not know', { namePrefix: 'x-' }, /namePrefix/],
   ['a patch for nobody', { patches: [{ path: 'patch.yaml', target: { name: 'gone' } }] }, /changes nothing/],

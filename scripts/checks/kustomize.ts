@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import * as v from 'valibot';
 import { parse, parseAllDocuments } from 'yaml';
 import type { Json } from '#shared/sandbox/kubernetes/json.ts';
@@ -40,6 +40,17 @@ const image = v.strictObject({
   digest: v.optional(v.string()),
 });
 
+const configMapGenerator = v.strictObject({
+  name: v.string(),
+  namespace: v.optional(v.string()),
+  files: v.array(v.string()),
+  options: v.strictObject({
+    // without it the name ends in a hash, and so do all references to it
+    disableNameSuffixHash: v.literal(true),
+    labels: v.optional(v.record(v.string(), v.string())),
+  }),
+});
+
 const kustomizationSchema = v.strictObject({
   apiVersion: v.picklist(['kustomize.config.k8s.io/v1beta1', 'kustomize.config.k8s.io/v1alpha1']),
   kind: v.picklist(['Kustomization', 'Component']),
@@ -47,12 +58,14 @@ const kustomizationSchema = v.strictObject({
   components: v.optional(v.array(v.string()), []),
   patches: v.optional(v.array(v.strictObject({ path: v.string(), target: v.optional(target) })), []),
   images: v.optional(v.array(image), []),
+  configMapGenerator: v.optional(v.array(configMapGenerator), []),
 });
 export type Kustomization = v.InferOutput<typeof kustomizationSchema>;
 
 /**
  * What `kubectl kustomize` makes of a folder, for the part of kustomize that our manifests use: resources, components, patches from
- * files (JSON patches with a target, merges without lists) and images. The tier with the real API server compares the two.
+ * files (JSON patches with a target, merges without lists), images, and ConfigMaps of whole files. The tier with the real API server
+ * compares the two.
  * @throws Error for every other field, and for a patch that changes nothing, which kustomize itself lets pass.
  */
 export async function buildManifests(folder: string): Promise<Manifest[]> {
@@ -77,6 +90,7 @@ async function accumulate(folder: string, before: readonly Manifest[]): Promise<
   const kustomization = await readKustomization(folder);
   let objects = [...before];
   for (const resource of kustomization.resources) objects.push(...(await readResource(join(folder, resource))));
+  for (const generator of kustomization.configMapGenerator) objects.push(await configMapOf(generator, folder));
   refuseTwice(objects, folder);
   for (const component of kustomization.components) objects = await accumulate(join(folder, component), objects);
   for (const patch of kustomization.patches) {
@@ -89,6 +103,20 @@ async function accumulate(folder: string, before: readonly Manifest[]): Promise<
 async function readResource(path: string): Promise<Manifest[]> {
   if ((await stat(path)).isDirectory()) return await accumulate(path, []);
   return parseManifests(await readFile(path, 'utf8'), nameOf(path));
+}
+
+async function configMapOf(
+  { name, namespace, files, options: { labels } }: v.InferOutput<typeof configMapGenerator>,
+  folder: string,
+): Promise<Manifest> {
+  const texts = files.map(async (file) => [basename(file), await readFile(join(folder, file), 'utf8')] as const);
+  const metadata = {
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(labels === undefined ? {} : { labels }),
+  };
+  const data = Object.fromEntries(await Promise.all(texts));
+  return asManifest({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data }, nameOf(folder));
 }
 
 /** The objects of a YAML text. `file` is for messages. */

@@ -120,7 +120,7 @@ function sorted(rights: Readonly<Record<string, readonly string[]>>): Record<str
   return Object.fromEntries(Object.entries(rights).map(([resource, verbs]) => [resource, verbs.toSorted()]));
 }
 
-const whole = all.map(({ name }) => name).filter((name) => !name.includes(' with '));
+const whole = [...all.map(({ name }) => name).filter((name) => !name.includes(' with ')), 'observability'];
 
 describe.skipIf(obstacle !== undefined && !process.env['CI'])(`kubectl kustomize${why}`, () => {
   let kubectl: string;

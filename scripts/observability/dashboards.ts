@@ -2,15 +2,19 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { parse, stringify } from 'yaml';
+import { buildManifests } from '#scripts/checks/kustomize.ts';
 import { grafanaModel } from './dashboard-model.ts';
 import { dashboards } from './dashboards-of-the-fleet.ts';
 import { knownMetrics } from './known-metrics.ts';
 import { conventionMistakes, type Expression, nameMistakes, textMistakes } from './name-mistakes.ts';
+import { monitorTargets, plainTargets, scrapeMistakes } from './scrape.ts';
 
 // Writes what is generated in knative/observability: the dashboards, and the operator's form of the alert rules. With
-// `--check` it says what is out of date. Either way it looks whether all of it names only metrics that there are.
+// `--check` it says what is out of date. Either way it looks whether all of it names only metrics that there are, and whether
+// each function of the base is scraped.
 
-const folder = fileURLToPath(new URL('../../knative/observability/', import.meta.url));
+const knative = fileURLToPath(new URL('../../knative/', import.meta.url));
+const folder = `${knative}observability/`;
 
 const ruleFile = v.object({
   groups: v.array(
@@ -77,6 +81,21 @@ async function outOfDate(files: ReadonlyMap<string, string>): Promise<string[]> 
   return stale;
 }
 
+/** The manifests by the operator, and the plain configuration, against the pods of the base. */
+async function scrapingMistakes(): Promise<string[]> {
+  const watching = await buildManifests(folder);
+  const watched = await buildManifests(`${knative}base`);
+  const byOperator = monitorTargets(watching, watched).toSorted();
+  const plain = plainTargets(parse(await readFile(`${folder}prometheus.yaml`, 'utf8')), watched).toSorted();
+  const differ = byOperator
+    .filter((one) => !plain.includes(one))
+    .concat(plain.filter((one) => !byOperator.includes(one)));
+  return [
+    ...scrapeMistakes(watching, watched),
+    ...differ.map((target) => `Only one of prometheus.yaml and pod-monitor.yaml scrapes ${target}.`),
+  ];
+}
+
 const isCheck = process.argv.includes('--check');
 const rules = await readRules();
 const files = generated(rules);
@@ -87,6 +106,7 @@ const mistakes = [
   ...conventionMistakes(known),
   ...nameMistakes(expressionsOf(rules), known),
   ...rules.groups.flatMap((group) => group.rules).flatMap(textMistakes),
+  ...(await scrapingMistakes()),
 ];
 for (const mistake of mistakes) console.error(mistake);
 if (mistakes.length > 0) process.exitCode = 1;
