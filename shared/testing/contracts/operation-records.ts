@@ -40,8 +40,8 @@ export function operationRecordsContract(open: () => OperationRecordsWorld): voi
     ({ records } = world);
   });
 
-  const take = (operationId: string, given: { holder?: string; definitionVersion?: number; kind?: string } = {}) =>
-    records.take(operationId, { kind: 'provision', definitionVersion: 1, holder: 'one', leaseMs, ...given });
+  const take = (operationId: string, given: { holder?: string; knownVersions?: number[]; kind?: string } = {}) =>
+    records.take(operationId, { kind: 'provision', knownVersions: [1], holder: 'one', leaseMs, ...given });
   const leaseOf = (taken: Taken): Lease => {
     if (!taken.taken) throw new Error(`not taken: ${taken.because}`);
     return { operationId: taken.operation.id, fence: taken.operation.fence };
@@ -116,10 +116,11 @@ export function operationRecordsContract(open: () => OperationRecordsWorld): voi
 
     test('what it does not understand it leaves alone', async () => {
       const id = await world.queue();
-      expect(await take(id, { definitionVersion: 2 })).toEqual({ taken: false, because: 'other-version' });
+      expect(await take(id, { knownVersions: [2, 3] })).toEqual({ taken: false, because: 'other-version' });
       expect(await take(id, { kind: 'suspend' })).toEqual({ taken: false, because: 'unknown' });
       expect(await take(newOperationId())).toEqual({ taken: false, because: 'unknown' });
       expect(await world.look(id)).toMatchObject({ state: 'queued', fence: 0 });
+      expect(await take(id, { knownVersions: [2, 1] })).toMatchObject({ operation: { definitionVersion: 1 } });
     });
 
     test.each(['succeeded', 'failed', 'cancelled'] as const)('one that has %s is finished', async (state) => {
