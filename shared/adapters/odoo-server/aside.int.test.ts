@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Fenced, TemplateKey } from '#shared/domain/instance/ports.ts';
 import {
+  asTenant,
   buildTemplate,
   fencedBy,
   odooTables,
@@ -27,12 +28,7 @@ describe.each(['system', 'embedded'] as const)('setting aside on the %s PostgreS
   });
   afterAll(() => on.stop());
 
-  const asTenant = (role: string, database: string) => ({ user: role, password: tenantPassword, database });
   const placeOf = (instanceId: string) => servers.databases.whereabouts(on.server, instanceId);
-  const namesLike = async (id: string) =>
-    (
-      await on.query<{ name: string }>(`SELECT datname AS name FROM pg_database WHERE datname ~ '${id}' ORDER BY 1`)
-    ).map(({ name }) => name);
 
   test('a database goes aside and comes back as it was, however often each is said', async () => {
     const { instance, database, role } = await provision(on, servers, template);
@@ -173,7 +169,7 @@ describe.each(['system', 'embedded'] as const)('setting aside on the %s PostgreS
     const fenced = (instance: { id: string }): Fenced => ({ instanceId: instance.id, fence: 3 });
     await on.query(`CREATE DATABASE making_${bare.id}_2 OWNER fleet_admin`);
     await servers.databases.setAside(on.server, fenced(bare));
-    expect(await namesLike(bare.id)).toEqual([]);
+    expect(await on.databasesLike(bare.id)).toEqual([]);
     expect(await placeOf(bare.id)).toBe('absent');
     await expect(servers.databases.bringBack(on.server, fenced(bare))).rejects.toMatchObject({ code: 'not-found' });
 
@@ -181,7 +177,7 @@ describe.each(['system', 'embedded'] as const)('setting aside on the %s PostgreS
     await servers.warm.refill(on.server, template, { target: 2, atMost: 2 });
     await servers.databases.claimWarm(on.server, fenced(clone), template);
     await servers.databases.setAside(on.server, fenced(clone));
-    expect(await namesLike(clone.id)).toEqual([`tombstone_${clone.id}`]);
+    expect(await on.databasesLike(clone.id)).toEqual([`tombstone_${clone.id}`]);
     await servers.databases.bringBack(on.server, fenced(clone));
     expect(await servers.databases.lookDatabase(on.server, clone.id)).toBe('initialised');
     const pool = (await servers.warm.survey(on.server)).find(({ digest }) => digest === template.digest);
@@ -201,7 +197,7 @@ describe.each(['system', 'embedded'] as const)('setting aside on the %s PostgreS
     ]) {
       await expect(call()).rejects.toMatchObject({ code: 'not-allowed' });
     }
-    expect(await namesLike(instance.id)).toEqual([`tombstone_${instance.id}`]);
+    expect(await on.databasesLike(instance.id)).toEqual([`tombstone_${instance.id}`]);
   });
 
   test('two databases of one instance are never touched', async () => {
@@ -226,7 +222,7 @@ describe.each(['system', 'embedded'] as const)('setting aside on the %s PostgreS
         code: expect.stringMatching(/^(foreign-object|not-allowed)$/),
       });
     }
-    expect(await namesLike(instance.id)).toEqual([database, `tombstone_${instance.id}`]);
+    expect(await on.databasesLike(instance.id)).toEqual([database, `tombstone_${instance.id}`]);
   });
 
   test("somebody else's tombstone of that name is not touched", async () => {
@@ -242,7 +238,7 @@ describe.each(['system', 'embedded'] as const)('setting aside on the %s PostgreS
     ]) {
       await expect(call()).rejects.toMatchObject({ code: 'foreign-object' });
     }
-    expect(await namesLike(instance.id)).toEqual([`tombstone_${instance.id}`]);
+    expect(await on.databasesLike(instance.id)).toEqual([`tombstone_${instance.id}`]);
   });
 
   test('a purge drops the tombstone, what is half-made and both roles, and can be said again', async () => {
@@ -255,7 +251,7 @@ describe.each(['system', 'embedded'] as const)('setting aside on the %s PostgreS
     await servers.databases.setAside(on.server, fenced);
     await servers.databases.purge(on.server, fenced);
     await servers.databases.purge(on.server, fenced);
-    expect(await namesLike(instance.id)).toEqual([]);
+    expect(await on.databasesLike(instance.id)).toEqual([]);
     expect(await on.query(`SELECT rolname FROM pg_roles WHERE rolname ~ '${instance.id}'`)).toEqual([]);
     expect(await placeOf(instance.id)).toBe('absent');
     expect(await placeOf(other.instance.id)).toBe('live');
@@ -273,6 +269,6 @@ describe.each(['system', 'embedded'] as const)('setting aside on the %s PostgreS
     await expect(servers.databases.purge(on.server, fencedBy(stranger, 2))).rejects.toMatchObject({
       code: 'not-allowed',
     });
-    expect(await namesLike(stranger.id)).toEqual([`odoo_${stranger.id}`]);
+    expect(await on.databasesLike(stranger.id)).toEqual([`odoo_${stranger.id}`]);
   });
 });

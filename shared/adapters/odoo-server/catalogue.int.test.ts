@@ -35,10 +35,6 @@ describe.each(['system', 'embedded'] as const)('a survey of the %s PostgreSQL', 
     return { ...made, instance: { ...made.instance, plan } };
   }
   const statements = async () => (await readFile(on.logFile, 'utf8')).split('\n').length;
-  const namesLike = async (id: string) =>
-    (
-      await on.query<{ name: string }>(`SELECT datname AS name FROM pg_database WHERE datname ~ '${id}' ORDER BY 1`)
-    ).map(({ name }) => name);
 
   test('finds nothing amiss about what the fleet made, in every place it can be', async () => {
     const { instance } = await provisioned();
@@ -117,7 +113,7 @@ describe.each(['system', 'embedded'] as const)('a survey of the %s PostgreSQL', 
     await orphan?.quarantine?.();
     await orphan?.quarantine?.();
     const name = `quarantine_${instance.id}_1`;
-    expect(await namesLike(instance.id)).toEqual([name]);
+    expect(await on.databasesLike(instance.id)).toEqual([name]);
     expect(await servers.quarantined(on.server)).toContainEqual({ database: name, instanceId: instance.id });
     expect(await orphansNow()).toEqual([]);
     await expect(tenant.query('SELECT 1')).rejects.toThrow();
@@ -125,7 +121,7 @@ describe.each(['system', 'embedded'] as const)('a survey of the %s PostgreSQL', 
     // a second one of that id, and the way back by hand
     await on.query(`CREATE DATABASE ${database} OWNER fleet_admin`);
     await (await orphansNow())[0]?.quarantine?.();
-    expect(await namesLike(instance.id)).toEqual([name, `quarantine_${instance.id}_2`]);
+    expect(await on.databasesLike(instance.id)).toEqual([name, `quarantine_${instance.id}_2`]);
     await on.query(`ALTER DATABASE ${name} RENAME TO ${database}`);
     await on.query(`ALTER DATABASE ${database} ALLOW_CONNECTIONS true; ALTER ROLE ${role} LOGIN`);
     expect(await servers.databases.isPersonalised(on.server, instance)).toBe(true);
@@ -151,7 +147,7 @@ describe.each(['system', 'embedded'] as const)('a survey of the %s PostgreSQL', 
     await working.query('COMMIT');
     await working.end();
     expect(await outcome).toBe('fenced');
-    expect(await namesLike(instance.id)).toEqual([database]);
+    expect(await on.databasesLike(instance.id)).toEqual([database]);
   });
 
   test("somebody else's database is told and cannot be put aside, and a role without a database is told", async () => {

@@ -19,6 +19,8 @@ export type TestServer = {
   open(): OdooServers;
   /** One statement, or several, as any role; the superuser unless stated. */
   query<Row extends object>(text: string, as?: { database?: string; user?: string; password?: string }): Promise<Row[]>;
+  /** Names of the databases with this in them, in order. */
+  databasesLike(pattern: string): Promise<string[]>;
   stop(): Promise<void>;
 };
 
@@ -72,6 +74,10 @@ export async function startTestServer(version: 'system' | 'embedded'): Promise<T
     adminPassword,
     superuser: { user: postgres.superuser, password: postgres.superuserPassword },
     query,
+    async databasesLike(pattern) {
+      const text = `SELECT datname AS name FROM pg_database WHERE datname ~ '${pattern}' ORDER BY 1`;
+      return (await query<{ name: string }>(text)).map(({ name }) => name);
+    },
     open() {
       const servers = openOdooServers({ adminPassword: (key) => (key === 'test' ? adminPassword : undefined) });
       opened.push(servers);
@@ -169,6 +175,8 @@ export function someInstance(): Instance & { databaseServer: null } {
 
 export const fencedBy = (instance: Instance, fence: number): Fenced => ({ instanceId: instance.id, fence });
 export const tenantPassword = 'password-of-the-tenant-7731';
+/** How `query` runs a statement as a tenant's role. */
+export const asTenant = (role: string, database: string) => ({ user: role, password: tenantPassword, database });
 export const adminOnePassword = 'password-of-the-administrator-4402';
 
 /** Roles and a claimed or cloned, personalised database for a new instance. */
