@@ -57,6 +57,9 @@ export const wantedRights: Readonly<Record<string, Rights>> = {
   ),
 };
 
+/** Functions that never talk to the cluster. */
+export const noRights: readonly string[] = ['billing', 'dead-letter', 'observe'];
+
 type Grant = { resource: string; verbs: readonly Verb[] };
 
 function grant({ plural }: { plural: string }, ...verbs: Verb[]): Grant {

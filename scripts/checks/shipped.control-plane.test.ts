@@ -6,16 +6,17 @@ import { whyNoControlPlane } from '#scripts/cluster/control-plane.ts';
 import { ensureGoPrograms } from '#scripts/cluster/go-programs.ts';
 import { findProgram } from '#shared/sandbox/packages.ts';
 import { builds } from './builds.ts';
-import { wantedRights } from './cluster-rights.ts';
+import { noRights, wantedRights } from './cluster-rights.ts';
 import { isKnown, knative, openShippedCluster, pathOf, type ShippedCluster } from './control-plane.fixture.ts';
+import { grantedRights, sortedRights } from './granted-rights.fixture.ts';
 import { buildManifests, identityOf, type Manifest, parseManifests } from './kustomize.ts';
+import { refusedCalls } from './temptations.fixture.ts';
 
 const run = promisify(execFile);
 const obstacle = await whyNoControlPlane();
 const why = obstacle === undefined ? '' : `: cannot be started here, ${obstacle}`;
 const all = await builds(knative);
 const dev = all.find(({ name }) => name === 'overlays/dev')?.objects ?? [];
-const noRights = ['billing', 'dead-letter', 'observe'];
 
 // Continuous integration must not lose this tier without anybody noticing: there it fails.
 describe.skipIf(obstacle !== undefined && !process.env['CI'])(`the manifests on the real API server${why}`, () => {
@@ -48,9 +49,11 @@ describe.skipIf(obstacle !== undefined && !process.env['CI'])(`the manifests on 
   it('give each function the rights that its steps need, and no other in any of our namespaces', async () => {
     await cluster.apply(await buildManifests(join(knative, 'base')));
     for (const name of [...Object.keys(wantedRights), ...noRights]) {
-      expect([name, await rightsOf(name, 'odoo-tenants')]).toEqual([name, sorted(wantedRights[name] ?? {})]);
-      expect([name, await rightsOf(name, 'odoo-fleet')]).toEqual([name, {}]);
-      expect([name, await rightsOf(name, 'kube-system')]).toEqual([name, {}]);
+      const rightsIn = (namespace: string) =>
+        grantedRights((method, path, body) => cluster.send(method, path, { body, as: name }), namespace);
+      expect([name, await rightsIn('odoo-tenants')]).toEqual([name, sortedRights(wantedRights[name] ?? {})]);
+      expect([name, await rightsIn('odoo-fleet')]).toEqual([name, {}]);
+      expect([name, await rightsIn('kube-system')]).toEqual([name, {}]);
     }
   });
 
@@ -64,60 +67,11 @@ describe.skipIf(obstacle !== undefined && !process.env['CI'])(`the manifests on 
     await cluster.send('DELETE', `${pathOf(job)}?propagationPolicy=Background`);
     await expect.poll(async () => (await cluster.send('GET', pathOf(job))).status).toBe(404);
   }
-
-  /** Verbs by resource, as the server's own authorizer tells them, less what every account may ask about itself. */
-  async function rightsOf(name: string, namespace: string): Promise<Record<string, string[]>> {
-    const path = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews';
-    const { body } = await cluster.send('POST', path, { body: { spec: { namespace } }, as: name });
-    const { resourceRules, incomplete } = body['status'] as unknown as Review;
-    expect(incomplete).toBe(false);
-    const rights: Record<string, string[]> = {};
-    for (const { apiGroups, resources, verbs, resourceNames } of resourceRules) {
-      if (/^(authorization|authentication)\.k8s\.io$/.test(apiGroups[0] ?? '')) continue;
-      expect(resourceNames ?? []).toEqual([]);
-      for (const resource of resources) rights[resource] = [...(rights[resource] ?? []), ...verbs];
-    }
-    return sorted(rights);
-  }
 });
-
-const [inTenants, inFleet] = ['/api/v1/namespaces/odoo-tenants', '/api/v1/namespaces/odoo-fleet'];
-const rbac = '/apis/rbac.authorization.k8s.io/v1';
-/** What a function that somebody has taken over might ask for, and has no right to. */
-const refusedCalls: readonly [as: string, method: string, path: string][] = [
-  ['provision', 'GET', `${inFleet}/secrets/platform-postgres`],
-  ['provision', 'GET', `${inTenants}/secrets`],
-  ['billing', 'GET', `${inTenants}/secrets/odoo-a-credentials`],
-  ['provision', 'POST', `${inTenants}/pods`],
-  ['provision', 'POST', `${inTenants}/pods/x/exec`],
-  ['provision', 'POST', `${inTenants}/serviceaccounts/fleet-event-source/token`],
-  ['reconcile', 'DELETE', `${inTenants}/persistentvolumeclaims/odoo-a`],
-  ['suspend', 'DELETE', `${inTenants}/secrets/odoo-a-credentials`],
-  ['terminate', 'DELETE', `${inTenants}/persistentvolumeclaims/odoo-a`],
-  ['purge', 'DELETE', `${inTenants}/persistentvolumeclaims`],
-  ['repair', 'POST', `${rbac}/namespaces/odoo-tenants/rolebindings`],
-  ['repair', 'POST', `${rbac}/clusterrolebindings`],
-  ['provision', 'PATCH', `${inFleet}/configmaps/tenant-images`],
-  [
-    'provision',
-    'DELETE',
-    '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/odoo-fleet-tenant-pods',
-  ],
-  ['provision', 'GET', '/api/v1/nodes'],
-];
 
 function misspelt(object: Manifest | undefined): Manifest {
   const { spec } = object as unknown as { spec: object };
   return { ...object, spec: { ...spec, misspelt: true } } as unknown as Manifest;
-}
-
-type Review = {
-  incomplete: boolean;
-  resourceRules: { apiGroups: string[]; resources: string[]; verbs: string[]; resourceNames?: string[] }[];
-};
-
-function sorted(rights: Readonly<Record<string, readonly string[]>>): Record<string, string[]> {
-  return Object.fromEntries(Object.entries(rights).map(([resource, verbs]) => [resource, verbs.toSorted()]));
 }
 
 const whole = [...all.map(({ name }) => name).filter((name) => !name.includes(' with ')), 'observability'];

@@ -251,3 +251,37 @@ export const forbiddenCalls: readonly [method: string, path: string, body: objec
   ['DELETE', `${inTenants}/resourcequotas/fleet?dryRun=All`, {}],
   ['DELETE', '/apis/networking.k8s.io/v1/namespaces/odoo-tenants/networkpolicies/default-deny?dryRun=All', {}],
 ];
+
+const inFleet = '/api/v1/namespaces/odoo-fleet';
+const rbac = '/apis/rbac.authorization.k8s.io/v1';
+/** What a function that somebody has taken over might ask for, and has no right to. */
+export const refusedCalls: readonly [as: string, method: string, path: string][] = [
+  ['provision', 'GET', `${inFleet}/secrets/platform-postgres`],
+  ['provision', 'GET', `${inTenants}/secrets`],
+  ['billing', 'GET', `${inTenants}/secrets/odoo-a-credentials`],
+  ['provision', 'POST', `${inTenants}/pods`],
+  ['provision', 'POST', `${inTenants}/pods/x/exec`],
+  ['provision', 'POST', `${inTenants}/serviceaccounts/fleet-event-source/token`],
+  ['reconcile', 'DELETE', `${inTenants}/persistentvolumeclaims/odoo-a`],
+  ['suspend', 'DELETE', `${inTenants}/secrets/odoo-a-credentials`],
+  ['terminate', 'DELETE', `${inTenants}/persistentvolumeclaims/odoo-a`],
+  ['purge', 'DELETE', `${inTenants}/persistentvolumeclaims`],
+  ['repair', 'POST', `${rbac}/namespaces/odoo-tenants/rolebindings`],
+  ['repair', 'POST', `${rbac}/clusterrolebindings`],
+  ['provision', 'PATCH', `${inFleet}/configmaps/tenant-images`],
+  [
+    'provision',
+    'DELETE',
+    '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/odoo-fleet-tenant-pods',
+  ],
+  ['provision', 'GET', '/api/v1/nodes'],
+  ['provision', 'GET', '/api/v1/nodes/any/proxy/pods'],
+  ['provision', 'POST', '/api/v1/namespaces'],
+  ['reconcile', 'GET', `${inFleet}/secrets/odoo-postgres`],
+  ['reconcile', 'GET', '/api/v1/namespaces/kube-system/secrets'],
+  ['provision', 'POST', `${inFleet}/serviceaccounts/purge/token`],
+  ['provision', 'PATCH', '/apis/serving.knative.dev/v1/namespaces/odoo-fleet/services/provision'],
+  ['provision', 'POST', '/apis/certificates.k8s.io/v1/certificatesigningrequests'],
+  ['repair', 'PATCH', `${rbac}/namespaces/odoo-tenants/roles/repair`],
+  ['observe', 'GET', `${inTenants}/pods`],
+];
