@@ -1,7 +1,12 @@
 import { describe } from 'vitest';
 import { isOwnCluster, titled } from './cluster.fixture.ts';
+import { accessTests } from './fleet/access.ts';
+import { deadLetterTests } from './fleet/dead-letter.ts';
+import { dispatcherTests } from './fleet/dispatcher.ts';
 import { deployedFleet } from './fleet/fleet.fixture.ts';
+import { manifestsTests } from './fleet/manifests.ts';
 import { provisionTests } from './fleet/provision.ts';
+import { reachTests } from './fleet/reach.ts';
 
 // The product as it is deployed. It needs images and servers that are made here, so it runs on the cluster of this machine only.
 // One deployment serves all: it takes a minute.
@@ -10,4 +15,9 @@ describe.skipIf(!isOwnCluster)(titled('The fleet on a cluster'), () => {
   const fleet = deployedFleet();
 
   describe('provision', () => provisionTests(fleet));
+  describe('dead-letter', () => deadLetterTests(fleet));
+  describe('dispatcher', () => dispatcherTests(fleet));
+  describe('access', () => accessTests(fleet));
+  describe('a tenant’s pod', () => reachTests(fleet));
+  describe('the manifests', () => manifestsTests(fleet));
 });

@@ -1,0 +1,137 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { builds } from '#scripts/checks/builds.ts';
+import { knative, pathOf } from '#scripts/checks/control-plane.fixture.ts';
+import { identityOf, type Manifest, parseManifests } from '#scripts/checks/kustomize.ts';
+import { type ClusterClient, openClusterClient } from '#shared/sandbox/kubernetes/cluster-client.ts';
+import type { JsonObject } from '#shared/sandbox/kubernetes/json.ts';
+import { until } from '../cluster.fixture.ts';
+import type { FleetUnderTest } from './fleet.fixture.ts';
+import { deployedManifests } from './outage.fixture.ts';
+import { numbersOf, podsOfFunction } from './pods.fixture.ts';
+
+/** Kinds of other products than Kubernetes and Knative: nothing of this cluster knows them. */
+const unknownKinds = ['PodMonitor', 'PrometheusRule', 'RabbitmqBrokerConfig'];
+const atOnce = 6;
+
+/** The manifests as they are shipped, on an API server with Knative's webhooks and controllers. */
+export function manifestsTests(fleet: () => FleetUnderTest): void {
+  let client: ClusterClient;
+  let deployed: Manifest[];
+
+  beforeAll(async () => {
+    client = await openClusterClient(fleet().cluster.kubeconfig);
+    deployed = (await deployedManifests(fleet())) as unknown as Manifest[];
+  });
+  afterAll(() => client.close());
+
+  it('change nothing when they are applied a second time', async () => {
+    const { kubectl } = fleet();
+    const stored = async () => {
+      const found = await inParallel(deployed, async (object) => {
+        const { status, body } = await client.request('GET', pathOf(object));
+        return [identityOf(object), status === 200 ? wantedOf(body) : status] as const;
+      });
+      return Object.fromEntries(found);
+    };
+    const revisions = () => kubectl.run(['-n', 'odoo-fleet', 'get', 'revisions', '-o', 'name']);
+    const before = [await stored(), await revisions()];
+    await kubectl.apply(deployed);
+    expect([await stored(), await revisions()]).toEqual(before);
+    await kubectl.run(['-n', 'odoo-fleet', 'wait', '--for=condition=Ready', 'ksvc', '--all', '--timeout=50s']);
+    expect([await stored(), await revisions()]).toEqual(before);
+  });
+
+  it('are accepted with every field known, of all overlays and components, as far as their kinds are here', async () => {
+    const observability = await fleet().kubectl.run(['kustomize', join(knative, 'observability')]);
+    const all = [
+      ...(await builds(knative)),
+      { name: 'observability', objects: parseManifests(observability, 'observability') },
+    ];
+    // Most objects are the same in all of them.
+    const distinct = new Map(
+      all.flatMap(({ name, objects }) => objects.map((object) => [JSON.stringify(object), { name, object }] as const)),
+    );
+    const unknown = new Set<string>();
+    const refused = await inParallel([...distinct.values()], async ({ name, object }) => {
+      const { status, body } = await tryOut(client, object);
+      if (status < 300) return undefined;
+      if (status === 404 && body['text'] !== undefined) return void unknown.add(object.kind);
+      return `${name}: ${identityOf(object)}: ${status} ${String(body['message'])}`;
+    });
+    expect(refused.filter((line) => line !== undefined)).toEqual([]);
+    expect([...unknown].toSorted()).toEqual(unknownKinds);
+  });
+
+  it('make pods whose numbers are where the scrape configuration looks for them', async () => {
+    const url = 'http://reconcile.odoo-fleet.svc.cluster.local/readyz';
+    await until('reconcile to answer', async () => (await fleet().fromPod(url)).status === 200, { limitMs: 60_000 });
+    const [pod] = await until('a pod of reconcile', async () => nonEmpty(await podsOfFunction(fleet(), 'reconcile')), {
+      limitMs: 60_000,
+    });
+    const ports = pod?.spec.containers.flatMap((container) => container.ports ?? []);
+    expect(ports).toContainEqual(expect.objectContaining({ name: 'user-port', containerPort: 8080 }));
+    // Filled by a tick, which comes every ten seconds.
+    const isFilled = async () =>
+      /^fleet_tick_last_end_timestamp_seconds\S* \d/m.test(await numbersOf(fleet(), 'reconcile'));
+    await until('the numbers of a tick', isFilled, { limitMs: 60_000 });
+    const numbers = await numbersOf(fleet(), 'reconcile');
+    for (const name of [
+      'fleet_operations',
+      'fleet_instances',
+      'fleet_pool_connections',
+      'nodejs_eventloop_lag_seconds',
+    ]) {
+      expect(numbers).toMatch(new RegExp(`^${name}\\{.*function="reconcile"`, 'm'));
+    }
+    expect(numbers).toMatch(/^fleet_request_duration_seconds_count\{type="dev.knative.sources.ping".*status="204"/m);
+  });
+
+  it('leave the numbers of queue-proxy to the autoscaler: the others are off unless the cluster turns them on', async () => {
+    const pods = await until('a pod of reconcile', async () => nonEmpty(await podsOfFunction(fleet(), 'reconcile')), {
+      limitMs: 60_000,
+    });
+    const address = pods[0]?.status.podIP ?? '';
+    const forAutoscaler = await fleet().fromPod(`http://${address}:9090/metrics`, { timeoutMs: 5_000 });
+    expect(forAutoscaler.status).toBe(200);
+    expect(forAutoscaler.body).toContain('request');
+    const own = await fleet().fromPod(`http://${address}:9091/metrics`, { timeoutMs: 5_000 });
+    expect(own).toEqual({ error: 'ECONNREFUSED' });
+  });
+}
+
+function nonEmpty<Item>(items: Item[]): Item[] | undefined {
+  return items.length === 0 ? undefined : items;
+}
+
+/**
+ * What was asked for and what the webhooks made of it. The generation counts changes; an object without one, and without a status
+ * that controllers write to, has its version for that.
+ */
+function wantedOf({ status, metadata, ...object }: JsonObject): object {
+  const { resourceVersion, managedFields: _fields, ...kept } = metadata as JsonObject;
+  const isStill = status === undefined && kept['generation'] === undefined;
+  return { ...object, metadata: kept, ...(isStill ? { resourceVersion } : {}) };
+}
+
+/** An apply that stores nothing. What cannot be changed into another (a Broker's class, a Job's pods) is tried as a new object. */
+async function tryOut(client: ClusterClient, object: Manifest) {
+  const isFixed = ['Broker', 'Job'].includes(object.kind);
+  const tried = isFixed
+    ? { ...object, metadata: { ...object.metadata, name: `${object.metadata.name}-tried` } }
+    : object;
+  const path = `${pathOf(tried)}?dryRun=All&fieldValidation=Strict&fieldManager=fleet-cluster&force=true`;
+  return await client.request('PATCH', path, { body: tried, contentType: 'application/apply-patch+yaml' });
+}
+
+/** In order, a few at a time. */
+async function inParallel<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for (let start = 0; start < items.length; start += atOnce) {
+    results.push(...(await Promise.all(items.slice(start, start + atOnce).map(work))));
+  }
+  return results;
+}
