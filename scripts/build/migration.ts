@@ -3,14 +3,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const sources = fileURLToPath(new URL('../../', import.meta.url));
+const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /**
  * Bundles the program of the migration Job into `folder`: `main.js`, and the migrations beside it. Node 24 runs it with
  * nothing else.
- * @param root the sources; those of this checkout unless stated.
  */
-export async function bundleMigration(folder: string, { root = sources }: { root?: string } = {}): Promise<void> {
+export async function bundleMigration(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   await build({

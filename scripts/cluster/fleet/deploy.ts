@@ -1,16 +1,20 @@
 import { join } from 'node:path';
 import { buildFunctions, functionNames } from '#scripts/build/build.ts';
-import { recallMemory } from '#shared/sandbox/fleet/memory.ts';
+import { bundleMigration } from '#scripts/build/migration.ts';
+import { type FleetMemory, recallMemory } from '#shared/sandbox/fleet/memory.ts';
 import { openRecords, type PlatformRecords } from '#shared/sandbox/fleet/records.ts';
 import { odooServerId, seedRecords } from '#shared/sandbox/fleet/seed.ts';
 import { type FleetServers, startServers } from '#shared/sandbox/fleet/servers.ts';
 import { openProcessGroup } from '#shared/sandbox/processes.ts';
 import { type Kubectl, openKubectl } from '../kubectl.ts';
 import type { RunningCluster } from '../up.ts';
-import { type Bridge, bridgeTo } from './bridge.ts';
+import { bridgeTo } from './bridge.ts';
 import { devManifests, type Manifest, machineService, secret } from './manifests.ts';
+import { type Migrated, runMigrationJob } from './migrate.ts';
 
 const functionNamespace = 'odoo-fleet';
+/** Leads to PostgreSQL itself, where `postgres` leads to PgBouncer. */
+const directService = 'postgres-direct';
 /** The first start of fourteen functions on two cores takes a minute. */
 const readyTimeoutMs = 300_000;
 
@@ -21,13 +25,18 @@ export type DeployedFleet = {
   servers: FleetServers;
   /** Where publishers inside the cluster post. */
   brokerUrl: string;
+  /** What the migration Job has done to the empty database. */
+  migrated: Migrated;
+  /** Runs the migration Job again, of the same image unless another is given. */
+  migrate(image?: string): Promise<Migrated>;
   /** Removes both namespaces and ends the servers. */
   stop(): Promise<void>;
 };
 
 /**
- * Deploys all functions, of the given images, by the manifests of the overlay `dev`. PostgreSQL, PgBouncer and Redis
- * are private servers of this process on loopback, which pods reach by the machine's address on the bridge.
+ * Deploys all functions, of the given images, by the manifests of the overlay `dev`, after the migration Job has made the
+ * tables. PostgreSQL, PgBouncer and Redis are private servers of this process on loopback, with roles and an empty
+ * database of the platform's; pods reach them by the machine's address on the bridge.
  */
 export async function deployFleet(
   cluster: RunningCluster,
@@ -43,57 +52,75 @@ export async function deployFleet(
     // What is put into a namespace that is going away vanishes with it.
     await removeNamespaces(kubectl, ['--timeout=180s']);
     const odoo = await cluster.importOdoo();
-    const processes = await openProcessGroup();
-    stops.push(() => processes.stopAll());
     const memory = await recallMemory(join(folder, 'memory.json'));
-    const servers = await startServers({ folder: join(folder, 'servers'), processes, memory, durable: false });
-    stops.push(() => servers.stop());
-    const host = cluster.node.address;
-    const bridge = async (target: { host: string; port: number }): Promise<Bridge> => {
-      const opened = await bridgeTo(target, { host });
-      stops.push(() => opened.close());
-      return opened;
-    };
-    const [bouncer, redis, odooServer] = [
-      await bridge(servers.bouncer),
-      await bridge(servers.redis),
-      await bridge(servers.odoo),
-    ];
-    await cluster.openPorts([bouncer.port, redis.port, odooServer.port]);
+    const { servers, ports } = await reachableServers(cluster, { folder, memory, stops });
+    say('PostgreSQL, PgBouncer and Redis are reachable from pods; applying the manifests ...');
+    const imageOf = (name: string) => images.get(name) ?? name;
+    const manifests = await devManifests(kubectl, { imageOf });
+    stops.push(() => removeNamespaces(kubectl, ['--wait=false']));
+    const isNamespace = ({ kind }: Manifest) => kind === 'Namespace';
+    await kubectl.apply(manifests.filter(isNamespace));
+    const place = { namespace: functionNamespace, address: cluster.node.address };
+    await kubectl.apply([
+      ...machineService('postgres', { ...place, port: 5432, targetPort: ports.bouncer }),
+      ...machineService(directService, { ...place, port: 5432, targetPort: ports.platform }),
+      ...machineService('redis', { ...place, port: 6379, targetPort: ports.redis }),
+      secret('platform-postgres', functionNamespace, { password: memory.platformPassword }),
+      secret('platform-postgres-direct', functionNamespace, { password: memory.platformPassword }),
+      secret('redis', functionNamespace, { password: memory.redisPassword }),
+      secret('odoo-postgres', functionNamespace, { [odooServerId(0)]: memory.odooAdminPassword }),
+    ]);
+    const migrate = (image = imageOf('migrate')) =>
+      runMigrationJob(kubectl, { image, host: `${directService}.${functionNamespace}.svc` });
+    const migrated = await migrate();
+    say(`the migration Job has applied ${migrated.applied.length} migrations in ${migrated.seconds} s`);
     const records = await openRecords(servers, memory.platformPassword);
     stops.push(() => records.end());
     await seedRecords(records, {
       ingressPort: 80,
-      odooServers: [{ host, port: odooServer.port }],
+      odooServers: [{ host: cluster.node.address, port: ports.odoo }],
       maxInstances: 50,
       warmTarget: 1,
       imageDigest: odoo,
       imageReference: odoo,
     });
-    say('PostgreSQL, PgBouncer and Redis are reachable from pods; applying the manifests ...');
-    const manifests = await devManifests(kubectl, { imageOf: (name) => images.get(name) ?? name });
-    stops.push(() => removeNamespaces(kubectl, ['--wait=false']));
-    const isNamespace = ({ kind }: Manifest) => kind === 'Namespace';
-    await kubectl.apply(manifests.filter(isNamespace));
-    const place = { namespace: functionNamespace, address: host };
-    await kubectl.apply([
-      ...machineService('postgres', { ...place, port: 5432, targetPort: bouncer.port }),
-      ...machineService('redis', { ...place, port: 6379, targetPort: redis.port }),
-      secret('platform-postgres', functionNamespace, { password: memory.platformPassword }),
-      secret('redis', functionNamespace, { password: memory.redisPassword }),
-      secret('odoo-postgres', functionNamespace, { [odooServerId(0)]: memory.odooAdminPassword }),
-    ]);
     await kubectl.apply(manifests.filter((one) => !isNamespace(one)));
     await waitUntilReady(kubectl, { manifests, say });
     const brokerUrl = 'http://broker-ingress.knative-eventing.svc.cluster.local/odoo-fleet/fleet';
-    return { kubectl, records, servers, brokerUrl, stop };
+    return { kubectl, records, servers, brokerUrl, migrated, migrate, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-/** Builds every function of this checkout and returns its image, by its name. */
+/** Starts the servers and bridges each to the machine's address; `ports` are those of the bridges. */
+async function reachableServers(
+  cluster: RunningCluster,
+  options: { folder: string; memory: FleetMemory; stops: (() => Promise<unknown>)[] },
+) {
+  const { folder, memory, stops } = options;
+  const processes = await openProcessGroup();
+  stops.push(() => processes.stopAll());
+  const place = { folder: join(folder, 'servers'), processes, memory };
+  const servers = await startServers({ ...place, durable: false, isMigrated: false });
+  stops.push(() => servers.stop());
+  const bridge = async (target: { host: string; port: number }): Promise<number> => {
+    const opened = await bridgeTo(target, { host: cluster.node.address });
+    stops.push(() => opened.close());
+    return opened.port;
+  };
+  const ports = {
+    platform: await bridge(servers.platform),
+    bouncer: await bridge(servers.bouncer),
+    redis: await bridge(servers.redis),
+    odoo: await bridge(servers.odoo),
+  };
+  await cluster.openPorts(Object.values(ports));
+  return { servers, ports };
+}
+
+/** Builds every function of this checkout, and the program `migrate`, and returns their images, by name. */
 export async function importFunctions(
   cluster: RunningCluster,
   { folder, say }: { folder: string; say(line: string): void },
@@ -102,6 +129,9 @@ export async function importFunctions(
   say('building the functions ...');
   const built = await buildFunctions(await functionNames(), { outFolder: join(folder, 'bundles') });
   for (const one of built) images.set(one.name, await cluster.importImage(one.name, one.folder));
+  const migration = join(folder, 'bundles', 'migrate');
+  await bundleMigration(migration);
+  images.set('migrate', await cluster.importImage('migrate', migration));
   return images;
 }
 

@@ -11,7 +11,28 @@ export async function devManifests(
   kubectl: Pick<Kubectl, 'run'>,
   options: { imageOf: (name: string) => string },
 ): Promise<Manifest[]> {
-  const text = await kubectl.run(['kustomize', join(manifestsFolder, 'overlays', 'dev')]);
+  return await overlay(kubectl, ['dev'], options);
+}
+
+/** The overlay `dev/migration`, with an image of this node and the PostgreSQL server it goes straight to. */
+export async function migrationManifests(
+  kubectl: Pick<Kubectl, 'run'>,
+  options: { image: string; host: string },
+): Promise<Manifest[]> {
+  const { image, host } = options;
+  const manifests = await overlay(kubectl, ['dev', 'migration'], { imageOf: () => image });
+  return manifests.map((one) => {
+    const data = one.kind === 'ConfigMap' ? (one['data'] as Record<string, string>) : undefined;
+    return data === undefined ? one : { ...one, data: { ...data, PLATFORM_POSTGRES_DIRECT_HOST: host } };
+  });
+}
+
+async function overlay(
+  kubectl: Pick<Kubectl, 'run'>,
+  path: readonly string[],
+  options: { imageOf: (name: string) => string },
+): Promise<Manifest[]> {
+  const text = await kubectl.run(['kustomize', join(manifestsFolder, 'overlays', ...path)]);
   const objects = parseAllDocuments(text).map((document): unknown => document.toJS());
   return objects.map((object) => withImages(object, options.imageOf) as Manifest);
 }

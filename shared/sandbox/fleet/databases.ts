@@ -31,8 +31,12 @@ async function ensureRole(client: Client, role: { name: string; password: string
   await client.query(`${verb} role ${quoteIdentifier(role.name)} ${role.rights} password ${verifier}`);
 }
 
-/** The platform's database and its role, with the newest tables. */
-export async function preparePlatform(server: PostgresServer, password: string): Promise<void> {
+/** The platform's database and its role, with the newest tables unless stated otherwise. */
+export async function preparePlatform(
+  server: PostgresServer,
+  password: string,
+  { isMigrated = true }: { isMigrated?: boolean } = {},
+): Promise<void> {
   await asSuperuser(server, 'postgres', async (client) => {
     await ensureRole(client, { name: platform.user, password, rights: 'login nosuperuser' });
     const { rowCount } = await client.query('select 1 from pg_database where datname = $1', [platform.database]);
@@ -42,6 +46,7 @@ export async function preparePlatform(server: PostgresServer, password: string):
       );
     }
   });
+  if (!isMigrated) return;
   const { host, port } = server;
   await migrate({ host, port, database: platform.database, user: platform.user, password });
 }

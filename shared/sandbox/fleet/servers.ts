@@ -26,8 +26,10 @@ export async function startServers(options: {
   durable?: boolean;
   postgresSettings?: Record<string, string>;
   odooServers?: number;
+  /** False leaves the platform's database empty, for whoever brings its tables. Default true. */
+  isMigrated?: boolean;
 }): Promise<FleetServers> {
-  const { folder, processes, memory } = options;
+  const { folder, processes, memory, isMigrated = true } = options;
   const shared = {
     processes,
     folder: join(folder, 'postgres'),
@@ -47,7 +49,7 @@ export async function startServers(options: {
   ]);
   const odooServers = [odoo, ...others];
   const [, , bouncer] = await Promise.all([
-    preparePlatform(records, memory.platformPassword),
+    preparePlatform(records, memory.platformPassword, { isMigrated }),
     Promise.all(odooServers.map((server) => prepareOdooServer(server, memory.odooAdminPassword))),
     startPgBouncer({
       processes,
