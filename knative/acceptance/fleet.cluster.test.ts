@@ -4,9 +4,11 @@ import { accessTests } from './fleet/access.ts';
 import { deadLetterTests } from './fleet/dead-letter.ts';
 import { dispatcherTests } from './fleet/dispatcher.ts';
 import { deployedFleet } from './fleet/fleet.fixture.ts';
+import { lifeTests } from './fleet/life.ts';
 import { manifestsTests } from './fleet/manifests.ts';
 import { provisionTests } from './fleet/provision.ts';
 import { reachTests } from './fleet/reach.ts';
+import { scaleTests } from './fleet/scale.ts';
 
 // The product as it is deployed. It needs images and servers that are made here, so it runs on the cluster of this machine only.
 // One deployment serves all: it takes a minute.
@@ -15,6 +17,8 @@ describe.skipIf(!isOwnCluster)(titled('The fleet on a cluster'), () => {
   const fleet = deployedFleet();
 
   describe('provision', () => provisionTests(fleet));
+  describe('life', () => lifeTests(fleet));
+  describe('scale', () => scaleTests(fleet));
   describe('dead-letter', () => deadLetterTests(fleet));
   describe('dispatcher', () => dispatcherTests(fleet));
   describe('access', () => accessTests(fleet));
