@@ -9,6 +9,7 @@ import { freePort } from '#shared/sandbox/servers/free-port.ts';
 import { ageStore } from './age-store.ts';
 import { controlPlaneObstacle, ensureControlPlaneBinaries } from './binaries.ts';
 import { type CertificateRequest, makeCertificates, writeClientKubeconfig } from './certificates.ts';
+import { apiServerFlags, controllerManagerFlags, etcdFlags } from './daemon-flags.ts';
 import { poll } from './poll.ts';
 
 /** Why a real control plane cannot be started here, in one line, or undefined when it can. */
@@ -69,16 +70,18 @@ export async function startControlPlane(options: {
   const client = await openClusterClient(kubeconfigFile);
   try {
     const start = starter(group, folder);
-    await start('etcd', etcd, etcdArguments({ folder, port: etcdPort, peerPort }));
+    await start('etcd', etcd, etcdFlags({ folder, port: etcdPort, peerPort }));
     await ageStore(etcdPort);
     const server = await start(
       'kube-apiserver',
       binaries.apiServer,
-      apiServerArguments({ certificates, etcdPort, apiPort }),
+      apiServerArguments({ certificates, etcdPort, port: apiPort }),
     );
     await waitUntilReady(client, { server, logFile: join(folder, 'kube-apiserver.log') });
-    const args = managerArguments({ certificates, kubeconfig: managerKubeconfig, port: managerPort });
-    await start('kube-controller-manager', binaries.controllerManager, args);
+    await start('kube-controller-manager', binaries.controllerManager, [
+      ...controllerManagerFlags({ certificates, kubeconfig: managerKubeconfig, port: managerPort }),
+      `--controllers=${controllers.join(',')}`,
+    ]);
     await waitForAccount(client, 'default');
   } catch (error) {
     await group.stopAll();
@@ -101,67 +104,12 @@ function starter(group: ProcessGroup, folder: string) {
     });
 }
 
-function etcdArguments({ folder, port, peerPort }: { folder: string; port: number; peerPort: number }): string[] {
-  const peer = `http://127.0.0.1:${peerPort}`;
-  const client = `http://127.0.0.1:${port}`;
+function apiServerArguments(place: { certificates: string; etcdPort: number; port: number }): string[] {
   return [
-    '--name=fleet',
-    `--data-dir=${join(folder, 'etcd')}`,
-    // The state of a test need not survive a power loss.
-    '--unsafe-no-fsync',
-    '--log-level=warn',
-    `--listen-client-urls=${client}`,
-    `--advertise-client-urls=${client}`,
-    `--listen-peer-urls=${peer}`,
-    `--initial-advertise-peer-urls=${peer}`,
-    `--initial-cluster=fleet=${peer}`,
-  ];
-}
-
-type ApiServerPlace = { certificates: string; etcdPort: number; apiPort: number };
-
-function apiServerArguments({ certificates, etcdPort, apiPort }: ApiServerPlace): string[] {
-  return [
-    `--etcd-servers=http://127.0.0.1:${etcdPort}`,
-    '--bind-address=127.0.0.1',
-    '--advertise-address=127.0.0.1',
+    ...apiServerFlags({ ...place, address: '127.0.0.1', serviceNetwork: '10.96.0.0/16' }),
+    '--authorization-mode=RBAC',
     // Loopback may not be an endpoint of a Service, and nothing here looks for one.
     '--endpoint-reconciler-type=none',
-    `--secure-port=${apiPort}`,
-    `--tls-cert-file=${certificates}/apiserver.crt`,
-    `--tls-private-key-file=${certificates}/apiserver.key`,
-    `--client-ca-file=${certificates}/ca.crt`,
-    '--anonymous-auth=false',
-    '--authorization-mode=RBAC',
-    '--service-account-issuer=https://kubernetes.default.svc.cluster.local',
-    `--service-account-key-file=${certificates}/sa.pub`,
-    `--service-account-signing-key-file=${certificates}/sa.key`,
-    '--service-cluster-ip-range=10.96.0.0/16',
-    '--profiling=false',
-  ];
-}
-
-function managerArguments({
-  certificates,
-  kubeconfig,
-  port,
-}: {
-  certificates: string;
-  kubeconfig: string;
-  port: number;
-}): string[] {
-  return [
-    `--kubeconfig=${kubeconfig}`,
-    `--authentication-kubeconfig=${kubeconfig}`,
-    `--authorization-kubeconfig=${kubeconfig}`,
-    '--bind-address=127.0.0.1',
-    `--secure-port=${port}`,
-    '--leader-elect=false',
-    '--use-service-account-credentials=true',
-    `--service-account-private-key-file=${certificates}/sa.key`,
-    `--root-ca-file=${certificates}/ca.crt`,
-    `--controllers=${controllers.join(',')}`,
-    '--profiling=false',
   ];
 }
 
