@@ -90,14 +90,16 @@ export async function importBundle(
     // Bundles are ES modules; without this Node would have to guess it from their text at each start.
     if (!files.includes('package.json')) await writeFile(join(root, 'app', 'package.json'), '{"type":"module"}\n');
     await run('chmod', ['-R', 'a+rX,go-w', root]);
+    // not as its command, which a pod's own arguments would replace
+    const entrypoint = ['/usr/bin/node', entry];
     const layer = join(temporary, 'layer.tar');
     await packLayer(root, layer);
     const hash = createHash('sha256')
-      .update(`${await hashOfFile(layer)} ${entry}`)
+      .update(`${await hashOfFile(layer)} ${entrypoint.join(' ')}`)
       .digest('hex');
     const reference = `${registry}/${name.includes(':') ? name : `${name}:${hash.slice(0, 12)}`}`;
     if (name.includes(':') || !(await listImages()).has(reference)) {
-      await importImage({ reference, base: nodeImage, config: { Cmd: [entry] }, layer, temporary });
+      await importImage({ reference, base: nodeImage, config: { Entrypoint: entrypoint }, layer, temporary });
     }
     return reference;
   });
