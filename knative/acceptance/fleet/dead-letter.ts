@@ -128,10 +128,12 @@ async function forwardedBroker({ cluster }: FleetUnderTest): Promise<string> {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   onTestFinished(() => void child.kill());
-  child.stdout.setEncoding('utf8');
-  for await (const text of child.stdout) {
-    const port = /127\.0\.0\.1:(\d+) ->/.exec(String(text))?.[1];
-    if (port !== undefined) return port;
-  }
-  throw new Error('kubectl forwards no port');
+  return await new Promise((resolve, reject) => {
+    // It goes on to tell of every connection, and would die of a reader that left.
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      const port = /127\.0\.0\.1:(\d+) ->/.exec(text)?.[1];
+      if (port !== undefined) resolve(port);
+    });
+    child.once('error', reject).once('exit', () => reject(new Error('kubectl forwards no port')));
+  });
 }
