@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util';
 import { openTenantCluster } from '#shared/adapters/kubernetes/open.ts';
 import { openOdooServers } from '#shared/adapters/odoo-server/odoo-servers.ts';
-import { openDatabase } from '#shared/adapters/postgres/pool.ts';
 import { asFailure } from '#shared/domain/failure.ts';
 import { defineConfig, type Environment, helpOf, parseConfig } from '#shared/runtime/config.ts';
 import { odooAdminPasswords } from '#shared/runtime/odoo-passwords.ts';
+import { openPlatformDatabase } from '#shared/runtime/platform-database.ts';
 import { type Plan, planOf, shards } from '#shared/runtime/reconcile/plan.ts';
 import { instanceDefaults, odooServers, platformDatabase, reconciling, tenantCluster } from '#shared/runtime/rows.ts';
 import { tenantClusterOptions } from '#shared/runtime/tenant-cluster-options.ts';
@@ -86,17 +86,9 @@ function readOptions(args: readonly string[]): Options | 'help' {
 
 async function look(options: Options, env: Environment, screen: Screen): Promise<Plan> {
   const config = parseConfig(rows, env);
-  const database = openDatabase({
-    driver: config.databaseDriver,
-    host: config.platformHost,
-    port: config.platformPort,
-    database: config.platformDatabase,
-    user: config.platformUser,
-    password: config.platformPassword,
+  const database = openPlatformDatabase(config, {
     applicationName: 'fleet reconcile --plan',
     maxConnections: 2,
-    sslMode: config.platformSslMode,
-    ...(config.neonWebSocketUrl === undefined ? {} : { webSocketUrl: config.neonWebSocketUrl }),
     onError: (failure) => screen.printError(failure.message),
   });
   const servers = openOdooServers({ adminPassword: odooAdminPasswords(config), applicationName: 'fleet reconcile' });

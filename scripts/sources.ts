@@ -10,7 +10,6 @@ import {
 } from '#shared/adapters/eventing/signature-keys.ts';
 import { appendAudit } from '#shared/adapters/postgres/audit.ts';
 import type { Database, Queryable } from '#shared/adapters/postgres/database.ts';
-import { openDatabase } from '#shared/adapters/postgres/pool.ts';
 import {
   findSource,
   insertSourceKey,
@@ -22,6 +21,7 @@ import {
 } from '#shared/adapters/postgres/sources.ts';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
 import { type Environment, helpOf, parseConfig } from '#shared/runtime/config.ts';
+import { openPlatformDatabase } from '#shared/runtime/platform-database.ts';
 import { platformDatabase } from '#shared/runtime/rows.ts';
 
 const help = `Usage: node scripts/sources.ts <command> [options]
@@ -230,17 +230,9 @@ function parseCall(args: readonly string[]): { command: Command; call: Call; val
 async function run(command: Command, call: Call, env: Environment): Promise<Done> {
   if ('run' in command) return await command.run(call);
   const config = parseConfig(platformDatabase, env);
-  const database = openDatabase({
-    driver: config.databaseDriver,
-    host: config.platformHost,
-    port: config.platformPort,
-    database: config.platformDatabase,
-    user: config.platformUser,
-    password: config.platformPassword,
+  const database = openPlatformDatabase(config, {
     applicationName: 'fleet sources',
     maxConnections: 1,
-    sslMode: config.platformSslMode,
-    ...(config.neonWebSocketUrl === undefined ? {} : { webSocketUrl: config.neonWebSocketUrl }),
     // the statement that meets it reports it
     onError: () => undefined,
   });

@@ -1,8 +1,8 @@
 import { openResender } from '#shared/adapters/eventing/resend.ts';
-import { openDatabase } from '#shared/adapters/postgres/pool.ts';
 import { asFailure } from '#shared/domain/failure.ts';
 import { defineConfig, type Environment, helpOf, parseConfig } from '#shared/runtime/config.ts';
 import { eventFunctions } from '#shared/runtime/dead-letter/origin.ts';
+import { openPlatformDatabase } from '#shared/runtime/platform-database.ts';
 import { functionAddresses, platformDatabase, publishing } from '#shared/runtime/rows.ts';
 import { type DeadLetterOptions, readOptions, usage } from './options.ts';
 import { run, type Screen } from './run.ts';
@@ -44,17 +44,9 @@ export async function runDeadLetters(args: readonly string[], env: Environment, 
 async function runWith(options: DeadLetterOptions, env: Environment, screen: Screen): Promise<0 | 1> {
   const needsBroker = options.command === 'replay';
   const config = needsBroker ? parseConfig(replayRows, env) : { ...parseConfig(readRows, env), brokerUrl: '' };
-  const database = openDatabase({
-    driver: config.databaseDriver,
-    host: config.platformHost,
-    port: config.platformPort,
-    database: config.platformDatabase,
-    user: config.platformUser,
-    password: config.platformPassword,
+  const database = openPlatformDatabase(config, {
     applicationName: 'fleet dead-letters',
     maxConnections: 2,
-    sslMode: config.platformSslMode,
-    ...(config.neonWebSocketUrl === undefined ? {} : { webSocketUrl: config.neonWebSocketUrl }),
     onError: (failure) => screen.printError(failure.message),
   });
   const resender = openResender({ timeoutMs: answerTimeoutMs });

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { openPublisher } from '#shared/adapters/eventing/publish.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
-import { openDatabase } from '#shared/adapters/postgres/pool.ts';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import { authoriseBy } from './authorise.ts';
@@ -11,6 +10,7 @@ import type { EventFunctionOptions } from './event-function.ts';
 import { type Log, openLog } from './log.ts';
 import { type Metrics, makeMetrics } from './metrics.ts';
 import { flushOutbox, type Publish } from './outbox.ts';
+import { openPlatformDatabase } from './platform-database.ts';
 import { platformDatabase, publishing, receiving, serving, tracing } from './rows.ts';
 import { makeShutdown, type Shutdown } from './shutdown.ts';
 import { type Sign, signAs } from './signing.ts';
@@ -51,17 +51,9 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
   const metrics = makeMetrics({ functionName: name });
   const shutdown = makeShutdown({ log, timeoutMs: config.drainTimeoutMs + 5_000 });
   openTracing(config, { name, log, shutdown, registry: metrics.registry });
-  const opened = openDatabase({
-    driver: config.databaseDriver,
-    host: config.platformHost,
-    port: config.platformPort,
-    database: config.platformDatabase,
-    user: config.platformUser,
-    password: config.platformPassword,
+  const opened = openPlatformDatabase(config, {
     applicationName: `fleet ${name}`,
     maxConnections: config.databasePoolMax,
-    sslMode: config.platformSslMode,
-    ...(config.neonWebSocketUrl === undefined ? {} : { webSocketUrl: config.neonWebSocketUrl }),
     onError: (failure) => log.warn({ code: failure.code, reason: failure.message }, 'an idle connection broke'),
   });
   const database = tracedDatabase(opened);
