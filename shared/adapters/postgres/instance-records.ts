@@ -4,29 +4,13 @@ import { type InstanceEvent, statusAfter } from '#shared/domain/instance/transit
 import type { Queryable } from './database.ts';
 import { type DatabaseServerRow, toDatabaseServer } from './database-servers.ts';
 import { toImage } from './images.ts';
+import { type InstanceColumns, toInstance } from './instance-columns.ts';
 import { openSuspensions } from './instance-facts.ts';
 import { toPlan } from './plans.ts';
 import type { Row } from './rows.ts';
 
 // What refers to other tables comes as JSON: dates in it would be text, so they are left out of the types.
-type InstanceRow = Pick<
-  Row<'instances'>,
-  | 'id'
-  | 'customer_id'
-  | 'name'
-  | 'host'
-  | 'cluster_id'
-  | 'desired_state'
-  | 'status'
-  | 'generation'
-  | 'observed_generation'
-  | 'modules'
-  | 'admin_login'
-  | 'language'
-  | 'restarted_by'
-> & {
-  suspensions: SuspensionReason[];
-  settings: Instance['settings'];
+type InstanceRow = InstanceColumns & {
   scheme: string;
   public_port: number | null;
   plan: Omit<Row<'plans'>, 'created_at'>;
@@ -55,30 +39,14 @@ export async function readInstance(queryable: Queryable, instanceId: string): Pr
   const { rows } = await queryable.query<InstanceRow>(readText, [instanceId]);
   const row = rows[0];
   if (row === undefined) throw new Failure('not-found', `There is no instance ${instanceId}.`);
-  const host = row.host ?? '';
   const port = row.public_port === null ? '' : `:${row.public_port}`;
   return {
-    publicUrl: `${row.scheme}://${host}${port}`,
-    instance: {
-      id: row.id,
-      customerId: row.customer_id,
-      name: row.name,
-      host,
-      clusterId: row.cluster_id,
-      desiredState: row.desired_state,
-      suspensions: row.suspensions,
-      restartedBy: row.restarted_by,
-      status: row.status,
-      generation: row.generation,
-      observedGeneration: row.observed_generation,
-      modules: row.modules,
-      settings: row.settings,
-      adminLogin: row.admin_login,
-      language: row.language,
+    publicUrl: `${row.scheme}://${row.host ?? ''}${port}`,
+    instance: toInstance(row, {
       plan: toPlan(row.plan),
       image: toImage(row.image),
       databaseServer: row.server === null ? null : toDatabaseServer(row.server),
-    },
+    }),
   };
 }
 

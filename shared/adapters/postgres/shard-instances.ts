@@ -4,6 +4,7 @@ import type { DatabaseServer, Image, Plan } from '#shared/domain/instance/instan
 import type { Queryable } from './database.ts';
 import { toDatabaseServer } from './database-servers.ts';
 import { toImage } from './images.ts';
+import { toInstance } from './instance-columns.ts';
 import { openSuspensions } from './instance-facts.ts';
 import { toPlan } from './plans.ts';
 import type { Row } from './rows.ts';
@@ -82,26 +83,7 @@ function toFacts(row: InstanceRow, catalogue: Catalogue): InstanceFacts {
   return {
     isMoving: row.is_moving,
     isPurged: row.purged_at !== null,
-    instance: {
-      id: row.id,
-      customerId: row.customer_id,
-      name: row.name,
-      host: row.host ?? '',
-      clusterId: row.cluster_id,
-      desiredState: row.desired_state,
-      suspensions: row.suspensions,
-      restartedBy: row.restarted_by,
-      status: row.status,
-      generation: row.generation,
-      observedGeneration: row.observed_generation,
-      plan,
-      image,
-      databaseServer: server,
-      modules: row.modules,
-      settings: row.settings,
-      adminLogin: row.admin_login,
-      language: row.language,
-    },
+    instance: toInstance(row, { plan, image, databaseServer: server }),
   };
 }
 
