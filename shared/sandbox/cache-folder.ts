@@ -4,6 +4,7 @@ import { access, mkdir, readdir, rename } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { isAlive } from './is-alive.ts';
 
 /**
  * Where downloaded and built things lie: `FLEET_CACHE`, else `$XDG_CACHE_HOME/odoo-fleet`, else `~/.cache/odoo-fleet`.
@@ -55,15 +56,6 @@ async function removeAbandoned(making: string): Promise<void> {
   for (const name of await readdir(making)) {
     const maker = Number(name.split('-')[0]);
     if (Number.isInteger(maker) && !isAlive(maker)) await removeTree(join(making, name)).catch(() => undefined); // another user's: theirs to remove
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
