@@ -30,16 +30,19 @@ const overlayFileSystem = 0x79_4c_76_30;
 
 /** Why this machine cannot run the cluster, in one line that says what to change; undefined when it can. */
 export async function whyNoCluster(): Promise<string | undefined> {
-  if (process.platform !== 'linux') return 'the cluster runs on Linux only; name another one with KUBECONFIG';
-  if (process.getuid?.() !== 0) return 'only root can run a node; run this as root, or name a cluster with KUBECONFIG';
-  if (!(await isDebian12())) return 'the node is made of the packages of Debian 12; name a cluster with KUBECONFIG';
-  if ((await findGo()) === undefined) return 'the Go toolchain is not on PATH; install Go 1.25 or newer';
+  if (process.platform !== 'linux') return 'the cluster runs on Linux only';
+  if (process.getuid?.() !== 0) return 'only root can run a node: run this as root';
+  if (!(await isDebian12())) return 'the node is made of the packages of Debian 12';
+  if ((await findGo()) === undefined) return 'the Go toolchain is not on PATH: install Go 1.25 or newer';
   return undefined;
 }
 
 /** Why the cluster tier cannot run here, in one line, or undefined. */
 export async function whyNoClusterToTest(): Promise<string | undefined> {
-  if (!process.env['KUBECONFIG']) return whyNoCluster();
+  if (!process.env['KUBECONFIG']) {
+    const obstacle = await whyNoCluster();
+    return obstacle === undefined ? undefined : `${obstacle}, or name another cluster with KUBECONFIG`;
+  }
   if ((await findProgram('kubectl')) === undefined) return 'KUBECONFIG names a cluster, but kubectl is not on PATH';
   if (process.env['FLEET_TEST_IMAGE']) return undefined;
   return 'KUBECONFIG names a cluster: name the image of knative/acceptance/program there with FLEET_TEST_IMAGE';

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { request } from 'undici';
-import { type Fleet, tenantNamespace } from '#shared/sandbox/fleet/start.ts';
+import { tenantNamespace } from '#shared/sandbox/fleet/start.ts';
 import { type KubernetesClient, openKubernetesClient } from '#shared/sandbox/kubernetes-client.ts';
 import { jobs } from '#shared/sandbox/kubernetes-node/objects.ts';
+import type { LocalFleet } from './local-fleet.ts';
 
 /** Polls a condition until it holds. @throws Error that says what did not come true. */
 export async function until(
@@ -39,9 +40,9 @@ export async function waitForPage(url: string, options: { timeoutMs: number }): 
 }
 
 /** Waits until an Odoo server holds a ready clone that a provisioning may claim. */
-export async function waitForWarmDatabase(fleet: Fleet, options: { timeoutMs: number }): Promise<void> {
+export async function waitForWarmDatabase(fleet: LocalFleet, options: { timeoutMs: number }): Promise<void> {
   const cluster = await openKubernetesClient(fleet.kubeconfigFile);
-  const { host, port, superuser, superuserPassword } = fleet.servers.odoo;
+  const { host, port, superuser, superuserPassword } = fleet.odooServer;
   const client = new Client({ host, port, user: superuser, password: superuserPassword, database: 'postgres' });
   // The fleet may be stopped while this waits; the next query tells.
   client.on('error', () => undefined);
@@ -60,11 +61,9 @@ export async function waitForWarmDatabase(fleet: Fleet, options: { timeoutMs: nu
 }
 
 /** A Job that failed will not make a database warm: better said at once than after the time is up. */
-async function refuseFailedJobs(cluster: KubernetesClient, fleet: Fleet): Promise<void> {
+async function refuseFailedJobs(cluster: KubernetesClient, fleet: LocalFleet): Promise<void> {
   const { items } = await cluster.list(jobs, tenantNamespace);
   const failed = items.find(({ status }) => status?.conditions?.some((one) => one.type === 'Failed'));
   if (failed === undefined) return;
-  throw new Error(
-    `Job ${failed.metadata.name} failed; its log is in ${fleet.folder}/cluster/node/logs. Run with --fresh to start anew.`,
-  );
+  throw new Error(`Job ${failed.metadata.name} failed. ${fleet.whereToLook}`);
 }

@@ -4,10 +4,13 @@ import { provisionRequested } from '#events/instance/provision-requested.ts';
 import { openPublisher } from '#shared/adapters/eventing/publish.ts';
 import type { Queryable } from '#shared/adapters/postgres/database.ts';
 import { deriveInstanceId } from '#shared/domain/instance/names.ts';
-import type { Fleet } from '#shared/sandbox/fleet/start.ts';
+import type { LocalFleet } from './local-fleet.ts';
 
 /** The `source` of the user service this program stands for. */
 const userService = 'urn:local:user-service';
+
+/** Knative's in-memory broker may take a while on a machine that is busy starting it. */
+const publishTimeoutMs = 30_000;
 
 /** One step of an operation as its rows tell. */
 export type StepTime = { step: string; seconds: number; outcome: string };
@@ -19,11 +22,11 @@ export type Followed = { operationId: string; state: string; errorText: string |
  * names the same instance. Returns its id.
  */
 export async function requestInstance(
-  fleet: Fleet,
+  fleet: LocalFleet,
   request: { name: string; email: string; customer?: string; modules?: string[] },
 ): Promise<string> {
   const key = `local-${request.name}`;
-  const publisher = openPublisher({ brokerUrl: fleet.broker.url });
+  const publisher = openPublisher({ brokerUrl: fleet.brokerUrl, timeoutMs: publishTimeoutMs });
   try {
     const data = {
       customer: request.customer ?? 'local',

@@ -2,6 +2,8 @@ import { parseArgs } from 'node:util';
 
 /** What `npm run local` was asked for. */
 export type LocalOptions = {
+  /** On the machine's own cluster with Knative, instead of in the sandbox. */
+  cluster: boolean;
   /** Check the login, print the table and end, instead of staying up. */
   once: boolean;
   json: boolean;
@@ -21,6 +23,7 @@ export const usage = `Usage: npm run local -- [options]
 Brings up a whole fleet on this machine and provisions one Odoo in it, by an event to the broker.
 Stays up until Ctrl-C. Data is kept in .fleet/ and found again by the next run.
 
+  --cluster          on a real Kubernetes with Knative instead: see below
   --once             check the login over JSON-RPC, print the table of steps and end
   --odoo WHICH       real (Odoo 19, the default) or stand-in (quick; only looks like Odoo)
   --name NAME        name of the instance, default "demo"
@@ -31,6 +34,11 @@ Stays up until Ctrl-C. Data is kept in .fleet/ and found again by the next run.
   --json             print one JSON document last, and progress on stderr
   --help             this text
 
+With --cluster the machine's own one-node cluster is brought up (npm run cluster -- --help says what it needs), the fleet
+is deployed there from this checkout by the shipped manifests, and the event goes to the real Broker. Its instances are
+served at the same addresses on this machine. The data of such a fleet goes with it; the cluster stays up, unless this
+run has started it. It takes --once, --name, --port and --json.
+
 Exit codes: 0 done, 1 something failed (the message says what), 2 wrong options, 130 ended by Ctrl-C.
 `;
 
@@ -39,6 +47,7 @@ export function readOptions(args: readonly string[]): LocalOptions | 'help' {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      cluster: { type: 'boolean', default: false },
       once: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       odoo: { type: 'string', default: 'real' },
@@ -62,6 +71,15 @@ export function readOptions(args: readonly string[]): LocalOptions | 'help' {
   if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65_536)) {
     throw new TypeError(`--port takes a number from 1 to 65535, not ${JSON.stringify(values.port)}.`);
   }
-  const { once, json, fresh, warm, folder } = values;
-  return { once, json, odoo, fresh, warm, name, port, folder };
+  const { cluster, once, json, fresh, warm, folder } = values;
+  if (cluster) refuseSandboxOptions({ odoo, fresh, warm, folder });
+  return { cluster, once, json, odoo, fresh, warm, name, port, folder };
+}
+
+/** What has no meaning on the cluster. */
+function refuseSandboxOptions({ odoo, fresh, warm, folder }: Pick<LocalOptions, 'odoo' | 'fresh' | 'warm' | 'folder'>) {
+  if (odoo === 'stand-in') throw new TypeError('--cluster runs the real Odoo: leave out --odoo stand-in.');
+  if (fresh) throw new TypeError('--cluster begins anew each time: leave out --fresh.');
+  if (warm) throw new TypeError('--cluster starts functions as their manifests say: leave out --warm.');
+  if (folder !== undefined) throw new TypeError('--cluster keeps nothing: leave out --folder.');
 }

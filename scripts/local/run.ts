@@ -1,21 +1,17 @@
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { openTenantCluster } from '#shared/adapters/kubernetes/open.ts';
 import { authenticate } from '#shared/adapters/odoo-http/authenticate.ts';
 import { readInstance } from '#shared/adapters/postgres/instance-records.ts';
 import type { Instance } from '#shared/domain/instance/instance.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
-import { takeFolder } from '#shared/sandbox/fleet/folder-lock.ts';
-import { type Fleet, forgetFleet, startFleet, tenantNamespace } from '#shared/sandbox/fleet/start.ts';
-import { ensureOdooImage } from '#shared/sandbox/odoo/odoo-image.ts';
+import { tenantNamespace } from '#shared/sandbox/fleet/start.ts';
 import { waitForPage, waitForWarmDatabase } from './conditions.ts';
 import { followProvision, requestInstance, type StepTime } from './follow.ts';
+import { startInSandbox } from './in-sandbox.ts';
+import type { LocalFleet, StartedFleet } from './local-fleet.ts';
+import { startOnCluster } from './on-cluster.ts';
 import type { LocalOptions } from './options.ts';
 import { type Screen, table } from './screen.ts';
 
-const checkout = fileURLToPath(new URL('../../', import.meta.url));
-/** Chosen when nobody asks for another; taken by somebody else, a free one is used. */
-const defaultPort = 8080;
 /** Longer than an initialisation by a Job on a slow machine. */
 const provisionTimeoutMs = 10 * 60_000;
 
@@ -27,6 +23,7 @@ type Report = {
   instance: string;
   operation: string;
   odoo: 'real' | 'stand-in';
+  surroundings: 'sandbox' | 'cluster';
   startSeconds: number;
   eventToLoginPageSeconds: number | null;
   steps: StepTime[];
@@ -35,49 +32,43 @@ type Report = {
 
 /** Runs a fleet and provisions one instance in it. Returns the exit code. */
 export async function runLocal(options: LocalOptions, screen: Screen): Promise<number> {
-  const interrupt = Promise.withResolvers<'interrupted'>();
-  const onSignal = () => interrupt.resolve('interrupted');
+  const interrupt = new AbortController();
+  const onSignal = () => interrupt.abort();
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  const folder = options.folder ?? join(checkout, '.fleet', options.odoo);
-  const release = await takeFolder(folder);
   try {
-    if (options.fresh) await forgetFleet(folder);
-    const { image, digest, about } = await ensureOdooImage({ which: options.odoo, onProgress: screen.say });
-    screen.say(about);
-    const began = performance.now();
-    const fleet = await startFleet({
-      folder,
-      odoo: image,
-      imageDigest: digest,
-      warm: options.warm,
-      ingressPort: options.port ?? defaultPort,
-      onProgress: screen.say,
-      onFunction: (event) => screen.step(event.function, event.kind),
-    });
-    try {
-      const startSeconds = (performance.now() - began) / 1000;
-      const work = provisionAndReport(fleet, { options, screen, startSeconds });
-      const report = await Promise.race([work, interrupt.promise]);
-      if (report === 'interrupted') return 130;
-      const isGood = report.checks.rightPassword && !report.checks.defaultPassword;
-      if (!isGood) screen.error('The login check failed: see the two lines above.');
-      if (options.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
-      if (options.once || !isGood) return isGood ? 0 : 1;
-      screen.print('\nThe fleet stays up. Ctrl-C ends it; its data is kept.');
-      await interrupt.promise;
-      return 130;
-    } finally {
-      screen.say('stopping');
-      await fleet.stop();
-    }
+    return await runUntil(interrupt.signal, options, screen);
+  } catch (error) {
+    if (interrupt.signal.aborted) return 130;
+    throw error;
+  }
+}
+
+async function runUntil(signal: AbortSignal, options: LocalOptions, screen: Screen): Promise<number> {
+  const interrupted = new Promise<'interrupted'>((resolve) => {
+    signal.addEventListener('abort', () => resolve('interrupted'));
+  });
+  const started = options.cluster
+    ? await startOnCluster(options, screen, signal)
+    : await startInSandbox(options, screen);
+  try {
+    const work = provisionAndReport(started, { options, screen });
+    const report = signal.aborted ? 'interrupted' : await Promise.race([work, interrupted]);
+    if (report === 'interrupted') return 130;
+    const isGood = report.checks.rightPassword && !report.checks.defaultPassword;
+    if (!isGood) screen.error('The login check failed: see the two lines above.');
+    if (options.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+    if (options.once || !isGood) return isGood ? 0 : 1;
+    screen.print(`\nThe fleet stays up. Ctrl-C ends it; ${started.afterwards}.`);
+    await interrupted;
+    return 130;
   } finally {
-    await release();
+    await started.stop();
   }
 }
 
 async function provisionAndReport(
-  fleet: Fleet,
-  { options, screen, startSeconds }: { options: LocalOptions; screen: Screen; startSeconds: number },
+  { fleet, startSeconds }: StartedFleet,
+  { options, screen }: { options: LocalOptions; screen: Screen },
 ): Promise<Report> {
   screen.say('waiting for a warm database (the first time its template is built: Odoo installs base once)');
   await waitForWarmDatabase(fleet, { timeoutMs: provisionTimeoutMs });
@@ -92,7 +83,7 @@ async function provisionAndReport(
     onWaiting: (what) => screen.step('waits for', what),
   });
   if (followed.state !== 'succeeded') {
-    throw new Error(`Provisioning ${followed.state}: ${followed.errorText ?? ''} Logs are in ${fleet.folder}.`);
+    throw new Error(`Provisioning ${followed.state}: ${followed.errorText ?? ''} ${fleet.whereToLook}`);
   }
   const { instance, publicUrl } = await readInstance(fleet.records, instanceId);
   await waitForPage(`${publicUrl}/web/login`, { timeoutMs: provisionTimeoutMs });
@@ -111,6 +102,7 @@ async function provisionAndReport(
     instance: instanceId,
     operation: followed.operationId,
     odoo: options.odoo,
+    surroundings: options.cluster ? 'cluster' : 'sandbox',
     startSeconds,
     eventToLoginPageSeconds,
     steps: followed.steps,
@@ -118,7 +110,7 @@ async function provisionAndReport(
   };
 }
 
-async function hasInstance(fleet: Fleet, name: string): Promise<boolean> {
+async function hasInstance(fleet: LocalFleet, name: string): Promise<boolean> {
   const { rowCount } = await fleet.records.query('select 1 from instances where name = $1 and host is not null', [
     name,
   ]);
@@ -126,7 +118,7 @@ async function hasInstance(fleet: Fleet, name: string): Promise<boolean> {
 }
 
 /** Reads the password where it lives: in the instance's credentials Secret. */
-async function oneTimePassword(fleet: Fleet, instance: Instance): Promise<string> {
+async function oneTimePassword(fleet: LocalFleet, instance: Instance): Promise<string> {
   const opened = openTenantCluster({
     kubeconfigFile: fleet.kubeconfigFile,
     namespace: tenantNamespace,

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { waitForWarmDatabase } from '#scripts/local/conditions.ts';
+import { localFleetOf } from '#scripts/local/in-sandbox.ts';
 import { type OdooServers, openOdooServers } from '#shared/adapters/odoo-server/odoo-servers.ts';
 import { findImage } from '#shared/adapters/postgres/images.ts';
 import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
@@ -56,7 +57,7 @@ export async function openWorld(
   });
   try {
     say('building the template');
-    await waitForWarmDatabase(fleet, { timeoutMs: templateTimeoutMs });
+    await waitForWarmDatabase(localFleetOf(fleet), { timeoutMs: templateTimeoutMs });
     return await openWays(fleet, odoo);
   } catch (error) {
     await fleet.stop();

@@ -5,7 +5,7 @@ import { type KubernetesApiOptions, startKubernetesApi } from '#shared/sandbox/k
 import { startProcessNode } from '#shared/sandbox/kubernetes-node/process-node.ts';
 import type { ProcessGroup } from '#shared/sandbox/processes.ts';
 import { odooImage } from './seed.ts';
-import { stopList } from './stop-list.ts';
+import { type StopList, stopList } from './stop-list.ts';
 import { suspensionPageImage, suspensionPageReference } from './suspension-page.ts';
 
 export type ClusterOptions = {
@@ -24,13 +24,21 @@ export type ClusterOptions = {
 
 export type Cluster = Awaited<ReturnType<typeof startCluster>>;
 
-/** The Kubernetes API, what runs the containers, and the ways to them. */
-export async function startCluster(
-  options: ClusterOptions,
-  given: { namespace: string; processes: ProcessGroup; ingressPort?: number },
-) {
-  const { namespace } = given;
+type Given = { namespace: string; processes: ProcessGroup; ingressPort?: number };
+
+/** The Kubernetes API, what runs the containers, and the ways to them. When one cannot start, the others are stopped again. */
+export async function startCluster(options: ClusterOptions, given: Given) {
   const stops = stopList();
+  try {
+    return await startParts(options, given, stops);
+  } catch (error) {
+    await stops.stopAll();
+    throw error;
+  }
+}
+
+async function startParts(options: ClusterOptions, given: Given, stops: StopList) {
+  const { namespace } = given;
   const folder = join(options.folder, 'cluster');
   const { kubernetesIntercept: intercept } = options;
   const api = stops.add(
