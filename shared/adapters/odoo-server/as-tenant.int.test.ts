@@ -1,12 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TemplateKey } from '#shared/domain/instance/ports.ts';
 import {
-  buildTemplate,
   fencedBy,
   provision,
   someInstance,
-  someTemplate,
-  startTestServer,
+  startServerWithTemplate,
   type TestServer,
   tenantPassword,
 } from './odoo-server.fixture.ts';
@@ -20,10 +18,7 @@ describe.each(['system', 'embedded'] as const)('work as the tenant on the %s Pos
   const password = tenantPassword;
 
   beforeAll(async () => {
-    on = await startTestServer(version);
-    servers = on.open();
-    template = someTemplate();
-    await buildTemplate(on, servers, template);
+    ({ on, servers, template } = await startServerWithTemplate(version));
   });
   afterAll(() => on.stop());
 

@@ -2,13 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Fenced, TemplateKey } from '#shared/domain/instance/ports.ts';
 import {
   asTenant,
-  buildTemplate,
   fencedBy,
   odooTables,
   provision,
   someInstance,
-  someTemplate,
-  startTestServer,
+  startServerWithTemplate,
   type TestServer,
   tenantPassword,
 } from './odoo-server.fixture.ts';
@@ -21,10 +19,7 @@ describe.each(['system', 'embedded'] as const)('setting aside on the %s PostgreS
   let template: TemplateKey;
 
   beforeAll(async () => {
-    on = await startTestServer(version);
-    servers = on.open();
-    template = someTemplate();
-    await buildTemplate(on, servers, template);
+    ({ on, servers, template } = await startServerWithTemplate(version));
   });
   afterAll(() => on.stop());
 

@@ -2,12 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TemplateKey } from '#shared/domain/instance/ports.ts';
 import {
-  buildTemplate,
   fencedBy,
   provision,
   someInstance,
-  someTemplate,
-  startTestServer,
+  startServerWithTemplate,
   type TestServer,
   tenantPassword,
 } from './odoo-server.fixture.ts';
@@ -20,10 +18,7 @@ describe.each(['system', 'embedded'] as const)('a survey of the %s PostgreSQL', 
   let template: TemplateKey;
 
   beforeAll(async () => {
-    on = await startTestServer(version);
-    servers = on.open();
-    template = someTemplate();
-    await buildTemplate(on, servers, template);
+    ({ on, servers, template } = await startServerWithTemplate(version));
   });
   afterAll(() => on.stop());
 

@@ -119,6 +119,17 @@ export async function buildTemplate(test: TestServer, servers: OdooServers, temp
   await servers.warm.finishTemplate(test.server, template);
 }
 
+/** A private server as a process of the fleet has it, with a template that is ready to be cloned. */
+export async function startServerWithTemplate(
+  version: 'system' | 'embedded',
+): Promise<{ on: TestServer; servers: OdooServers; template: TemplateKey }> {
+  const on = await startTestServer(version);
+  const servers = on.open();
+  const template = someTemplate();
+  await buildTemplate(on, servers, template);
+  return { on, servers, template };
+}
+
 let count = 0;
 
 /** A template key of its own for a test. */

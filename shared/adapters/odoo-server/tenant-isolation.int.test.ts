@@ -2,14 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TemplateKey } from '#shared/domain/instance/ports.ts';
 import {
   asTenant,
-  buildTemplate,
   fencedBy,
   odooTables,
   personalOf,
   provision,
   someInstance,
-  someTemplate,
-  startTestServer,
+  startServerWithTemplate,
   type TestServer,
   tenantPassword,
 } from './odoo-server.fixture.ts';
@@ -21,10 +19,7 @@ describe.each(['system', 'embedded'] as const)('tenants on the %s PostgreSQL', (
   let template: TemplateKey;
 
   beforeAll(async () => {
-    on = await startTestServer(version);
-    servers = on.open();
-    template = someTemplate();
-    await buildTemplate(on, servers, template);
+    ({ on, servers, template } = await startServerWithTemplate(version));
   }, 60_000);
   afterAll(() => on.stop());
 
