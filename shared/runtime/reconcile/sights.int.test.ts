@@ -1,7 +1,5 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Database } from '#shared/adapters/postgres/database.ts';
-import { insertCatalogue, testInstanceId } from '#shared/testing/fleet-rows.ts';
-import { platformOfThisFile } from '#shared/testing/platform.ts';
+import { describe, expect, test } from 'vitest';
+import { testInstanceId } from '#shared/testing/fleet-rows.ts';
 import { settleObservations } from '../observations.ts';
 import {
   endOperation,
@@ -9,21 +7,11 @@ import {
   makeWorld,
   passOver,
   queueOperation,
+  recordsOfThisFile,
   rowsWrittenBy,
 } from './world.fixture.ts';
 
-const platform = platformOfThisFile();
-let database: Database;
-beforeAll(async () => {
-  database = platform();
-  await insertCatalogue(database);
-});
-beforeEach(async () => {
-  await database.query(
-    `truncate findings, operations, operation_steps, suspensions, outbox, observations, streams, instances, db_servers cascade`,
-  );
-  await database.query(`update reconcile_shards set blind = '{}', holder = null, until = null`);
-});
+const database = recordsOfThisFile();
 
 const id = testInstanceId(1);
 
@@ -32,13 +20,13 @@ describe('what the cluster says of an instance that is at rest', () => {
   const statusOf = async () => {
     const text = `select status, n.what as noted from instances i
       left join observations n on n.instance_id = i.id where i.id = $1`;
-    return (await database.query<{ status: string; noted: string | null }>(text, [id])).rows[0];
+    return (await database().query<{ status: string; noted: string | null }>(text, [id])).rows[0];
   };
-  const letStand = () => database.query(`update observations set at = at - interval '3 s'`);
+  const letStand = () => database().query(`update observations set at = at - interval '3 s'`);
 
   test('is noted when its status says otherwise, believed by the tick when it has stood, and told', async () => {
-    await insertMadeInstance(database, id);
-    const { engine, places } = makeWorld(database);
+    await insertMadeInstance(database(), id);
+    const { engine, places } = makeWorld(database());
     places.seen.set(id, { what: 'unavailable', reason });
     await passOver(engine, 'a');
     expect(await statusOf()).toEqual({ status: 'running', noted: 'unavailable' });
@@ -48,7 +36,7 @@ describe('what the cluster says of an instance that is at rest', () => {
     places.seen.set(id, { what: 'available' });
     await passOver(engine, 'a');
     expect(await statusOf()).toEqual({ status: 'running', noted: null });
-    const { rows } = await database.query(
+    const { rows } = await database().query(
       `select data ->> 'from' as from, data ->> 'to' as to from outbox where type like '%.status.changed' order by sequence`,
     );
     expect(rows).toEqual([
@@ -58,22 +46,22 @@ describe('what the cluster says of an instance that is at rest', () => {
   });
 
   test('changes nothing when its status says the same, or is not the cluster’s to say', async () => {
-    await insertMadeInstance(database, id);
-    const { engine, places } = makeWorld(database);
+    await insertMadeInstance(database(), id);
+    const { engine, places } = makeWorld(database());
     places.seen.set(id, { what: 'available' });
-    expect(await rowsWrittenBy(database, () => passOver(engine, 'a'))).toEqual({});
-    await database.query(`update instances set status = 'suspended' where id = $1`, [id]);
-    await database.query(`insert into suspensions (instance_id, reason, cause) values ($1, 'billing', 'x')`, [id]);
+    expect(await rowsWrittenBy(database(), () => passOver(engine, 'a'))).toEqual({});
+    await database().query(`update instances set status = 'suspended' where id = $1`, [id]);
+    await database().query(`insert into suspensions (instance_id, reason, cause) values ($1, 'billing', 'x')`, [id]);
     await passOver(engine, 'a');
     expect(await statusOf()).toEqual({ status: 'suspended', noted: null });
   });
 
   test.each([
     ['an event', () => insertStream(`Deployment odoo-tenants/odoo-${id}`)],
-    ['the end of an operation', async () => endOperation(database, await queueOperation(database, id, 'stop'))],
+    ['the end of an operation', async () => endOperation(database(), await queueOperation(database(), id, 'stop'))],
   ])('is not believed when %s has told something since it was read', async (_what, happens) => {
-    await insertMadeInstance(database, id);
-    const { engine, places } = makeWorld(database);
+    await insertMadeInstance(database(), id);
+    const { engine, places } = makeWorld(database());
     places.seen.set(id, { what: 'unavailable', reason });
     const onFinding = engine.onFinding;
     places.cluster.set(id, [{ kind: 'host-clash', detail: 'x' }]);
@@ -87,10 +75,10 @@ describe('what the cluster says of an instance that is at rest', () => {
           onFinding(finding);
         },
         database: {
-          ...database,
+          ...database(),
           transaction: async (work, options) => {
             await happened;
-            return await database.transaction(work, options);
+            return await database().transaction(work, options);
           },
         },
       },
@@ -100,7 +88,7 @@ describe('what the cluster says of an instance that is at rest', () => {
   });
 
   const insertStream = (stream: string) =>
-    database.query(
+    database().query(
       `insert into streams (source, stream, sequence, updated_at) values ('urn:x', $1, 1, clock_timestamp())`,
       [stream],
     );

@@ -1,3 +1,4 @@
+import { beforeAll, beforeEach } from 'vitest';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { upsertDatabaseServer } from '#shared/adapters/postgres/database-servers.ts';
 import { insertOperation } from '#shared/adapters/postgres/operation-requests.ts';
@@ -7,9 +8,26 @@ import type { Drift, Orphan, Survey } from '#shared/domain/drift/ports.ts';
 import type { Seen } from '#shared/domain/observation/observation.ts';
 import { newOperationId } from '#shared/domain/operation/identifiers.ts';
 import type { OperationKind } from '#shared/domain/operation/operation.ts';
-import { insertTestInstance } from '#shared/testing/fleet-rows.ts';
+import { insertCatalogue, insertTestInstance } from '#shared/testing/fleet-rows.ts';
+import { platformOfThisFile } from '#shared/testing/platform.ts';
 import type { ReconcileEngine } from './engine.ts';
 import { reconcileDueShards } from './shards.ts';
+
+/**
+ * The platform's records. Every test finds a catalogue, and neither instances nor findings nor a shard that is held.
+ * Call it at the top of a file.
+ */
+export function recordsOfThisFile(): () => Database {
+  const database = platformOfThisFile();
+  beforeAll(() => insertCatalogue(database()));
+  beforeEach(async () => {
+    await database().query(
+      'truncate findings, operations, operation_steps, inbox, outbox, streams, instances, db_servers cascade',
+    );
+    await database().query(`update reconcile_shards set blind = '{}', holder = null, until = null`);
+  });
+  return database;
+}
 
 /** What the places hold, in memory; a test changes it between passes. */
 export type Places = {
