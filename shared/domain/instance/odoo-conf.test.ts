@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { exampleInstance, exampleServer } from '#shared/testing/examples.ts';
 import { Failure } from '../failure.ts';
 import type { Instance, Plan } from './instance.ts';
 import { customerSettingNames, limitsOf, odooConf, odooJobConf, refuseSettings } from './odoo-conf.ts';
@@ -15,42 +16,9 @@ const plan: Plan = {
   replicas: 1,
 };
 
-const databaseServer = {
-  id: 'pg-1',
-  host: '10.0.0.5',
-  port: 5432,
-  adminUser: 'fleet_admin',
-  secretKey: 'pg-1',
-  sslMode: 'verify-full',
-};
+const databaseServer = exampleServer({ host: '10.0.0.5' });
 
-const instance: Instance = {
-  id: 'abcdefgh2345',
-  customerId: 'customer-1',
-  name: 'shop',
-  host: 'shop.example.com',
-  clusterId: 'main',
-  desiredState: 'running',
-  suspensions: [],
-  restartedBy: null,
-  status: 'creating',
-  generation: 1,
-  observedGeneration: 0,
-  plan,
-  image: {
-    id: 'odoo-19',
-    reference: 'odoo:19',
-    odooVersion: '19.0',
-    edition: 'community',
-    addonsDigest: '',
-    languages: ['en_US'],
-  },
-  databaseServer,
-  modules: ['base'],
-  settings: {},
-  adminLogin: 'owner@example.com',
-  language: 'en_US',
-};
+const instance = exampleInstance({ host: 'shop.example.com', plan, modules: ['base'] });
 
 const confOf = (settings: Record<string, unknown>) =>
   odooConf({

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DatabaseServer, Instance, Plan } from '#shared/domain/instance/instance.ts';
+import type { Instance, Plan } from '#shared/domain/instance/instance.ts';
 import type { OdooJob } from '#shared/domain/instance/ports.ts';
+import { exampleInstance, exampleServer } from '#shared/testing/examples.ts';
 import { configurationSecret } from './configuration-secret.ts';
 import { credentialsSecret, readCredentials } from './credentials-secret.ts';
 import { deployments } from './deployment.ts';
@@ -40,42 +41,14 @@ const plan: Plan = {
   replicas: 1,
 };
 
-const databaseServer: DatabaseServer = {
-  id: 'pg-1',
-  host: '10.0.0.5',
-  port: 5432,
-  adminUser: 'admin',
-  secretKey: 'pg-1',
-  sslMode: 'require',
-};
+const databaseServer = exampleServer({ host: '10.0.0.5', sslMode: 'require' });
 
-const instance: Instance = {
-  id: 'abcdefgh2345',
-  customerId: 'customer-1',
-  name: 'shop',
+const instance = exampleInstance({
   host: 'shop.example.com',
-  clusterId: 'main',
-  desiredState: 'running',
-  suspensions: [],
-  restartedBy: null,
-  status: 'creating',
-  generation: 1,
-  observedGeneration: 0,
   plan,
-  image: {
-    id: 'odoo-19',
-    reference: 'registry.example.com/odoo@sha256:00',
-    odooVersion: '19.0',
-    edition: 'community',
-    addonsDigest: '',
-    languages: ['en_US'],
-  },
+  image: { ...exampleInstance().image, reference: 'registry.example.com/odoo@sha256:00' },
   databaseServer,
-  modules: [],
-  settings: {},
-  adminLogin: 'owner@example.com',
-  language: 'en_US',
-};
+});
 
 const withPlan = (changes: Partial<Plan>): Instance => ({ ...instance, plan: { ...plan, ...changes } });
 const specsOf = (of: Instance, configurationHash = 'hash') => deployments(of, { settings, configurationHash });
