@@ -19,7 +19,7 @@ import {
   hostOwnContract,
   type RunningHost,
 } from '#shared/testing/contracts/host.ts';
-import { databaseOfThisFile } from '#shared/testing/databases.ts';
+import { databaseOfThisFile, platformSettings } from '#shared/testing/databases.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -115,9 +115,8 @@ function eventOf(type: string, data: unknown, more: Record<string, string> = {})
 
 async function start(name: string, kind: Host): Promise<RunningHost> {
   const port = await freePort();
-  const { database, user, password, pooled } = made();
   const passwordFile = join(folder, 'password');
-  await writeFile(passwordFile, password, { mode: 0o600 });
+  await writeFile(passwordFile, made().password, { mode: 0o600 });
   const main = `functions/${name}/main.ts`;
   const framework = 'node_modules/@google-cloud/functions-framework/build/src/main.js';
   const running = await group.start({
@@ -129,11 +128,7 @@ async function start(name: string, kind: Host): Promise<RunningHost> {
       PORT: String(port),
       PATH: process.env['PATH'] ?? '',
       LOG_LEVEL: 'warn',
-      PLATFORM_POSTGRES_HOST: pooled.host,
-      PLATFORM_POSTGRES_PORT: String(pooled.port),
-      PLATFORM_POSTGRES_DB: database,
-      PLATFORM_POSTGRES_USER: user,
-      PLATFORM_POSTGRES_PASSWORD_FILE: passwordFile,
+      ...platformSettings(made(), passwordFile),
       BROKER_URL: `http://127.0.0.1:${(broker.address() as AddressInfo).port}/`,
       KUBECONFIG: join(folder, 'no-cluster'),
       SOURCES_POLICY: 'open',

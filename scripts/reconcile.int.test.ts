@@ -20,7 +20,7 @@ import type { Instance } from '#shared/domain/instance/instance.ts';
 import { clusterParts } from '#shared/domain/instance/ports.ts';
 import type { Plan } from '#shared/runtime/reconcile/plan.ts';
 import { startKubernetesApi } from '#shared/sandbox/kubernetes/server.ts';
-import { databaseOfThisFile } from '#shared/testing/databases.ts';
+import { databaseOfThisFile, platformSettings } from '#shared/testing/databases.ts';
 import { insertCatalogue, insertTestInstance, testInstanceId } from '#shared/testing/fleet-rows.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { runReconcile } from './reconcile.ts';
@@ -100,13 +100,8 @@ afterAll(async () => {
 });
 
 async function reconcile(...args: string[]) {
-  const { pooled, database, user } = made();
   const env = {
-    PLATFORM_POSTGRES_HOST: pooled.host,
-    PLATFORM_POSTGRES_PORT: String(pooled.port),
-    PLATFORM_POSTGRES_DB: database,
-    PLATFORM_POSTGRES_USER: user,
-    PLATFORM_POSTGRES_PASSWORD_FILE: join(folder, 'password'),
+    ...platformSettings(made(), join(folder, 'password')),
     ODOO_POSTGRES_PASSWORDS_DIR: join(folder, 'keys'),
     KUBECONFIG: cluster.kubeconfigFile,
   };

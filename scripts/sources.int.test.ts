@@ -6,7 +6,7 @@ import { hashOfData } from '#shared/adapters/eventing/canonical-json.ts';
 import { signEvent, verifySignature } from '#shared/adapters/eventing/signature.ts';
 import { readPrivateKey, readPublicKey } from '#shared/adapters/eventing/signature-keys.ts';
 import { findSource } from '#shared/adapters/postgres/sources.ts';
-import { databaseOfThisFile } from '#shared/testing/databases.ts';
+import { databaseOfThisFile, platformSettings } from '#shared/testing/databases.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { runSources } from './sources.ts';
 
@@ -21,13 +21,8 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 async function sources(...args: string[]) {
-  const { pooled, database, user } = made();
   const env = {
-    PLATFORM_POSTGRES_HOST: pooled.host,
-    PLATFORM_POSTGRES_PORT: String(pooled.port),
-    PLATFORM_POSTGRES_DB: database,
-    PLATFORM_POSTGRES_USER: user,
-    PLATFORM_POSTGRES_PASSWORD_FILE: join(folder, 'password'),
+    ...platformSettings(made(), join(folder, 'password')),
   };
   const out: string[] = [];
   const errors: string[] = [];

@@ -7,7 +7,7 @@ import { eventFunctions } from '#shared/runtime/dead-letter/origin.ts';
 import { readManifests } from '#shared/sandbox/manifests.ts';
 import { openProcessGroup, type ProcessGroup } from '#shared/sandbox/processes.ts';
 import { freePort } from '#shared/sandbox/servers/free-port.ts';
-import { databaseOfThisFile } from '#shared/testing/databases.ts';
+import { databaseOfThisFile, platformSettings } from '#shared/testing/databases.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { post } from './world.fixture.ts';
 
@@ -35,7 +35,6 @@ it.each([
   ['functions-framework', [framework, '--target=dead-letter', `--source=${main}`]],
 ])('the program keeps dead letters under %s', async (name, args) => {
   const port = await freePort();
-  const { database: databaseName, user, pooled } = made();
   await processes.start({
     name,
     command: process.execPath,
@@ -44,11 +43,7 @@ it.each([
     env: {
       PORT: String(port),
       PATH: process.env['PATH'] ?? '',
-      PLATFORM_POSTGRES_HOST: pooled.host,
-      PLATFORM_POSTGRES_PORT: String(pooled.port),
-      PLATFORM_POSTGRES_DB: databaseName,
-      PLATFORM_POSTGRES_USER: user,
-      PLATFORM_POSTGRES_PASSWORD_FILE: join(folder, 'password'),
+      ...platformSettings(made(), join(folder, 'password')),
       BROKER_URL: 'http://127.0.0.1:1/',
       DEAD_LETTER_SPOOL_DIR: join(folder, 'object-store'),
       SOURCES_POLICY: 'open',

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { receive } from '#shared/adapters/eventing/receive.ts';
 import { type DeadEvent, storeDeadEvent } from '#shared/adapters/postgres/dead-events.ts';
 import type { Row } from '#shared/adapters/postgres/rows.ts';
-import { databaseOfThisFile } from '#shared/testing/databases.ts';
+import { databaseOfThisFile, platformSettings } from '#shared/testing/databases.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { runDeadLetters } from './main.ts';
 
@@ -44,15 +44,10 @@ beforeEach(async () => {
 });
 
 async function call(line: string, more: Record<string, string | undefined> = {}) {
-  const { pooled, database: name, user } = made();
   const out: string[] = [];
   const problems: string[] = [];
   const env = {
-    PLATFORM_POSTGRES_HOST: pooled.host,
-    PLATFORM_POSTGRES_PORT: String(pooled.port),
-    PLATFORM_POSTGRES_DB: name,
-    PLATFORM_POSTGRES_USER: user,
-    PLATFORM_POSTGRES_PASSWORD_FILE: join(folder, 'password'),
+    ...platformSettings(made(), join(folder, 'password')),
     BROKER_URL: `${place}/broker`,
     FUNCTION_URL: `${place}/{function}`,
     ...more,

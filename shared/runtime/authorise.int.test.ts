@@ -9,7 +9,7 @@ import { makeKeyPair, readPrivateKey } from '#shared/adapters/eventing/signature
 import { insertSourceKey, removeSourceKey, upsertSourceRule } from '#shared/adapters/postgres/sources.ts';
 import { announce } from '#shared/domain/event/announce.ts';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
-import { databaseOfThisFile } from '#shared/testing/databases.ts';
+import { databaseOfThisFile, platformSettings } from '#shared/testing/databases.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { startTcpProxy, type TcpProxy } from '#shared/testing/tcp-proxy.ts';
 import { parseConfig } from './config.ts';
@@ -36,14 +36,9 @@ const started = (policy: string): RunningFunction => {
 };
 
 async function startFunction(policy: string): Promise<RunningFunction> {
-  const { database, user, password } = made();
-  const secrets: Record<string, string> = { password, key: ourKey.privateKey };
+  const secrets: Record<string, string> = { password: made().password, key: ourKey.privateKey };
   const env = {
-    PLATFORM_POSTGRES_HOST: bouncer.host,
-    PLATFORM_POSTGRES_PORT: String(bouncer.port),
-    PLATFORM_POSTGRES_DB: database,
-    PLATFORM_POSTGRES_USER: user,
-    PLATFORM_POSTGRES_PASSWORD_FILE: 'password',
+    ...platformSettings({ ...made(), pooled: bouncer }, 'password'),
     EVENT_SIGNING_KEY_FILE: 'key',
     BROKER_URL: 'http://127.0.0.1:1',
     SOURCES_POLICY: policy,

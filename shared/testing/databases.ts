@@ -42,6 +42,20 @@ export function databaseOfThisFile(): () => FreshDatabase {
   };
 }
 
+/** The settings with which a program of the fleet finds it. The file with the password is the caller's to write. */
+export function platformSettings(
+  { database, user, pooled }: Pick<FreshDatabase, 'database' | 'user' | 'pooled'>,
+  passwordFile: string,
+): Record<string, string> {
+  return {
+    PLATFORM_POSTGRES_HOST: pooled.host,
+    PLATFORM_POSTGRES_PORT: String(pooled.port),
+    PLATFORM_POSTGRES_DB: database,
+    PLATFORM_POSTGRES_USER: user,
+    PLATFORM_POSTGRES_PASSWORD_FILE: passwordFile,
+  };
+}
+
 async function asSuperuser({ postgres }: SharedServers, statement: string): Promise<void> {
   const client = new Client({
     host: postgres.host,
