@@ -14,12 +14,13 @@ import { buildah, ensureBaseImage } from './image-base.ts';
 import { runProgram } from './run-program.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const usage = `Usage: node scripts/build/prove-image.ts [FUNCTION] [--worker] [--json]
+const usage = `Usage: node scripts/build/prove-image.ts [FUNCTION] [--worker] [--migrate] [--json]
 
 Builds the image of a function (default provision) by the Dockerfile with buildah, as root on Debian, on a base made of
 Debian's packages and this Node; runs it as its own user, asks /healthz and /readyz, ends it, and reports its size.
 
   --worker   build the worker image, too, and look for its programs
+  --migrate  build the migration Job's image, too, and run its program
   --json     print one JSON document last
 
 Exit codes: 0 proven, 1 something failed, 2 wrong options. The base is kept in the cache folder.
@@ -142,7 +143,16 @@ async function proveWorker(worker: string, functionImage: string): Promise<void>
   }
 }
 
-async function main(name: string, options: { worker: boolean; json: boolean }): Promise<void> {
+/** Its program starts with nothing but what is in the image. */
+async function proveMigration(image: string): Promise<void> {
+  const container = await buildah(['from', image], short);
+  const program = ['node', '/app/main.js', '--help'];
+  const said = await buildah(['run', '--isolation', 'chroot', container, '--', ...program], short);
+  await buildah(['rm', container], short);
+  if (!said.includes('PLATFORM_POSTGRES_DIRECT_HOST')) throw new Error(`${image} does not say its settings: ${said}`);
+}
+
+async function main(name: string, options: { worker: boolean; migrate: boolean; json: boolean }): Promise<void> {
   const say = (message: string) => void process.stderr.write(`${message}\n`);
   if (process.getuid?.() !== 0) throw new Error('Only root can build images here. Elsewhere: docker build .');
   await ensurePackages(['buildah']);
@@ -159,7 +169,7 @@ async function main(name: string, options: { worker: boolean; json: boolean }): 
 
 async function proveAll(
   name: string,
-  options: { base: string; worker: boolean; json: boolean; say: (message: string) => void },
+  options: { base: string; worker: boolean; migrate: boolean; json: boolean; say: (message: string) => void },
 ): Promise<void> {
   const { base, say } = options;
   say(`building the image of ${name}`);
@@ -169,6 +179,10 @@ async function proveAll(
     say('building the worker image');
     const worker = await build(base, { name, target: 'worker' });
     await proveWorker(worker, image);
+  }
+  if (options.migrate) {
+    say('building the image of the migration Job');
+    await proveMigration(await build(base, { name, target: 'migrate' }));
   }
   const { whole, own } = proof.mebibytes;
   say(
@@ -182,6 +196,7 @@ try {
     allowPositionals: true,
     options: {
       worker: { type: 'boolean', default: false },
+      migrate: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
