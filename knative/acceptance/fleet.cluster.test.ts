@@ -1,13 +1,16 @@
 import { describe } from 'vitest';
 import { isOwnCluster, titled } from './cluster.fixture.ts';
 import { accessTests } from './fleet/access.ts';
+import { burstTests } from './fleet/burst.ts';
 import { deadLetterTests } from './fleet/dead-letter.ts';
 import { dispatcherTests } from './fleet/dispatcher.ts';
 import { deployedFleet } from './fleet/fleet.fixture.ts';
 import { lifeTests } from './fleet/life.ts';
 import { manifestsTests } from './fleet/manifests.ts';
+import { migrationTests } from './fleet/migration.ts';
 import { provisionTests } from './fleet/provision.ts';
 import { reachTests } from './fleet/reach.ts';
+import { rolloutTests } from './fleet/rollout.ts';
 import { scaleTests } from './fleet/scale.ts';
 
 // The product as it is deployed. It needs images and servers that are made here, so it runs on the cluster of this machine only.
@@ -16,6 +19,7 @@ import { scaleTests } from './fleet/scale.ts';
 describe.skipIf(!isOwnCluster)(titled('The fleet on a cluster'), () => {
   const fleet = deployedFleet();
 
+  describe('migration', () => migrationTests(fleet));
   describe('provision', () => provisionTests(fleet));
   describe('life', () => lifeTests(fleet));
   describe('scale', () => scaleTests(fleet));
@@ -24,4 +28,6 @@ describe.skipIf(!isOwnCluster)(titled('The fleet on a cluster'), () => {
   describe('access', () => accessTests(fleet));
   describe('a tenant’s pod', () => reachTests(fleet));
   describe('the manifests', () => manifestsTests(fleet));
+  describe('burst', () => burstTests(fleet));
+  describe('rollout', () => rolloutTests(fleet));
 });
