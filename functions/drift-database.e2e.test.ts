@@ -17,7 +17,7 @@ import {
   worldOf,
 } from '#shared/testing/drift.ts';
 import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
-import { carryOut, instanceSeen, lifeRequest, outcomeOf, runningInstance } from '#shared/testing/life.ts';
+import { carryOut, instanceSeen, lifeRequest, outcomeOf, pageAnswers, runningInstance } from '#shared/testing/life.ts';
 
 // Databases and roles that somebody drops or changes by hand, and what only the records tell.
 
@@ -29,9 +29,6 @@ beforeAll(async () => {
   [id] = await Promise.all([runningInstance(fleet(), 'drifts'), runningInstance(fleet(), 'bystander')]);
   names = namesOf(id);
 });
-
-const answers = (name: string, status: number) =>
-  until(`${name} to answer ${status}`, async () => (await fleet().loginPage(name)) === status);
 
 const server = (text: string, database?: string) => onServer<{ name: string }>(fleet(), text, database);
 
@@ -65,14 +62,14 @@ describe('rights that were changed are put back:', () => {
       finds,
       drift: () => server(statement()),
     });
-    await answers('drifts', 200);
+    await pageAnswers(fleet(), 'drifts', 200);
   });
 
   async function expectPasswordBack(statement: string): Promise<void> {
     await server(statement);
     expect(await carryOut(fleet(), 'repair', id)).toMatchObject({ status: 'running' });
     await carryOut(fleet(), 'restart', id);
-    await answers('drifts', 200);
+    await pageAnswers(fleet(), 'drifts', 200);
   }
 });
 
@@ -88,7 +85,7 @@ describe('a role that is gone', () => {
       },
       madeAnew: [`role ${names.ownerRole}`],
     });
-    await answers('drifts', 200);
+    await pageAnswers(fleet(), 'drifts', 200);
   });
 
   it('is made again with its password, and has what it owned: the one Odoo logs in with', async () => {
@@ -105,7 +102,7 @@ describe('a role that is gone', () => {
       madeAnew: [`role ${names.role}`],
     });
     await carryOut(fleet(), 'restart', id);
-    await answers('drifts', 200);
+    await pageAnswers(fleet(), 'drifts', 200);
   });
 });
 
@@ -169,7 +166,7 @@ describe('a database', () => {
         await server(`alter role ${role} nologin`);
       },
     });
-    await answers('drifts', 200);
+    await pageAnswers(fleet(), 'drifts', 200);
   });
 });
 
@@ -194,7 +191,7 @@ describe('more than the plan has', () => {
       shard: one.slice(0, 1),
     });
     expect(found.map(({ detail }) => detail).join()).toContain('larger than 1 GiB');
-    await answers('large', 200);
+    await pageAnswers(fleet(), 'large', 200);
   });
 });
 
@@ -282,5 +279,5 @@ it('the bystander never had an operation but its own', async () => {
   const bystander = rows[0]?.id ?? '';
   expect(await repairsOf(fleet(), bystander)).toEqual([]);
   expect(await instanceSeen(fleet(), bystander)).toMatchObject({ status: 'running', generation: 1 });
-  await answers('bystander', 200);
+  await pageAnswers(fleet(), 'bystander', 200);
 });

@@ -21,7 +21,7 @@ import {
   worldOf,
 } from '#shared/testing/drift.ts';
 import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
-import { carryOut, instanceSeen, lifeRequest, outcomeOf, runningInstance } from '#shared/testing/life.ts';
+import { carryOut, instanceSeen, lifeRequest, outcomeOf, pageAnswers, runningInstance } from '#shared/testing/life.ts';
 
 // Objects of the cluster that somebody deletes or changes by hand.
 
@@ -33,9 +33,6 @@ beforeAll(async () => {
   [id] = await Promise.all([runningInstance(fleet(), 'drifts'), runningInstance(fleet(), 'bystander')]);
   ({ object } = namesOf(id));
 });
-
-const answers = (name: string, status: number) =>
-  until(`${name} to answer ${status}`, async () => (await fleet().loginPage(name)) === status);
 
 describe('what is gone from the cluster is made again:', () => {
   it.each([
@@ -52,7 +49,7 @@ describe('what is gone from the cluster is made again:', () => {
       drift: () => deleteByHand(fleet(), kind, name),
       madeAnew: [`${kind.kind}/${name}`],
     });
-    await answers('drifts', 200);
+    await pageAnswers(fleet(), 'drifts', 200);
   });
 });
 
@@ -92,7 +89,7 @@ describe('what was changed in the cluster is put back:', () => {
       finds: [finding],
       drift: () => editByHand(fleet(), { kind, name: object }, edit),
     });
-    await answers('drifts', 200);
+    await pageAnswers(fleet(), 'drifts', 200);
   });
 
   it('the content of odoo.conf', async () => {
@@ -109,7 +106,7 @@ describe('what was changed in the cluster is put back:', () => {
     expect(Object.keys((await objectOf<Edited>(fleet(), kinds.secret, name))?.data ?? {})).toEqual(
       Object.keys(before ?? {}),
     );
-    await answers('drifts', 200);
+    await pageAnswers(fleet(), 'drifts', 200);
   });
 });
 
@@ -145,7 +142,7 @@ describe('what must not run', () => {
   it('goes down again when a suspended instance is scaled up by hand', async () => {
     const one = await runningInstance(fleet(), 'freerider');
     await carryOut(fleet(), 'suspend', one, { cause: 'billing' });
-    await answers('freerider', 402);
+    await pageAnswers(fleet(), 'freerider', 402);
     const name = namesOf(one).object;
     await expectMended(fleet(), {
       instance: one,
@@ -158,7 +155,7 @@ describe('what must not run', () => {
       },
     });
     expect(await podsOf(one)).toEqual([]);
-    await answers('freerider', 402);
+    await pageAnswers(fleet(), 'freerider', 402);
   });
 
   it('is taken away when a terminated instance has an object again', async () => {

@@ -3,12 +3,17 @@ import { expect, it } from 'vitest';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
 import { queryAsSuperuser, superuserOptions } from '#shared/testing/fleet-traces.ts';
-import { carryOut, lifeRequest, operationsOf, outcomeOf, runningInstance, settled } from '#shared/testing/life.ts';
+import {
+  carryOut,
+  lifeRequest,
+  operationsOf,
+  outcomeOf,
+  pageAnswers,
+  runningInstance,
+  settled,
+} from '#shared/testing/life.ts';
 
 const fleet = fleetOfThisFile({ which: 'real', waitsForWarm: true });
-
-const answers = (name: string, status: number) =>
-  until(`${name} to answer ${status}`, async () => (await fleet().loginPage(name)) === status);
 
 it('the real Odoo lives through it all, and its data with it', async () => {
   const id = await runningInstance(fleet(), 'books');
@@ -18,13 +23,13 @@ it('the real Odoo lives through it all, and its data with it', async () => {
   expect(await carryOut(fleet(), 'stop', id)).toMatchObject({ status: 'stopped' });
   expect(await carryOut(fleet(), 'start', id)).toMatchObject({ status: 'running' });
   expect(await carryOut(fleet(), 'restart', id)).toMatchObject({ status: 'running' });
-  await answers('books', 200);
+  await pageAnswers(fleet(), 'books', 200);
   expect(await carryOut(fleet(), 'suspend', id, { cause: 'billing' })).toMatchObject({ status: 'suspended' });
-  await answers('books', 402);
+  await pageAnswers(fleet(), 'books', 402);
   expect(await carryOut(fleet(), 'resume', id, { cause: 'billing' })).toMatchObject({ status: 'running' });
   expect(await carryOut(fleet(), 'terminate', id)).toMatchObject({ status: 'terminated' });
   expect(await carryOut(fleet(), 'undo', id)).toMatchObject({ status: 'running' });
-  await answers('books', 200);
+  await pageAnswers(fleet(), 'books', 200);
   const kept = await queryAsSuperuser(fleet().servers.odoo, `select name from res_partner where name = 'Kept by all'`, {
     database,
   });

@@ -8,6 +8,7 @@ import {
   lifeRequest,
   operationsOf,
   outcomeOf,
+  pageAnswers,
   runningInstance,
   settled,
 } from '#shared/testing/life.ts';
@@ -15,9 +16,6 @@ import {
 // Whoever must not run is taken down, whatever else is in trouble.
 
 const fleet = fleetOfThisFile({ waitsForWarm: true });
-
-const answers = (name: string, status: number) =>
-  until(`${name} to answer ${status}`, async () => (await fleet().loginPage(name)) === status);
 
 const deploymentAnswer = async (id: string) =>
   (
@@ -38,7 +36,7 @@ it('a suspension takes the pods down while the Odoo server is away, and ends whe
       const operation = (await operationsOf(fleet(), id)).at(-1);
       return operation?.step === 'sessions';
     });
-    await answers('unreachable', 403);
+    await pageAnswers(fleet(), 'unreachable', 403);
   } finally {
     await fleet().servers.odoo.restart();
   }
@@ -50,7 +48,7 @@ it('a suspension does not need the Secret with the passwords', async () => {
   const secret = `/api/v1/namespaces/${tenantNamespace}/secrets/${namesOf(id).credentialsSecret}`;
   expect((await fleet().cluster.request('DELETE', secret)).status).toBe(200);
   expect(await carryOut(fleet(), 'suspend', id, { cause: 'billing' })).toMatchObject({ status: 'suspended' });
-  await answers('keyless', 402);
+  await pageAnswers(fleet(), 'keyless', 402);
   expect(await deploymentAnswer(id)).toBe(404);
   // Nothing is made up in its place.
   const resume = lifeRequest('resume', id, { cause: 'billing' });

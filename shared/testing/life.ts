@@ -122,3 +122,8 @@ export async function outcomeOf(fleet: TestFleet, event: TestEvent): Promise<str
     return (await fleet.rows<{ outcome: string }>(text, [event.source, event.id]))[0]?.outcome;
   });
 }
+
+/** Waits until the host of the instance of this name answers with the status. */
+export async function pageAnswers(fleet: TestFleet, name: string, status: number): Promise<void> {
+  await until(`${name} to answer ${status}`, async () => (await fleet.loginPage(name)) === status);
+}
