@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { Client } from 'pg';
 import { afterAll, beforeAll } from 'vitest';
 import { type SharedServers, sharedServers } from './servers.ts';
+import { asSuperuser } from './superuser.ts';
 
 /** A platform database with all migrations and no rows of tests. */
 export type FreshDatabase = {
@@ -17,14 +17,16 @@ export type FreshDatabase = {
 /** Makes a database by TEMPLATE, in some 50 ms. It goes away with the run's servers, or by `dropDatabase`. */
 export async function freshDatabase(servers: SharedServers = sharedServers()): Promise<FreshDatabase> {
   const database = `test_${randomBytes(6).toString('hex')}`;
-  await asSuperuser(servers, `create database ${database} template ${servers.template} owner ${servers.platform.user}`);
+  const text = `create database ${database} template ${servers.template} owner ${servers.platform.user}`;
+  await asSuperuser(servers.postgres, (client) => client.query(text));
   const { host, port } = servers.postgres;
   return { database, ...servers.platform, direct: { host, port }, pooled: servers.pgbouncer };
 }
 
 /** Ends the sessions that are left in it, the pooler's among them. */
 export async function dropDatabase(database: string, servers: SharedServers = sharedServers()): Promise<void> {
-  await asSuperuser(servers, `drop database if exists ${database} with (force)`);
+  const text = `drop database if exists ${database} with (force)`;
+  await asSuperuser(servers.postgres, (client) => client.query(text));
 }
 
 /** One database for all tests of a file (or of a `describe`). Call it at the top; what it returns gives the database inside tests. */
@@ -54,21 +56,4 @@ export function platformSettings(
     PLATFORM_POSTGRES_USER: user,
     PLATFORM_POSTGRES_PASSWORD_FILE: passwordFile,
   };
-}
-
-async function asSuperuser({ postgres }: SharedServers, statement: string): Promise<void> {
-  const client = new Client({
-    host: postgres.host,
-    port: postgres.port,
-    user: postgres.superuser,
-    password: postgres.superuserPassword,
-    database: 'postgres',
-  });
-  client.on('error', () => undefined); // the query that meets it reports it
-  await client.connect();
-  try {
-    await client.query(statement);
-  } finally {
-    await client.end();
-  }
 }

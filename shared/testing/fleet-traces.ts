@@ -1,9 +1,9 @@
-import { Client } from 'pg';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import { type Fleet, tenantNamespace } from '#shared/sandbox/fleet/start.ts';
 import type { ClusterClient } from '#shared/sandbox/kubernetes/cluster-client.ts';
 import { resources } from '#shared/sandbox/kubernetes/resources.ts';
 import type { PostgresServer } from '#shared/sandbox/servers/postgres.ts';
+import { asSuperuser } from './superuser.ts';
 
 /** Everything of an instance that lies outside the platform's records. */
 export type InstanceTraces = { databases: string[]; roles: string[]; objects: string[] };
@@ -12,16 +12,9 @@ export type InstanceTraces = { databases: string[]; roles: string[]; objects: st
 export async function queryAsSuperuser<Row extends object>(
   server: PostgresServer,
   text: string,
-  options: { database?: string; values?: readonly unknown[] } = {},
+  { database = 'postgres', values = [] }: { database?: string; values?: readonly unknown[] } = {},
 ): Promise<Row[]> {
-  const client = new Client({ ...superuserOptions(server), database: options.database ?? 'postgres' });
-  client.on('error', () => undefined); // the query that meets it reports it
-  await client.connect();
-  try {
-    return (await client.query<Row>(text, [...(options.values ?? [])])).rows;
-  } finally {
-    await client.end();
-  }
+  return (await asSuperuser(server, (client) => client.query<Row>(text, [...values]), { database })).rows;
 }
 
 /** How a test's own connection gets in as superuser. */

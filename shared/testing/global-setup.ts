@@ -1,7 +1,6 @@
 import { chmod, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
 import { migrate } from '#shared/adapters/postgres/migrate.ts';
 import { removeTree } from '#shared/sandbox/cache-folder.ts';
@@ -11,6 +10,7 @@ import { startPgBouncer } from '#shared/sandbox/servers/pgbouncer.ts';
 import { type PostgresServer, startPostgres } from '#shared/sandbox/servers/postgres.ts';
 import { startRedis } from '#shared/sandbox/servers/redis.ts';
 import type { SharedServers } from './servers.ts';
+import { asSuperuser } from './superuser.ts';
 
 /** Starts the servers that integration tests share, once per run, and ends them after it. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -60,23 +60,12 @@ async function makeTemplate(
   { platform, template }: { platform: { user: string; password: string }; template: string },
 ): Promise<void> {
   const { host, port } = postgres;
-  const client = new Client({
-    host,
-    port,
-    user: postgres.superuser,
-    password: postgres.superuserPassword,
-    database: 'postgres',
-  });
-  client.on('error', () => undefined); // the query that meets it reports it
-  await client.connect();
-  try {
+  await asSuperuser(postgres, async (client) => {
     // the password has letters, digits, - and _ only
     await client.query(`create role ${platform.user} login password '${platform.password}'`);
     await client.query(`create database ${template} owner ${platform.user}`);
     await migrate({ host, port, database: template, ...platform });
     // a session inside would block every clone
     await client.query(`alter database ${template} with is_template true allow_connections false`);
-  } finally {
-    await client.end();
-  }
+  });
 }

@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { Client } from 'pg';
 import type { Instance } from '#shared/domain/instance/instance.ts';
 import { deriveInstanceId, namesOf } from '#shared/domain/instance/names.ts';
+import { asSuperuser } from '#shared/testing/superuser.ts';
 import { interleave } from '../rounds.ts';
 import type { World } from './world.ts';
 
@@ -52,7 +52,7 @@ async function timeClaim(world: World, instance: Instance, times: ClaimTimes): P
 
 /** There and back: two renames, of which the mean is taken. */
 async function timeRename(world: World, database: string): Promise<number> {
-  return await asSuperuser(world, async (client) => {
+  return await asSuperuser(world.fleet.servers.odoo, async (client) => {
     const beganMs = performance.now();
     await client.query(`ALTER DATABASE "${database}" RENAME TO "${database}_renamed"`);
     await client.query(`ALTER DATABASE "${database}_renamed" RENAME TO "${database}"`);
@@ -93,12 +93,12 @@ export async function timeRefills(world: World, rounds: number): Promise<RefillT
 
 /** What earlier rounds left to write must not be written within this one. */
 async function settle(world: World): Promise<void> {
-  await asSuperuser(world, (client) => client.query('CHECKPOINT'));
+  await asSuperuser(world.fleet.servers.odoo, (client) => client.query('CHECKPOINT'));
   await promisify(execFile)('sync');
 }
 
 async function templateFolder(world: World): Promise<string> {
-  return await asSuperuser(world, async (client) => {
+  return await asSuperuser(world.fleet.servers.odoo, async (client) => {
     const { rows } = await client.query<{ folder: string }>(
       `SELECT current_setting('data_directory') || '/base/' || oid AS folder FROM pg_database WHERE datname = $1`,
       [`template_${world.template.digest}`],
@@ -106,15 +106,4 @@ async function templateFolder(world: World): Promise<string> {
     if (rows[0] === undefined) throw new Error('the template is gone');
     return rows[0].folder;
   });
-}
-
-async function asSuperuser<T>({ fleet }: World, work: (client: Client) => Promise<T>): Promise<T> {
-  const { host, port, superuser, superuserPassword } = fleet.servers.odoo;
-  const client = new Client({ host, port, user: superuser, password: superuserPassword, database: 'postgres' });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
 }
