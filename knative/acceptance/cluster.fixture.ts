@@ -44,7 +44,16 @@ export const isOwnCluster: boolean = given.obstacle === undefined && given.isOwn
 
 /** A title that says why the tests are skipped. */
 export function titled(name: string): string {
-  return obstacle === undefined ? name : `${name} (skipped: ${obstacle})`;
+  return withReason(name, obstacle);
+}
+
+/** As `titled`, for tests that need the cluster of this machine. */
+export function titledOnOwn(name: string): string {
+  return withReason(name, isOwnCluster ? undefined : (obstacle ?? 'it needs the cluster of this machine'));
+}
+
+function withReason(name: string, reason: string | undefined): string {
+  return reason === undefined ? name : `${name} (skipped: ${reason})`;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe } from 'vitest';
-import { isOwnCluster, titled } from './cluster.fixture.ts';
+import { isOwnCluster, titledOnOwn } from './cluster.fixture.ts';
 import { accessTests } from './fleet/access.ts';
 import { burstTests } from './fleet/burst.ts';
 import { deadLetterTests } from './fleet/dead-letter.ts';
@@ -16,7 +16,7 @@ import { scaleTests } from './fleet/scale.ts';
 // The product as it is deployed. It needs images and servers that are made here, so it runs on the cluster of this machine only.
 // One deployment serves all: it takes a minute.
 
-describe.skipIf(!isOwnCluster)(titled('The fleet on a cluster'), () => {
+describe.skipIf(!isOwnCluster)(titledOnOwn('The fleet on a cluster'), () => {
   const fleet = deployedFleet();
 
   describe('migration', () => migrationTests(fleet));

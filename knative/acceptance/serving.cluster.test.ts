@@ -6,6 +6,7 @@ import {
   type TestNamespace,
   testNamespace,
   titled,
+  titledOnOwn,
   until,
   waitForReady,
 } from './cluster.fixture.ts';
@@ -42,7 +43,7 @@ describe.skipIf(obstacle !== undefined)(titled('A pod'), () => {
   });
 
   // Another cluster's network is its owner's business.
-  it.skipIf(!isOwnCluster)('reaches nothing outside of its machine', async () => {
+  it.skipIf(!isOwnCluster)(titledOnOwn('reaches nothing outside of its machine'), async () => {
     // An address for documentation: it belongs to nobody. The firewall refuses at once; a packet that left would be lost.
     expect(await namespace().fromPod('http://203.0.113.1/', { timeoutMs: 10_000 })).toEqual({ error: 'ECONNREFUSED' });
     const unknown = await namespace().fromPod('http://example.com/', { timeoutMs: 10_000 });
