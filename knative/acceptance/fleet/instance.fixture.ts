@@ -100,13 +100,14 @@ export async function routesOf(fleet: FleetUnderTest, instanceId: string): Promi
 export async function visit(
   fleet: FleetUnderTest,
   instanceId: string,
-  { path = '/web/login', accept = 'text/html' }: { path?: string; accept?: string } = {},
+  options: { path?: string; accept?: string; timeoutMs?: number } = {},
 ): Promise<Answer> {
+  const { path = '/web/login', accept = 'text/html', timeoutMs = 10_000 } = options;
   const { host, behind } = await routesOf(fleet, instanceId);
   const [, service = '', port = ''] = /^\/ ([^:]+):(.+)$/.exec(behind.at(-1) ?? '') ?? [];
   const number = /^\d+$/.test(port) ? port : await portNamed(fleet, service, port);
   const url = `http://${service}.${tenantNamespace}.svc.cluster.local:${number}${path}`;
-  return fleet.fromPod(url, { headers: { host, accept }, timeoutMs: 10_000 });
+  return fleet.fromPod(url, { headers: { host, accept }, timeoutMs });
 }
 
 function portNamed(fleet: FleetUnderTest, service: string, name: string): Promise<string> {
