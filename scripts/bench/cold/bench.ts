@@ -122,7 +122,7 @@ function report(samples: Record<string, ColdSample[]>, rounds: number): BenchRep
     notes: [
       'In functions-framework a function answers only events: its first answer is 405 to GET /readyz.',
       'provision goes on with the steps of its operation: it places the instance and makes its Secret in the sandbox’s API server.',
-      'Processor time is counted in ticks of 10 ms.',
+      'Processor time is that of all threads that live at the first answer, as the scheduler counts it.',
     ],
   };
 }

@@ -1,7 +1,8 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '#shared/sandbox/servers/free-port.ts';
-import { processorTimeMs, residentMib, type Surroundings } from '../surroundings.ts';
+import { residentMib, type Surroundings } from '../surroundings.ts';
 import type { ColdEvent } from './events.ts';
 
 /** A program to start, and the status its first answer is awaited with. */
@@ -50,6 +51,13 @@ export async function timeStart(name: string, arm: ColdArm, { processes, folder 
   } finally {
     await running.stop({ signal: 'SIGKILL' });
   }
+}
+
+/** Time on a processor of all threads that live, in nanoseconds of the scheduler: a start takes few ticks. */
+async function processorTimeMs(pid: number): Promise<number> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const texts = await Promise.all(threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/schedstat`, 'utf8')));
+  return texts.reduce((sum, text) => sum + Number(text.split(' ')[0]), 0) / 1e6;
 }
 
 function requestBytes(port: number, event: ColdEvent | undefined): string {
