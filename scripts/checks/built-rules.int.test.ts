@@ -4,7 +4,7 @@ import type { Json } from '#shared/sandbox/kubernetes/json.ts';
 import { agreementMistakes, productionMistakes } from './agreement-rules.ts';
 import { builds, checkBuild } from './builds.ts';
 import { type Operation, patchJson } from './json-patch.ts';
-import type { Manifest } from './kustomize.ts';
+import { identityOf, type Manifest } from './kustomize.ts';
 import { podMistakes } from './pod-rules.ts';
 
 const knative = fileURLToPath(new URL('../../knative', import.meta.url));
@@ -244,4 +244,14 @@ describe('the rules of what must agree', () => {
     expect(mistakesOf(objects, 'overlays/dev')).toEqual([expect.stringMatching(/must answer at once/)]);
     expect(mistakesOf(dev)).toContainEqual(expect.stringMatching(/a broker that lasts/));
   });
+});
+
+it('no migration has an object of the overlay that is applied after it: each would take away what the other says', async () => {
+  const all = await builds(knative);
+  const migrations = all.filter(({ name }) => name.endsWith('/migration'));
+  expect(migrations).toHaveLength(2);
+  for (const { name, objects } of migrations) {
+    const beside = all.find((one) => `${one.name}/migration` === name)?.objects.map(identityOf);
+    expect(beside?.filter((identity) => objects.map(identityOf).includes(identity))).toEqual([]);
+  }
 });
