@@ -50,12 +50,13 @@ export function deadLetterTests(fleet: () => FleetUnderTest): void {
         source: publisher,
         received_by: 'dead-letter',
         error_code: 503,
+        error_data: null,
         class: 'transient',
         state: 'waiting',
-        attributes: { knativeerrorcode: '503' },
+        // The function answers without a body; a dead letter keeps the count of its hops.
+        attributes: { knativeerrorcode: '503', knativeerrordata: '', knativebrokerttl: '255' },
       });
-      expect(kept.origin.replace(/\/$/, '')).toBe(provisionAddress);
-      expect(kept.attributes['knativeerrordest']).toBe(kept.origin);
+      expect([kept.origin, kept.attributes['knativeerrordest']]).toEqual([provisionAddress, provisionAddress]);
       expect(JSON.parse(kept.body.toString())).toEqual(order.data);
       expect(await operationsOf(instance)).toEqual([]);
     } finally {
