@@ -12,6 +12,7 @@ import {
   type ClusterResponse,
   openClusterClient,
 } from '#shared/sandbox/kubernetes/cluster-client.ts';
+import { stringAt } from '#shared/sandbox/kubernetes/json.ts';
 import { readKubeconfig, writeKubeconfig } from '#shared/sandbox/kubernetes/kubeconfig.ts';
 import { until } from '../cluster.fixture.ts';
 import type { FleetUnderTest } from './fleet.fixture.ts';
@@ -48,7 +49,7 @@ export function accessTests(fleet: () => FleetUnderTest): void {
   async function create(object: Manifest): Promise<string> {
     const path = `${pathOf(object, { isCollection: true })}?dryRun=All&fieldValidation=Strict`;
     const { status, body } = await send('provision', 'POST', path, object);
-    return status === 201 ? 'created' : String(body['message']);
+    return status === 201 ? 'created' : (stringAt(body, 'message') ?? '');
   }
 
   it.each(functions)('gives %s the rights that its steps need, and none elsewhere', async (name) => {
@@ -102,7 +103,7 @@ export function accessTests(fleet: () => FleetUnderTest): void {
     await kubectl.apply([everyRight]);
     try {
       for (const [method, path, body] of [...forbiddenCalls, ['POST', exec, {}] as const]) {
-        const refusal = async () => String((await send('repair', method, path, body)).body['message']);
+        const refusal = async () => stringAt((await send('repair', method, path, body)).body, 'message') ?? '';
         // Rights count some moments after they were given.
         await until(
           `${method} ${path} to be refused by a policy`,

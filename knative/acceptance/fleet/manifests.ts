@@ -4,7 +4,7 @@ import { builds } from '#scripts/checks/builds.ts';
 import { knative, pathOf } from '#scripts/checks/control-plane.fixture.ts';
 import { identityOf, type Manifest, parseManifests } from '#scripts/checks/kustomize.ts';
 import { type ClusterClient, openClusterClient } from '#shared/sandbox/kubernetes/cluster-client.ts';
-import type { JsonObject } from '#shared/sandbox/kubernetes/json.ts';
+import { type JsonObject, stringAt } from '#shared/sandbox/kubernetes/json.ts';
 import { until } from '../cluster.fixture.ts';
 import type { FleetUnderTest } from './fleet.fixture.ts';
 import { deployedManifests } from './outage.fixture.ts';
@@ -58,7 +58,7 @@ export function manifestsTests(fleet: () => FleetUnderTest): void {
       const { status, body } = await tryOut(client, object);
       if (status < 300) return undefined;
       if (status === 404 && body['text'] !== undefined) return void unknown.add(object.kind);
-      return `${name}: ${identityOf(object)}: ${status} ${String(body['message'])}`;
+      return `${name}: ${identityOf(object)}: ${status} ${stringAt(body, 'message')}`;
     });
     expect(refused.filter((line) => line !== undefined)).toEqual([]);
     expect([...unknown].toSorted()).toEqual(unknownKinds);
