@@ -54,8 +54,12 @@ export async function bundleProgram(
     outfile,
     sourcemap: 'linked',
     sourcesContent: false,
-    // a script has no import.meta
-    define: { 'import.meta.main': String(program.isProgram) },
+    define: {
+      // a script has no import.meta
+      'import.meta.main': String(program.isProgram),
+      // undici's word for bundles: they are without its second HTTP parser, which has to be switched on
+      esbuildDetection: 'true',
+    },
     banner: { js: '(async()=>{"use strict";' },
     footer: { js: '})' },
     plugins: [

@@ -4,7 +4,9 @@ import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { parseTrace, type TraceContext, traceAttributes } from '#shared/domain/trace/trace-context.ts';
 import { currentContext } from '../tracing/request-context.ts';
 import { inSpan } from '../tracing/spans.ts';
+import { checkAttributes } from './attributes.ts';
 import { encodeValue } from './headers.ts';
+import { isPlainReference } from './plain-reference.ts';
 
 /** What became of each event. A failed one was perhaps received all the same: it is sent again under the same id. */
 export type PublishResult = { published: string[]; failed: { id: string; reason: string }[] };
@@ -96,17 +98,17 @@ export function serialise(
 ): { headers: Record<string, string>; body: string } {
   // one by one: whatever else the value carries is no attribute
   const { id, type, source, subject, time, extensions } = event;
-  const message = HTTP.binary(
-    new CloudEvent({
-      ...extensions,
-      id,
-      type,
-      source,
-      datacontenttype: 'application/json',
-      ...(subject === undefined ? {} : { subject }),
-      ...(time === undefined ? {} : { time: time.toISOString() }),
-    }),
-  );
+  const attributes = {
+    ...extensions,
+    id,
+    type,
+    source,
+    datacontenttype: 'application/json',
+    ...(subject === undefined ? {} : { subject }),
+    ...(time === undefined ? {} : { time: time.toISOString() }),
+  };
+  checkAttributes({ ...attributes, specversion: '1.0' });
+  const message = HTTP.binary(new CloudEvent(attributes, !isPlainReference(source)));
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(message.headers)) {
     headers[name] = name.startsWith('ce-') ? encodeValue(String(value)) : String(value);

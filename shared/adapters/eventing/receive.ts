@@ -5,6 +5,7 @@ import { Failure } from '#shared/domain/failure.ts';
 import { type Attributes, checkAttributes, extensionsOf, noAttributes, refusedAttribute, shown } from './attributes.ts';
 import { checkJson, hashOfData } from './canonical-json.ts';
 import { attributesFromHeaders, refuseRepeatedHeaders } from './headers.ts';
+import { isPlainReference } from './plain-reference.ts';
 
 /** The largest body that is read as an event. Brokers take at most about as much. */
 export const maxEventBytes = 1024 * 1024;
@@ -186,8 +187,10 @@ function mediaTypeOf(contentType: string | undefined): string | undefined {
 function build(attributes: Attributes): CloudEvent<unknown> {
   const { specversion, id, source, type, subject, datacontenttype, dataschema } = attributes;
   const core = { specversion, id, source, type, subject, datacontenttype, dataschema, time: anyTime };
+  // all else that the schema asks for was checked
+  const needsLook = dataschema !== undefined || !isPlainReference(source ?? '');
   try {
-    return new CloudEvent<unknown>(core as Partial<CloudEvent<unknown>>);
+    return new CloudEvent<unknown>(core as Partial<CloudEvent<unknown>>, needsLook);
   } catch (error) {
     if (!(error instanceof ValidationError)) throw error;
     const [first] = error.errors as readonly { instancePath?: string; message?: string }[];
