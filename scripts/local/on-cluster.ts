@@ -36,8 +36,12 @@ export async function startOnCluster(
       `--cluster is not possible on this machine: ${obstacle}. Without it the fleet runs in the sandbox.`,
     );
   }
+  const onInterrupt = () => screen.say('interrupted: what is being done comes to its end first');
+  signal.addEventListener('abort', onInterrupt);
   // One cluster, one fleet: whoever deploys a second one replaces the first.
-  const stops: (() => Promise<unknown>)[] = [await takeFolder(join(cacheFolder(), 'cluster', 'local-fleet'))];
+  const stops: (() => Promise<unknown>)[] = [
+    await takeFolder(join(cacheFolder(), 'cluster', 'local-fleet'), { advice: 'The cluster holds one: end it first.' }),
+  ];
   const stop = async () => {
     for (const one of stops.splice(0).toReversed()) await one();
   };
@@ -65,6 +69,7 @@ export async function startOnCluster(
       port: await publicPort(options.port),
     });
     stops.push(() => ingress.stop());
+    signal.removeEventListener('abort', onInterrupt);
     const { records } = deployed;
     await upsertCluster(records, { id: 'default', baseDomain: 'localhost', scheme: 'http', publicPort: ingress.port });
     return {

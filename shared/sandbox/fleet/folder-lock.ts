@@ -6,7 +6,10 @@ import { isAlive } from '#shared/sandbox/is-alive.ts';
  * Takes a fleet's folder for this process; returns what gives it back. The mark of a process that is gone is taken over.
  * @throws Error that names the process that has it.
  */
-export async function takeFolder(folder: string): Promise<() => Promise<void>> {
+export async function takeFolder(
+  folder: string,
+  { advice = 'End it, or choose another --folder.' } = {},
+): Promise<() => Promise<void>> {
   const mark = `${folder}.pid`;
   await mkdir(dirname(mark), { recursive: true });
   for (let attempt = 0; attempt < 3; attempt += 1) {
@@ -18,7 +21,7 @@ export async function takeFolder(folder: string): Promise<() => Promise<void>> {
     }
     const pid = Number(await readFile(mark, 'utf8').catch(() => '0'));
     if (pid > 0 && isAlive(pid)) {
-      throw new Error(`A fleet runs on ${folder} already (process ${pid}). End it, or choose another --folder.`);
+      throw new Error(`A fleet runs on ${folder} already (process ${pid}). ${advice}`);
     }
     await rm(mark, { force: true });
   }
