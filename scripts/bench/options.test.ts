@@ -3,7 +3,7 @@ import { readOptions } from './options.ts';
 
 test('without names all benches run, in their order', () => {
   expect(readOptions([])).toEqual({
-    names: ['event', 'pool', 'status', 'provision', 'burst', 'reconcile', 'cache', 'kubernetes', 'cold'],
+    names: ['event', 'pool', 'status', 'provision', 'burst', 'reconcile', 'cache', 'kubernetes', 'cold', 'cluster'],
     json: false,
     strict: false,
     rounds: undefined,
