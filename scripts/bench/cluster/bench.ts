@@ -37,6 +37,7 @@ export async function benchCluster(surroundings: Surroundings): Promise<BenchRep
       surroundings.say(`round ${round + 1} of ${rounds}`),
     );
     surroundings.say('memory');
+    const triggers = (await world.fleet.kubectl.run(['-n', 'odoo-fleet', 'get', 'triggers', '-o', 'name'])).trim();
     const functions = (await functionNames()).filter((name) => name !== 'suspension-page');
     const memory = await measureIdleMemory(world, [...functions, 'bare']);
     return {
@@ -47,6 +48,7 @@ export async function benchCluster(surroundings: Surroundings): Promise<BenchRep
       notes: [
         'Requests: to suspend instances that nobody knows. Each is the whole transaction of an accepted request, and an event that tells of the refusal.',
         'Done: the subscriber has the event (bare); the Broker has taken the event that tells of the end (request).',
+        `The in-memory broker asks its filter about every event once for each of the ${triggers.split('\n').length} Triggers; a request is two events.`,
         'The publisher, the cluster, both databases and the pods share the processors. A tick of the fleet comes every ten seconds.',
       ],
     };
