@@ -39,6 +39,8 @@ function healthy(): Observed {
         kind: 'provision',
         state: 'succeeded',
         step: null,
+        waiting_for: null,
+        overdue: null,
         error_code: null,
         error_text: null,
       },

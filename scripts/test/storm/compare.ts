@@ -89,8 +89,9 @@ function billsOf({ input, model }: Compared): string[] {
 }
 
 function operationsOf({ operations }: Observed): string[] {
-  const text = ({ id, instance_id, kind, state, step, error_code, error_text }: OperationRow) =>
-    `${kind} ${id} of ${instance_id} is ${state} in ${step}: ${error_code} ${error_text}`;
+  const text = ({ id, instance_id, kind, state, step, ...row }: OperationRow) =>
+    `${kind} ${id} of ${instance_id} is ${state} in ${step}: ` +
+    (state === 'failed' ? `${row.error_code} ${row.error_text}` : `${row.waiting_for}, due since ${row.overdue} s`);
   return operations.filter(({ state }) => state !== 'succeeded' && state !== 'cancelled').map(text);
 }
 

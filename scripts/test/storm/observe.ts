@@ -25,6 +25,9 @@ export type OperationRow = {
   kind: string;
   state: string;
   step: string | null;
+  waiting_for: string | null;
+  /** Seconds since it was due. */
+  overdue: number | null;
   error_code: string | null;
   error_text: string | null;
 };
@@ -72,7 +75,10 @@ export async function observeWorld(fleet: Fleet, cluster: ClusterClient): Promis
   );
   return {
     instances,
-    operations: await rows('select id, instance_id, kind, state, step, error_code, error_text from operations'),
+    operations: await rows(
+      `select id, instance_id, kind, state, step, waiting_for, error_code, error_text,
+         extract(epoch from clock_timestamp() - next_check_at)::integer as overdue from operations`,
+    ),
     audit: await rows(
       `select sequence, (extract(epoch from at) * 1000)::float8 as "atMs", action, instance_id as "instanceId",
          operation_id as "operationId", detail from audit order by sequence`,

@@ -57,7 +57,10 @@ export function answersTo(request: Request, instance: ModelInstance | undefined,
   if (request.sequence !== undefined && request.sequence <= held) return ['refused: superseded'];
   const relations = instance.unfinished.map((one) => relationOf(kind, one.kind));
   const last = instance.unfinished.at(-1);
-  const isRefused = relations.includes('refuse');
+  // A termination stands in nobody's way when an undo waits behind it.
+  const undo = instance.unfinished.findLastIndex((one) => one.kind === 'undo');
+  const isOver = (index: number) => instance.unfinished[index]?.kind === 'terminate' && index < undo;
+  const isRefused = relations.some((relation, index) => relation === 'refuse' && !isOver(index));
   const isSame = last !== undefined && relations.at(-1) === 'coalesce' && last.cause === cause;
   if (!isRefused && isSame && kind !== 'restart') return ['coalesced'];
   const queued = relations.filter((relation) => relation !== 'cancel').length;

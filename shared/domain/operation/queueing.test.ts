@@ -61,6 +61,25 @@ test('a restart that has begun is not the one that is asked for', () => {
   expect(queue({ kind: 'start', cause: null }, [start])).toEqual({ decision: 'coalesce', with: start });
 });
 
+describe('a termination that is to be undone', () => {
+  const undone = [unfinished('terminate'), unfinished('undo')];
+
+  test.each(['start', 'stop', 'restart', 'suspend', 'resume'] as const)(
+    'refuses no %s: it comes after the undo',
+    (kind) => {
+      expect(queue({ kind, cause: null }, undone)).toEqual({ decision: 'enter', overtakes: [] });
+      const again = unfinished('terminate');
+      expect(queue({ kind, cause: null }, [...undone, again])).toEqual({ decision: 'refuse', because: again });
+    },
+  );
+
+  test('leaves it to the undo to keep a purge and a repair away', () => {
+    for (const kind of ['purge', 'repair'] as const) {
+      expect(queue({ kind, cause: null }, undone)).toEqual({ decision: 'refuse', because: undone[1] });
+    }
+  });
+});
+
 describe('the queue of an instance', () => {
   const waiting = Array.from({ length: queueLimit }, (_, index) =>
     unfinished(index % 2 === 0 ? 'resume' : 'stop', index % 2 === 0 ? 'billing' : null, `operation ${index}`),

@@ -97,13 +97,22 @@ function answersFor(last: UnfinishedOperation, requested: { kind: OperationKind;
   return last.cause === requested.cause && !(requested.kind === 'restart' && last.hasBegun);
 }
 
+/**
+ * Without terminations that are to be undone: the instance is wanted again, so whoever comes now takes his turn behind the
+ * undo. A suspension that was refused for such a one would leave running what comes back.
+ */
+function standing(unfinished: readonly UnfinishedOperation[]): readonly UnfinishedOperation[] {
+  const lastUndo = unfinished.findLastIndex(({ kind }) => kind === 'undo');
+  return unfinished.filter(({ kind }, index) => kind !== 'terminate' || index > lastUndo);
+}
+
 /** Decides about a request among the unfinished operations of its instance, oldest first. Pure. */
 export function queue(
   requested: { kind: OperationKind; cause: string | null },
   unfinished: readonly UnfinishedOperation[],
 ): Queueing {
   const relation = (other: UnfinishedOperation) => relationOf(requested.kind, other.kind);
-  const refusing = unfinished.find((other) => relation(other) === 'refuse');
+  const refusing = standing(unfinished).find((other) => relation(other) === 'refuse');
   if (refusing !== undefined) return { decision: 'refuse', because: refusing };
   const last = unfinished.at(-1);
   if (last !== undefined && relation(last) === 'coalesce' && answersFor(last, requested)) {
