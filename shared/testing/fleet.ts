@@ -12,6 +12,7 @@ import { removeTree } from '#shared/sandbox/cache-folder.ts';
 import { type Fleet, type FleetOptions, startFleet } from '#shared/sandbox/fleet/start.ts';
 import { type ClusterClient, openClusterClient } from '#shared/sandbox/kubernetes/cluster-client.ts';
 import { ensureOdooImage } from '#shared/sandbox/odoo/odoo-image.ts';
+import type { PostgresServer } from '#shared/sandbox/servers/postgres.ts';
 import { type InstanceTraces, queryAsSuperuser, tracesOf } from './fleet-traces.ts';
 import { type SecretsSeen, watchSecrets } from './secret-scan.ts';
 
@@ -113,12 +114,13 @@ export async function until<Found>(
   }
 }
 
-/** Waits until the Odoo server holds a ready clone. */
+/** Waits until every Odoo server holds a ready clone: without a template there an instance comes about by a Job, which stays for a while. */
 export async function untilWarm(fleet: Fleet): Promise<void> {
   const text = String.raw`select 1 from pg_database where datname like 'warm\_%'`;
   // The real Odoo builds its template in a quarter of a minute on a quiet machine.
-  const probe = async () => (await queryAsSuperuser(fleet.servers.odoo, text)).length > 0;
-  await until('a warm database', probe, { timeoutMs: 180_000 });
+  const isWarm = async (server: PostgresServer) => (await queryAsSuperuser(server, text)).length > 0;
+  const probe = async () => (await Promise.all(fleet.servers.odooServers.map(isWarm))).every(Boolean);
+  await until('a warm database on every server', probe, { timeoutMs: 180_000 });
 }
 
 async function post(url: string, { headers, body }: RawEvent): Promise<EventAnswer> {
