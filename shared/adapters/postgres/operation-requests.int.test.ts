@@ -3,7 +3,7 @@ import { Failure } from '#shared/domain/failure.ts';
 import { newOperationId } from '#shared/domain/operation/identifiers.ts';
 import { insertCatalogue, insertTestInstance } from '#shared/testing/fleet-rows.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
-import type { Database } from './database.ts';
+import type { Database, Queryable } from './database.ts';
 import { activeOperation, failOperation, nextQueued, succeedOperation, takeDueOperations } from './operation-ends.ts';
 import { operationRecords } from './operation-records.ts';
 import { findRequested, insertOperation, requestCancel, retryOperation } from './operation-requests.ts';
@@ -69,6 +69,20 @@ test('an idempotency key stands for one request of an instance and kind', async 
   expect(await findRequested(database, { ...key, instanceId: 'bbbbbbbbbbbb' })).toBeUndefined();
   expect(await findRequested(database, { ...key, idempotencyKey: 'order-2' })).toBeUndefined();
   await expect(queue({ key: 'order-1' })).rejects.toMatchObject({ code: 'constraint-violated' });
+});
+
+test('an operation is behind those that were noted before it, though its transaction began before theirs', async () => {
+  const common = { instanceId: 'abcdefgh2345', kind: 'provision', definitionVersion: 1, deadlineMs: 60_000 } as const;
+  const note = (transaction: Queryable, id: string) =>
+    insertOperation(transaction, { ...common, id, idempotencyKey: id, requestedBy: 'x', cause: 'x', request: {} });
+  const [late, early] = [newOperationId(), newOperationId()];
+  await database.transaction(async (transaction) => {
+    await transaction.query('select 1');
+    await database.transaction((other) => note(other, early));
+    await note(transaction, late);
+  });
+  const { rows } = await database.query<{ id: string }>('select id from operations order by created_at, id');
+  expect(rows.map(({ id }) => id)).toEqual([early, late]);
 });
 
 describe('a retry', () => {

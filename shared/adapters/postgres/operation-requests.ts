@@ -21,13 +21,17 @@ export async function lockInstanceRequests(transaction: Queryable, instanceId: s
   await transaction.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`instance ${instanceId}`]);
 }
 
-/** Notes a requested operation, due at once, with the trace of the request: it goes on in that one. */
+/**
+ * Notes a requested operation, due at once, with the trace of the request: it goes on in that one. Its place is behind all
+ * others of the instance, also when its transaction began before theirs and then waited for them.
+ */
 export async function insertOperation(transaction: Queryable, operation: NewOperation): Promise<void> {
   await transaction.query(
     `insert into operations (id, instance_id, kind, definition_version, state, next_check_at, deadline,
-       idempotency_key, requested_by, cause, request, traceparent)
+       idempotency_key, requested_by, cause, request, traceparent, created_at)
      values ($1, $2, $3, $4, 'queued', clock_timestamp(), clock_timestamp() + $5::integer * interval '1 millisecond',
-       $6, $7, $8, $9, $10)`,
+       $6, $7, $8, $9, $10, greatest(clock_timestamp(),
+         (select max(o.created_at) + interval '1 microsecond' from operations o where o.instance_id = $2)))`,
     [
       operation.id,
       operation.instanceId,
