@@ -1,5 +1,4 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { fleetOfThisFile, instanceIdOf, provisionRequest, until } from '#shared/testing/fleet.ts';
 import { carryOut, operationsOf, runningInstance, settled } from '#shared/testing/life.ts';
@@ -57,13 +56,14 @@ it('a lease is nobody else’s until it is over by the database’s clock, and s
       `select fence, lease_until > clock_timestamp() + interval '1 second' as is_held from operations where instance_id = $1`,
       [id],
     );
-  for (let rows = await look(); rows[0]?.is_held; rows = await look()) {
-    expect(rows[0].fence).toBe(held?.fence);
+  await until('the lease to be over', async () => {
+    const [row] = await look();
+    if (row?.is_held !== true) return true;
+    expect(row.fence).toBe(held?.fence);
     // several at once, for processes early and late
     await Promise.all([1, 2, 3].map(() => fleet().command('advance', id)));
-    // the pace of the senders: for as long as the lease is held
-    await delay(100);
-  }
+    return false;
+  });
   await until('somebody to take it', async () => ((await look())[0]?.fence ?? 0) > (held?.fence ?? 0), {
     timeoutMs: 60_000,
   });

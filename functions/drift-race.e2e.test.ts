@@ -16,6 +16,7 @@ import {
   worldOf,
 } from '#shared/testing/drift.ts';
 import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
+import { queryAsSuperuser } from '#shared/testing/fleet-traces.ts';
 import { carryOut, instanceSeen, lifeRequest, operationsOf, outcomeOf, runningInstance } from '#shared/testing/life.ts';
 
 // Twenty ways in which a suspension falls between a drift that is seen and its repair. Seeded: the title has all there is.
@@ -59,16 +60,23 @@ const hindrances = {
     fleet().broker.setFaults({ random: seed, delayMs: 800, duplicatePercent: 30 });
     return async () => undefined;
   },
-  'the instance’s row held for half a second': () => {
+  'the instance’s row held until somebody has to wait for it': () => {
     // both want it for their acceptance, and for what they end with
-    const held = fleet().records.transaction(async (transaction) => {
-      await transaction.query('select 1 from instances where id = $1 for update', [id]);
-      // how long the hindrance lasts, not a wait for an effect
-      await delay(500);
-    });
+    const held = fleet().records.transaction(
+      async (transaction) => {
+        await transaction.query('select 1 from instances where id = $1 for update', [id]);
+        await until('somebody to wait', someoneWaits, { everyMs: 20 });
+      },
+      { idleTimeoutMs: 60_000 },
+    );
     return async () => await held;
   },
 } as const;
+
+async function someoneWaits(): Promise<boolean> {
+  const text = `select from pg_stat_activity where datname = 'platform' and wait_event_type = 'Lock'`;
+  return (await queryAsSuperuser(fleet().servers.platform, text)).length > 0;
+}
 
 const unfinishedRepairs = async () =>
   (await repairsOf(fleet(), id)).filter(({ state }) => !['succeeded', 'failed', 'cancelled'].includes(state));
