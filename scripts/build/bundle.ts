@@ -9,7 +9,8 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 /** One file of a built function, and how many bytes of it come from where: a package, or `ours`. */
 export type BuiltFile = { name: string; bytes: number; sources: Readonly<Record<string, number>>; inputs: string[] };
 
-const common = {
+/** What all bundles have in common. */
+export const common = {
   absWorkingDir: root,
   bundle: true,
   platform: 'node',

@@ -2,6 +2,7 @@ import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { common } from './bundle.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -13,15 +14,7 @@ export async function bundleMigration(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   await build({
-    absWorkingDir: root,
-    bundle: true,
-    platform: 'node',
-    target: 'node24',
-    format: 'esm',
-    minifyWhitespace: true,
-    minifySyntax: true,
-    legalComments: 'none',
-    logLevel: 'silent',
+    ...common,
     entryPoints: [join(root, 'scripts', 'migrate.ts')],
     outfile: join(folder, 'main.js'),
     sourcemap: 'linked',
