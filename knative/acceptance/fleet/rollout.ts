@@ -42,12 +42,13 @@ export function rolloutTests(fleet: () => FleetUnderTest): void {
     await holdWithPods(fleet(), [...heldByOld(), ...heldByNext()]);
     await terminate(fleet(), part(0, 30));
     await untilHeld(fleet(), heldByOld());
-    const load = terminate(fleet(), part(30, 60), { everyMs: 300 });
-    expect(await fleet().migrate(next.migrate)).toMatchObject({ applied: [nextMigration] });
-    const revision = await rollOut(fleet(), 'terminate', next.terminate);
+    const rollOutMeanwhile = async () => {
+      expect(await fleet().migrate(next.migrate)).toMatchObject({ applied: [nextMigration] });
+      return await rollOut(fleet(), 'terminate', next.terminate);
+    };
+    const [revision] = await Promise.all([rollOutMeanwhile(), terminate(fleet(), part(30, 60), { everyMs: 300 })]);
     expect(revision).not.toBe(before.revision);
     releases = { before, next, revision };
-    await load;
     await untilTerminated(fleet(), part(10, 60));
   }, 300_000);
 
@@ -65,11 +66,12 @@ export function rolloutTests(fleet: () => FleetUnderTest): void {
     expect(new Set(await doneOf(fleet(), part(70, 80)))).toEqual(
       new Set(part(70, 80).map(() => ({ version: 2, note: 'next', has_next_step: true }))),
     );
-    const load = terminate(fleet(), part(80, 100), { everyMs: 300 });
-    await sendTrafficTo(fleet(), 'terminate', releases.before.revision);
-    // The older migrations have nothing to say about the newer one.
-    expect(await fleet().migrate()).toMatchObject({ applied: [] });
-    await load;
+    const rollBackMeanwhile = async () => {
+      await sendTrafficTo(fleet(), 'terminate', releases.before.revision);
+      // The older migrations have nothing to say about the newer one.
+      expect(await fleet().migrate()).toMatchObject({ applied: [] });
+    };
+    await Promise.all([rollBackMeanwhile(), terminate(fleet(), part(80, 100), { everyMs: 300 })]);
     await untilLeftDue(fleet(), heldByNext());
     await release(fleet(), heldByNext());
     const left = await terminationsOf(fleet(), heldByNext());
