@@ -91,6 +91,14 @@ export async function rollOut(fleet: FleetUnderTest, name: string, image: string
   return await settledRevision(fleet, name);
 }
 
+/** Waits until nothing of a revision without traffic runs: until then it may still carry on what it has in its hands. */
+export async function untilGone({ kubectl }: FleetUnderTest, revision: string): Promise<void> {
+  const pods = ['-n', functionNamespace, 'get', 'pods', '-l', `serving.knative.dev/revision=${revision}`, '-o', 'name'];
+  await until(`the pods of ${revision} to be gone`, async () => (await kubectl.run(pods)).trim() === '', {
+    limitMs: 120_000,
+  });
+}
+
 /** Gives all traffic of a function to one of its revisions: the newest unless stated. */
 export async function sendTrafficTo(fleet: FleetUnderTest, name: string, revisionName?: string): Promise<void> {
   const target = revisionName === undefined ? { latestRevision: true } : { revisionName, latestRevision: false };

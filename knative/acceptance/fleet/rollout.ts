@@ -9,6 +9,7 @@ import {
   rollOut,
   sendTrafficTo,
   servingRevision,
+  untilGone,
 } from './release.fixture.ts';
 import {
   holdWithPods,
@@ -53,11 +54,12 @@ export function rolloutTests(fleet: () => FleetUnderTest): void {
   }, 300_000);
 
   it('carries on by their own steps what the release before has begun', async () => {
+    await untilGone(fleet(), releases.before.revision);
     await release(fleet(), heldByOld());
     await untilTerminated(fleet(), heldByOld());
     const done = await doneOf(fleet(), heldByOld());
     expect(done).toEqual(heldByOld().map(() => ({ version: 1, note: 'next', has_next_step: false })));
-  }, 200_000);
+  }, 300_000);
 
   it('rolls back while operations run, and leaves alone what only the newer release can carry on', async () => {
     await terminate(fleet(), part(60, 80));
