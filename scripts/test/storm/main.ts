@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { formatReport, isSurvived } from './report.ts';
 import { runStorm } from './run.ts';
@@ -68,6 +68,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   process.stdout.write(`seed ${options.storm.seed}\n`);
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  if (options.storm.folder !== undefined) await mkdir(options.storm.folder, { recursive: true });
   const report = await runStorm({ ...options.storm, say });
   const text = `${formatReport(report)}\n`;
   process.stdout.write(text);
