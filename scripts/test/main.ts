@@ -6,7 +6,7 @@ import { type TierName, tierNames, tiers } from './tiers.ts';
 
 const usage = `Usage: npm test [-- [TIER ...] [--json] [--help]]
 
-Sets up what is missing and runs tiers one after another; all of them but the last when none is named.
+Sets up what is missing and runs tiers one after another; all of them when none is named.
 
   check          types, lint, boundaries, format, unused code, generated files, manifests
 ${tierNames.map((name) => `  ${name.padEnd(14)} ${tiers[name].about}`).join('\n')}
@@ -63,9 +63,7 @@ function readOptions(args: string[]): Options | string {
     const known = ['check', ...tierNames] as const;
     const unknown = positionals.find((name) => !known.some((one) => one === name));
     if (unknown !== undefined) return `There is no tier ${JSON.stringify(unknown)}.`;
-    const isWanted = (name: (typeof known)[number]) =>
-      positionals.length > 0 ? positionals.includes(name) : name === 'check' || tiers[name].isByName === undefined;
-    const names = known.filter(isWanted);
+    const names = known.filter((name) => positionals.length === 0 || positionals.includes(name));
     return { ...values, names };
   } catch (error) {
     return (error as Error).message;

@@ -14,8 +14,6 @@ export type Tier = {
   about: string;
   /** Longer than this the tests hang: several times what they take on two cores. Setting up is not counted. */
   limitMinutes: number;
-  /** Runs only when it is named. */
-  isByName?: true;
   /** Installs and builds what is missing. @throws Error with the reason when this machine cannot run the tier. */
   setUp(say: (line: string) => void): Promise<void>;
 };
@@ -65,7 +63,6 @@ export const tiers: Readonly<Record<TierName, Tier>> = {
     name: 'cluster',
     about: 'a real one-node cluster with Knative, or the one that KUBECONFIG names',
     limitMinutes: 30,
-    isByName: true,
     async setUp(say) {
       const obstacle = await whyNoClusterToTest();
       if (obstacle !== undefined) throw new Error(obstacle);
