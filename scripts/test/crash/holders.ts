@@ -14,7 +14,7 @@ export type StoppedHolder = {
   goOn(): Promise<{ points: PassedPoint[]; answer: Passed }>;
 };
 
-const timeoutMs = 40_000;
+const timeoutMs = 90_000;
 
 /** Starts a provisioning in a process of its own that stops (SIGSTOP) right before a call; others may take over then. */
 export async function stopBefore(world: World, call: string, occurrence = 1): Promise<StoppedHolder> {
