@@ -46,7 +46,7 @@ CREATE TABLE public.backups (
     state text NOT NULL,
     round integer NOT NULL,
     server_id text NOT NULL,
-    dump_key bytea,
+    dump_key text,
     started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     finished_at timestamp with time zone,
     snapshot_at timestamp with time zone,
@@ -250,7 +250,7 @@ CREATE TABLE public.inbox (
 
 CREATE TABLE public.instance_keys (
     instance_id text NOT NULL,
-    files_key bytea NOT NULL,
+    files_key text NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     collected_by text,
     collecting_until timestamp with time zone,

@@ -276,7 +276,7 @@ export const tables = {
   },
   instance_keys: {
     instance_id: 'text',
-    files_key: 'bytea',
+    files_key: 'text',
     created_at: 'timestamptz',
     collected_by: 'text?',
     collecting_until: 'timestamptz?',
@@ -290,7 +290,7 @@ export const tables = {
     state: 'text',
     round: 'integer',
     server_id: 'text',
-    dump_key: 'bytea?',
+    dump_key: 'text?',
     started_at: 'timestamptz',
     finished_at: 'timestamptz?',
     snapshot_at: 'timestamptz?',

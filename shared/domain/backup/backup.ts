@@ -28,11 +28,12 @@ export type Backup = {
   customerId: string;
   kind: BackupKind;
   state: BackupState;
+  /** The Job that makes it, or made it, from 1: one that was lost is begun anew under the next number. */
   round: number;
   /** The Odoo PostgreSQL server it was taken from. */
   serverId: string;
   /** The key of its dump, wrapped; null once it was deleted. */
-  dumpKey: Buffer | null;
+  dumpKey: string | null;
   startedAt: Date;
   finishedAt: Date | null;
   /** The moment whose state of the data it holds. */

@@ -24,7 +24,7 @@ alter table plans
 -- The key that an instance's files are encrypted with and named by, wrapped by a key of the key ring.
 create table instance_keys (
   instance_id text primary key references instances (id),
-  files_key bytea not null,
+  files_key text not null,
   created_at timestamptz not null default clock_timestamp(),
   -- Somebody removes files of the instance that no backup names: no backup begins before this is over.
   collected_by text,
@@ -42,12 +42,12 @@ create table backups (
   customer_id text not null references customers (id),
   kind text not null check (kind in ('manual', 'scheduled', 'before-upgrade', 'before-restore', 'final')),
   state text not null check (state in ('running', 'succeeded', 'failed', 'deleting', 'deleted')),
-  -- The operation's round that makes it, or made it.
+  -- The Job that makes it, or made it: one that was lost is begun anew under the next number.
   round integer not null check (round > 0),
   -- The server whose slot it takes while it runs.
   server_id text not null references db_servers (id),
   -- Wrapped, of this dump alone; forgotten when the backup is deleted.
-  dump_key bytea,
+  dump_key text,
   started_at timestamptz not null default clock_timestamp(),
   finished_at timestamptz,
   -- The moment whose state of the data it holds.
