@@ -50,7 +50,7 @@ const numbersText = `
       from reconcile_shards) as shards,
     (select coalesce(jsonb_agg(jsonb_build_object(
         'server', id, 'instances', instance_count, 'limit', max_instances)), '[]')
-      from db_servers where status = 'active') as servers`;
+      from db_servers where status = 'active' and purpose = 'tenants') as servers`;
 
 type Row = Omit<FleetNumbers, 'overdueOperations' | 'deadEvents'> & {
   overdue: FleetNumbers['overdueOperations'];

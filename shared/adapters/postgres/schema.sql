@@ -159,7 +159,8 @@ CREATE TABLE public.db_servers (
     CONSTRAINT db_servers_purpose_check CHECK ((purpose = ANY (ARRAY['tenants'::text, 'verification'::text]))),
     CONSTRAINT db_servers_secret_key_check CHECK ((secret_key ~ '^[A-Za-z0-9._-]+$'::text)),
     CONSTRAINT db_servers_ssl_mode_check CHECK ((ssl_mode = ANY (ARRAY['disable'::text, 'require'::text, 'verify-full'::text]))),
-    CONSTRAINT db_servers_status_check CHECK ((status = ANY (ARRAY['active'::text, 'maintenance'::text, 'error'::text])))
+    CONSTRAINT db_servers_status_check CHECK ((status = ANY (ARRAY['active'::text, 'maintenance'::text, 'error'::text]))),
+    CONSTRAINT db_servers_verification_is_empty CHECK (((purpose = 'tenants'::text) OR (instance_count = 0)))
 );
 
 CREATE TABLE public.dead_events (

@@ -10,7 +10,8 @@ alter table db_servers
   -- A server for verifications never holds an instance.
   add column purpose text not null default 'tenants' check (purpose in ('tenants', 'verification')),
   -- Backups, or verifications, that may run on it at a time.
-  add column backup_slots integer not null default 2 check (backup_slots >= 0);
+  add column backup_slots integer not null default 2 check (backup_slots >= 0),
+  add constraint db_servers_verification_is_empty check (purpose = 'tenants' or instance_count = 0);
 
 alter table plans
   -- 0: only those that are asked for.
