@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import * as v from 'valibot';
 import { hmacSigner, openSealed, type Signer, seal } from './manifest-seal.ts';
 
@@ -139,6 +140,14 @@ export type WorkerProgress = v.InferOutput<typeof workerProgressSchema>;
 
 /** The names of a Job's results below the prefix of its order. */
 export const resultNames = { dump: 'dump', manifest: 'manifest', progress: 'progress', result: 'result' } as const;
+
+/**
+ * Name of the object that holds the content of this sha1 (hex): equal contents of an instance are stored once, and nobody
+ * without its key can tell whether a file that he knows is among them.
+ */
+export function storedFileName(filesKey: Uint8Array, sha1: string): string {
+  return createHmac('sha256', filesKey).update(`name:${sha1}`).digest('hex');
+}
 
 /** Key of an object of the filestore, by its name. */
 export function storedFileKey(instanceId: string, name: string): string {

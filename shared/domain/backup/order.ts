@@ -54,6 +54,11 @@ export type BackupOrder = OrderBase & {
   keys: BackupKeys;
   /** For the manifest; the worker cannot know them. */
   facts: { kind: string; customerId: string; imageId: string; addonsDigest: string; previous: string | null };
+  /**
+   * The final manifest of the instance's newest backup, and the sha256 (hex) of its bytes. What it says of files that are
+   * in the store is taken from it; without it each of them is read again.
+   */
+  previousManifest?: { key: string; sha256: string } | null;
 };
 
 /** Restores a backup into an empty database and compares it with its manifest. */
