@@ -184,16 +184,19 @@ export type WarmDatabases = {
 };
 
 /** Kubernetes Jobs of the fleet, by deterministic name. */
-export type ClusterJobs = {
+export type JobRunner<Job> = {
   look(name: string): Promise<{ state: 'absent' | 'running' | 'succeeded' } | { state: 'failed'; reason: string }>;
   /** Create-only; a Job of that name that carries our labels counts as created. */
-  start(job: OdooJob): Promise<void>;
+  start(job: Job): Promise<void>;
   remove(name: string): Promise<void>;
   /** Jobs of one owner that are there, by label. */
   countOf(owner: string): Promise<number>;
   /** Ends and removes them, with their pods and Secrets. */
   removeAllOf(owner: string): Promise<void>;
 };
+
+/** Jobs of the Odoo image. */
+export type ClusterJobs = JobRunner<OdooJob>;
 
 /** One run of the Odoo image against one database: an initialisation or the build of a template. */
 export type OdooJob = {
