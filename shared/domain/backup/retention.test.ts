@@ -118,29 +118,41 @@ test('a refuted one goes after 14 days, and a failed one after 3, and neither co
   expect(given(set, '2026-12-31T00:00:00Z')).toContainEqual({ id: failed.id, reason: 'failed' });
 });
 
-const state = fc.constantFrom<BackupState[]>('succeeded', 'succeeded', 'succeeded', 'running', 'failed', 'deleting');
+const often = <T>(usual: T, ...others: T[]) =>
+  fc.oneof({ weight: 4, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: fc.constantFrom(...others) });
+const state = often<BackupState>('succeeded', 'running', 'failed', 'deleting');
 const proof = fc.constantFrom<ProofState[]>('none', 'proven', 'refuted');
-const kind = fc.constantFrom<BackupKind[]>(
-  'scheduled',
-  'scheduled',
-  'manual',
-  'before-upgrade',
-  'before-restore',
-  'final',
-);
-// around the end of leap years' Februaries, turns of years, and the days on which clocks are changed
-const moment = fc
-  .tuple(
-    fc.constantFrom('2024-02-29', '2027-12-31', '2028-02-29', '2026-03-29', '2026-10-25'),
-    fc.integer({ min: -90 * 96, max: 90 * 96 }),
-  )
-  .map(([around, quarters]) => new Date(Date.parse(around) + quarters * 900_000));
-const until = fc.option(moment, { freq: 6 });
-const anyBackup = fc
-  .record({ at: moment, state, proof, kind, keepUntil: until, lockedUntil: until, isInUse: fc.boolean() })
-  .map(({ at, ...rest }) => backup(at, { ...rest, finishedAt: rest.state === 'running' ? null : at }));
-const anyKeep = fc.record({ daily: fc.nat(9), weekly: fc.nat(6), monthly: fc.nat(5) });
-const anySet = fc.record({ backups: fc.array(anyBackup, { maxLength: 40 }), keep: anyKeep, now: moment });
+const kind = often<BackupKind>('scheduled', 'manual', 'before-upgrade', 'before-restore', 'final');
+// the end of leap years' Februaries, turns of years, and days on which clocks are changed
+const around = fc.constantFrom('2024-02-29', '2027-12-31', '2028-02-29', '2026-03-29', '2026-10-25');
+const quarters = (days: number) => fc.integer({ min: -days * 96, max: days * 96 });
+const moment = fc.tuple(around, quarters(90)).map(([day, count]) => later(day, count));
+const later = (day: string, count: number) => new Date(Date.parse(day) + count * 900_000);
+const until = fc.option(quarters(90), { freq: 6 });
+const anyBackup = fc.record({
+  at: quarters(45),
+  state,
+  proof,
+  kind,
+  keepUntil: until,
+  lockedUntil: until,
+  isInUse: often(false, true),
+});
+const anyKeep = fc.record({ daily: fc.nat(4), weekly: fc.nat(2), monthly: fc.nat(2) });
+const anySet = fc
+  .record({ day: around, backups: fc.array(anyBackup, { maxLength: 14 }), keep: anyKeep, now: quarters(200) })
+  .map(({ day, backups, keep: counts, now }) => ({
+    keep: counts,
+    now: later(day, now),
+    backups: backups.map(({ at, keepUntil, lockedUntil, ...rest }) =>
+      backup(later(day, at), {
+        ...rest,
+        finishedAt: rest.state === 'running' ? null : later(day, at),
+        keepUntil: keepUntil === null ? null : later(day, keepUntil),
+        lockedUntil: lockedUntil === null ? null : later(day, lockedUntil),
+      }),
+    ),
+  }));
 const good = (all: readonly RetainedBackup[]) =>
   all.filter((one) => one.state === 'succeeded' && one.proof !== 'refuted');
 const newest = (all: readonly RetainedBackup[]) =>
@@ -164,7 +176,7 @@ describe('whatever there is', () => {
           set,
         );
       }),
-      { numRuns: 500 },
+      { numRuns: 2_000 },
     );
 
   test('the newest good one and the newest proven one stay', () =>
