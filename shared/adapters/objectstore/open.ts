@@ -1,0 +1,11 @@
+import type { StoreAccess } from '#shared/domain/backup/order.ts';
+import type { ObjectStore } from '#shared/domain/objects/ports.ts';
+import { openDirectoryStore } from './directory.ts';
+import { openS3Store } from './s3.ts';
+
+/** The store that an order or the configuration names. Nothing is asked of it before its first use. */
+export function openObjectStore(access: StoreAccess): ObjectStore {
+  if (access.kind === 'directory') return openDirectoryStore(access.folder);
+  const { accessKeyId, secretAccessKey, ...place } = access;
+  return openS3Store({ ...place, credentials: async () => ({ accessKeyId, secretAccessKey }) });
+}
