@@ -6,7 +6,7 @@ const connectTimeoutMs = 15_000;
 
 /** A session whose statements mean the same on every server: nothing of the tenant's is on its path, no text has a locale. */
 const settings = {
-  search_path: '""',
+  search_path: '',
   timezone: 'UTC',
   datestyle: 'ISO',
   intervalstyle: 'postgres',
@@ -46,7 +46,11 @@ export async function withSession<Result>(
   signal.addEventListener('abort', cut, { once: true });
   try {
     await client.connect();
-    for (const [name, value] of Object.entries(settings)) await client.query(`SET ${name} TO ${quoted(name, value)}`);
+    await client.query(
+      Object.entries(settings)
+        .map(([name, value]) => `SET ${name} TO '${value}'`)
+        .join('; '),
+    );
     return await work(client);
   } catch (error) {
     signal.throwIfAborted();
@@ -64,10 +68,6 @@ function tlsOf(sslMode: string): NonNullable<ClientConfig['ssl']> {
   if (sslMode === 'require') return { rejectUnauthorized: false };
   if (sslMode === 'verify-ca') return { rejectUnauthorized: true, checkServerIdentity: () => undefined };
   return { rejectUnauthorized: true };
-}
-
-function quoted(name: string, value: string): string {
-  return name === 'search_path' ? value : `'${value}'`;
 }
 
 function mapped(error: unknown): Failure {

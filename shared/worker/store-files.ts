@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { encryptedStore } from '#shared/adapters/objectstore/encrypted.ts';
 import { type BackupResult, type StoredFile, storedFileKey, storedFileName } from '#shared/domain/backup/manifest.ts';
-import { asFailure, mayRetry } from '#shared/domain/failure.ts';
+import { asFailure } from '#shared/domain/failure.ts';
 import type { ObjectStore } from '#shared/domain/objects/ports.ts';
 import { contentSize } from '#shared/domain/objects/sealing.ts';
 import { concurrently } from './concurrently.ts';
@@ -117,7 +117,9 @@ export async function retrying<Result>(signal: AbortSignal, work: () => Promise<
     try {
       return await work();
     } catch (error) {
-      if (attempt >= tries || !mayRetry(asFailure(error))) throw error;
+      // a failure that nobody foresaw is none of the store's
+      const { code } = asFailure(error);
+      if (attempt >= tries || (code !== 'unavailable' && code !== 'timeout')) throw error;
       await delay(250 * 4 ** (attempt - 1), undefined, { signal });
     }
   }
