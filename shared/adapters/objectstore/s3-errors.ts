@@ -23,6 +23,7 @@ const names: Readonly<Record<string, [FailureCode, string]>> = {
   XAmzContentSHA256Mismatch: ['unavailable', 'the bytes were altered on their way'],
   IncompleteBody: ['unavailable', 'the bytes did not all arrive'],
   RequestTimeout: ['unavailable', 'the bytes came too slowly'],
+  InvalidRange: ['damaged', 'it has fewer bytes than it says'],
   NoSuchUpload: ['unavailable', 'the upload was ended by somebody else, or was finished before'],
   EntityTooLarge: ['invalid-request', 'the object is larger than the service takes'],
 };

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type * as S3 from '@aws-sdk/client-s3';
 import { Failure } from '#shared/domain/failure.ts';
 import type { ObjectHead, ReadObject } from '#shared/domain/objects/ports.ts';
@@ -53,6 +54,7 @@ async function* piecesOf(
       for await (const piece of current.Body as AsyncIterable<Uint8Array>) {
         read += piece.length;
         breaks = 0;
+        if (read > size) throw tooMuch(key, size);
         yield Buffer.from(piece.buffer, piece.byteOffset, piece.length);
       }
       if (read < size) throw new Error(`the answer ended after ${read} of ${size} bytes`);
@@ -71,17 +73,31 @@ async function* piecesOf(
   }
 }
 
+function tooMuch(key: string, size: number): Failure {
+  return new Failure('damaged', `The object ${key} has more than the ${size} bytes it was said to have.`);
+}
+
 function asBroken(error: unknown, options: { what: string; bucket: string }): Failure {
   return error instanceof Failure ? error : s3Failure(error, { ...options, isOutOfTime: false });
 }
 
-function getFrom(calls: S3Calls, key: string, { at, etag }: { at: number; etag?: string | undefined }): Promise<Got> {
+async function getFrom(
+  calls: S3Calls,
+  key: string,
+  { at, etag }: { at: number; etag?: string | undefined },
+): Promise<Got> {
   const range = at === 0 ? {} : { Range: `bytes=${at}-` };
   // another object under the same key is no continuation of this one
   const same = etag === undefined ? {} : { IfMatch: etag };
   const input = { Bucket: calls.bucket, Key: key, ...range, ...same };
-  return calls.call({ what: `read ${key}` }, (client, sdk, abortSignal) =>
+  const found = await calls.call({ what: `read ${key}` }, (client, sdk, abortSignal) =>
     client.send(new sdk.GetObjectCommand(input), { abortSignal }),
+  );
+  if (at === 0 || found.ContentRange?.startsWith(`bytes ${at}-`) === true) return found;
+  (found.Body as Readable | undefined)?.destroy();
+  throw new Failure(
+    'misconfigured',
+    `The bucket ${calls.bucket} gives ${key} only from its beginning: it takes no ranges.`,
   );
 }
 
