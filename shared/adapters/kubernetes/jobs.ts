@@ -66,7 +66,7 @@ function jobRunner<Wanted extends { name: string; owner: string }>(
         ({ type, status }) => status === 'True' && (type === 'Complete' || type === 'Failed'),
       );
       if (end?.type === 'Complete') return { state: 'succeeded' };
-      if (end?.type === 'Failed') return { state: 'failed', reason: await whyFailed(api, { namespace, name, end }) };
+      if (end?.type === 'Failed') return { state: 'failed', ...(await whyFailed(api, { namespace, name, end })) };
       const secret = await api.read<Stored>(kinds.secret, namespace, name);
       return { state: secret === undefined ? 'absent' : 'running' };
     },
@@ -155,7 +155,7 @@ function foreign(namespace: string, name: string): Failure {
 async function whyFailed(
   api: KubernetesApi,
   { namespace, name, end }: { namespace: string; name: string; end: { reason?: string; message?: string } },
-): Promise<string> {
+): Promise<{ reason: string; wasInterrupted: boolean }> {
   const query = { labelSelector: `batch.kubernetes.io/job-name=${name}`, limit: '5' };
   const pods = await api.list<Pod>(kinds.pod, namespace, query);
   const ends = pods.flatMap((pod) => pod.status?.containerStatuses ?? []).map(({ state }) => state?.terminated);
@@ -164,5 +164,8 @@ async function whyFailed(
   const container = bad
     ? `, exit code ${bad.exitCode}${bad.reason ? ` (${bad.reason})` : ''}${last ? `: ${oneLine(last, 300)}` : ''}`
     : '';
-  return `${end.reason ?? 'Failed'}${container}${end.message ? `: ${end.message}` : ''}`;
+  const reason = `${end.reason ?? 'Failed'}${container}${end.message ? `: ${end.message}` : ''}`;
+  // Killed by a signal, or gone with its node before anybody saw how it ended. Its own deadline is not an interruption.
+  const isKilled = bad === undefined || bad.exitCode > 128;
+  return { reason, wasInterrupted: isKilled && end.reason !== 'DeadlineExceeded' };
 }

@@ -183,9 +183,18 @@ export type WarmDatabases = {
   refill(server: DatabaseServer, template: TemplateKey, options: { target: number; atMost: number }): Promise<number>;
 };
 
+export type JobState =
+  | { state: 'absent' | 'running' | 'succeeded' }
+  | {
+      state: 'failed';
+      reason: string;
+      /** By somebody else, such as an eviction: its program did not end by itself. */
+      wasInterrupted?: boolean;
+    };
+
 /** Kubernetes Jobs of the fleet, by deterministic name. */
 export type JobRunner<Job> = {
-  look(name: string): Promise<{ state: 'absent' | 'running' | 'succeeded' } | { state: 'failed'; reason: string }>;
+  look(name: string): Promise<JobState>;
   /** Create-only; a Job of that name that carries our labels counts as created. */
   start(job: Job): Promise<void>;
   remove(name: string): Promise<void>;
