@@ -96,9 +96,9 @@ export async function verifyOrder(backup: AcceptedBackup, changed: Partial<Verif
     prefix: `verifications/${order.instanceId}/${order.backupId}/${operationId}/1`,
     resultKey: newKey(),
     manifest,
-    database: await makeVerificationDatabase(),
     keys: order.keys,
     ...changed,
+    database: changed.database ?? (await makeVerificationDatabase()),
   };
 }
 
@@ -114,7 +114,8 @@ export async function runVerify(
     const bytes = await store.get(`${order.prefix}/result`);
     return openVerifyResult(bytes ?? Buffer.alloc(0), order);
   } finally {
-    await dropTestDatabase(order.database);
+    // one that a test gave is the test's
+    if (changed.database === undefined) await dropTestDatabase(order.database);
   }
 }
 
