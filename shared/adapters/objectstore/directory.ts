@@ -50,7 +50,8 @@ export function openDirectoryStore(folder: string): ObjectStore {
         await unlink(beside).catch(ignoreMissing);
       }
     }).catch((error: unknown) => {
-      throw source.hasFailed() && error instanceof Failure ? error.cause : error;
+      const thrown = source.thrown();
+      throw thrown === undefined ? error : thrown.error;
     });
   }
 

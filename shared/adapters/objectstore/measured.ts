@@ -7,22 +7,22 @@ export type Measured = {
   pieces: AsyncGenerator<Uint8Array>;
   /** Of what went by; to be asked once. */
   digest(): Digest;
-  /** Did the source throw? Then it is no failure of the store's. */
-  hasFailed(): boolean;
+  /** What the source threw, if it did: no failure of the store's. */
+  thrown(): { error: unknown } | undefined;
 };
 
 /** Hashes and counts bytes as they go by. */
 export function measured(bytes: AsyncIterable<Uint8Array>): Measured {
   const hash = createHash('sha256');
   let size = 0;
-  let failed = false;
+  let thrown: { error: unknown } | undefined;
   async function* going(): AsyncGenerator<Uint8Array> {
     const source = bytes[Symbol.asyncIterator]();
     let isOver = false;
     try {
       for (;;) {
         const next = await source.next().catch((error: unknown) => {
-          failed = true;
+          thrown = { error };
           isOver = true;
           throw error;
         });
@@ -39,7 +39,7 @@ export function measured(bytes: AsyncIterable<Uint8Array>): Measured {
       if (!isOver) await source.return?.();
     }
   }
-  return { pieces: going(), digest: () => ({ size, sha256: hash.digest('hex') }), hasFailed: () => failed };
+  return { pieces: going(), digest: () => ({ size, sha256: hash.digest('hex') }), thrown: () => thrown };
 }
 
 /** @throws Failure `damaged` when the bytes are not those that were announced. */
