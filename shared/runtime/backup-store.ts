@@ -39,7 +39,9 @@ function open(
   place: Bucket | { kind: 'directory'; folder: string },
   credentials: () => Promise<S3Credentials>,
 ): ObjectStore {
-  return place.kind === 'directory' ? openDirectoryStore(place.folder) : openS3Store({ ...place, credentials });
+  return place.kind === 'directory'
+    ? openDirectoryStore(place.folder, { isShared: true })
+    : openS3Store({ ...place, credentials });
 }
 
 function placeOf({

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { chmod, type FileHandle, link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Failure } from '#shared/domain/failure.ts';
 import { checkKey, checkPrefix } from '#shared/domain/objects/keys.ts';
@@ -13,11 +13,22 @@ const leftoverMs = 60 * 60 * 1_000;
 const maxPage = 1_000;
 const pieceSize = 256 * 1_024;
 
+export type DirectoryOptions = {
+  /** Other users of the folder's group may read and write, too. Else only this user may. */
+  isShared?: boolean;
+};
+
+type Modes = { file: number; folder: number };
+const privateModes: Modes = { file: 0o600, folder: 0o700 };
+// folders give their group to what is made in them
+const sharedModes: Modes = { file: 0o660, folder: 0o2770 };
+
 /**
  * An object store in a folder, which several processes on several machines may share (NFS included). An object is
  * written beside, synchronised to the disk, and then linked or renamed to its name: both are atomic.
  */
-export function openDirectoryStore(folder: string): ObjectStore {
+export function openDirectoryStore(folder: string, options: DirectoryOptions = {}): ObjectStore {
+  const modes = options.isShared === true ? sharedModes : privateModes;
   const fileOf = (key: string) => join(folder, ...key.split('/'));
   let cleaning: Promise<void> | undefined;
 
@@ -34,8 +45,8 @@ export function openDirectoryStore(folder: string): ObjectStore {
       await cleaning;
       const file = fileOf(key);
       if (onlyIfNew && (await stat(file).catch(ignoreMissing))?.isFile()) return { outcome: 'exists' };
-      await makeFolder(dirname(file));
-      const beside = await writeBeside(join(folder, incoming), source.pieces);
+      await makeFolder(dirname(file), modes);
+      const beside = await writeBeside(join(folder, incoming), source.pieces, modes);
       try {
         const content = source.digest();
         checkExpected(key, content, expected);
@@ -99,11 +110,13 @@ export function openDirectoryStore(folder: string): ObjectStore {
   };
 }
 
-async function writeBeside(folder: string, bytes: AsyncIterable<Uint8Array>): Promise<string> {
-  await makeFolder(folder);
+async function writeBeside(folder: string, bytes: AsyncIterable<Uint8Array>, modes: Modes): Promise<string> {
+  await makeFolder(folder, modes);
   const path = join(folder, randomUUID());
-  const file = await open(path, 'wx', 0o600);
+  const file = await open(path, 'wx', modes.file);
   try {
+    // whatever the process's umask takes away
+    await file.chmod(modes.file);
     await file.writeFile(bytes);
     await file.sync();
   } catch (error) {
@@ -143,10 +156,13 @@ function closing(file: FileHandle): (error: unknown) => Promise<never> {
 }
 
 /** Makes a folder that is still there after a crash: its name is in its parent, which is synchronised too. */
-async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true, mode: 0o700 });
+async function makeFolder(folder: string, modes: Modes): Promise<void> {
+  const first = await mkdir(folder, { recursive: true, mode: modes.folder });
   if (first === undefined) return;
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await synchronise(dirname(made));
+  for (let made = folder; made.length >= first.length; made = dirname(made)) {
+    await chmod(made, modes.folder);
+    await synchronise(dirname(made));
+  }
 }
 
 async function synchronise(folder: string): Promise<void> {

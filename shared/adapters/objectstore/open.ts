@@ -5,7 +5,7 @@ import { openS3Store } from './s3.ts';
 
 /** The store that an order or the configuration names. Nothing is asked of it before its first use. */
 export function openObjectStore(access: StoreAccess): ObjectStore {
-  if (access.kind === 'directory') return openDirectoryStore(access.folder);
+  if (access.kind === 'directory') return openDirectoryStore(access.folder, { isShared: true });
   const { accessKeyId, secretAccessKey, ...place } = access;
   return openS3Store({ ...place, credentials: async () => ({ accessKeyId, secretAccessKey }) });
 }
