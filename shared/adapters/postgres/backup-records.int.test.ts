@@ -182,10 +182,12 @@ describe('a success', () => {
     const next = await records.another(operation, { round: 1, dumpKey: 'second' });
     expect(next).toMatchObject({ dumpKey: 'second', backup: { round: 2, state: 'running' } });
     expect(await records.another(operation, { round: 1, dumpKey: 'third' })).toEqual(next);
+    expect((await records.another(operation, { round: 2, dumpKey: 'third' })).backup.round).toBe(3);
+    await expect(records.another(operation, { round: 1, dumpKey: 'x' })).rejects.toMatchObject({ code: 'conflict' });
     await expect(records.succeed(operation, aSuccess({ round: 1 }))).rejects.toMatchObject({ code: 'conflict' });
     const heir = await takeOver(database, { id: operation.id, kind: 'backup' });
-    await expect(records.succeed(operation, aSuccess({ round: 2 }))).rejects.toMatchObject({ code: 'fenced' });
-    expect((await records.succeed(heir, aSuccess({ round: 2 }))).round).toBe(2);
+    await expect(records.succeed(operation, aSuccess({ round: 3 }))).rejects.toMatchObject({ code: 'fenced' });
+    expect((await records.succeed(heir, aSuccess({ round: 3 }))).round).toBe(3);
   });
 });
 
