@@ -50,6 +50,9 @@ export const wantedRights: Readonly<Record<string, Rights>> = {
   undo: sum(bringsUp),
   purge: sum(takesDown, removes('volume', 'configuration')),
   repair: sum(bringsUp, takesDown),
+  // Jobs of the worker; of an instance its pods are counted, as its volume is mounted where they are.
+  backup: sum(runsJobs),
+  verify: sum(runsJobs),
   // Lists what there is, and builds templates by Jobs. What it finds is put right by others.
   reconcile: sum(
     allParts.map((part) => grant(kindOfPart[part], 'list')),

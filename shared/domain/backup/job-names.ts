@@ -21,7 +21,7 @@ export function verificationPrefix({ instanceId, operationId, round }: JobPlace,
 }
 
 export function workerJobName(task: 'backup' | 'verify', { instanceId, operationId, round }: JobPlace): string {
-  return `${task}-${instanceId}-${shortOperationId(operationId)}-${round}`;
+  return `odoo-${instanceId}-${task}-${shortOperationId(operationId)}-${round}`;
 }
 
 /** Of the database and of its role. */

@@ -8,6 +8,7 @@ import { startApiServerSource } from '#shared/sandbox/kubernetes/api-server-sour
 import type { Manifests, Trigger } from '#shared/sandbox/manifests.ts';
 import type { ProcessGroup } from '#shared/sandbox/processes.ts';
 import { freePort } from '#shared/sandbox/servers/free-port.ts';
+import { backupFolderOf } from './backups.ts';
 import type { Cluster } from './cluster.ts';
 import { functionProgram } from './function-programs.ts';
 import type { FleetServers } from './servers.ts';
@@ -85,6 +86,7 @@ export async function startEventing(options: EventingOptions, given: Given): Pro
       tenantConnectTo: cluster.serviceProxy,
       functionUrl: `http://127.0.0.1:${hostsPort}/{function}`,
       spoolFolder: join(options.folder, 'object-store'),
+      backupFolder: backupFolderOf(options.folder),
       extra: options.functionSettings ?? {},
     });
   const programs = manifests.services.map(({ name, containerConcurrency, timeoutMs }) => {

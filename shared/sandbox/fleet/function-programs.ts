@@ -1,6 +1,7 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { workerReference } from './backups.ts';
 import { platform } from './databases.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -16,6 +17,8 @@ export type FunctionSurroundings = {
   functionUrl: string;
   /** Where dead letters wait while the platform's database is away. */
   spoolFolder: string;
+  /** The directory store of backups. */
+  backupFolder: string;
   /** Settings on top: shorter leases, a log level. */
   extra: Record<string, string>;
 };
@@ -58,6 +61,9 @@ export function functionProgram(
       TENANT_CONNECT_TO: surroundings.tenantConnectTo,
       FUNCTION_URL: surroundings.functionUrl,
       DEAD_LETTER_SPOOL_DIR: surroundings.spoolFolder,
+      BACKUP_STORE: surroundings.backupFolder,
+      BACKUP_KEYS_FILE: join(secretsFolder, 'backup-keys'),
+      WORKER_IMAGE: workerReference,
       // Whoever plays with a fleet on his own machine may say everything; `extra` may be stricter.
       SOURCES_POLICY: 'open',
       ...extra,

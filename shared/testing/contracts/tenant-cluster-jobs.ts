@@ -87,7 +87,7 @@ function jobsContract<Job extends { name: string }>(
 /** A backup's Job of an instance. */
 export function workerJobOf(instance: Instance): WorkerJob {
   return {
-    name: `backup-${instance.id}-abcdefgh-1`,
+    name: `odoo-${instance.id}-backup-abcdefgh-1`,
     owner: instance.id,
     operationId: '0199a000-0000-7000-8000-000000000002',
     task: 'backup',

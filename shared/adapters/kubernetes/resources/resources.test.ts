@@ -191,7 +191,7 @@ describe('objects of an instance', () => {
 });
 
 const worker: WorkerJob = {
-  name: 'backup-abcdefgh2345-1234-1',
+  name: 'odoo-abcdefgh2345-backup-1234-1',
   owner: 'abcdefgh2345',
   operationId: '0199a000-0000-7000-8000-000000000002',
   task: 'backup',
@@ -225,7 +225,7 @@ describe('a Job of the worker', () => {
   it('may write to nothing but its temporary folder', () => {
     const [container] = workerJob(worker, settings).spec?.template.spec?.containers ?? [];
     const writable = container?.volumeMounts?.filter(({ readOnly }) => readOnly !== true);
-    expect(writable?.map(({ mountPath }) => mountPath)).toEqual(['/tmp']);
+    expect(writable?.map(({ mountPath }) => mountPath)).toEqual(['/var/run/worker']);
   });
 });
 

@@ -1,9 +1,10 @@
 import type { V1Job, V1PodSpec, V1Secret } from '@kubernetes/client-node';
 import type { WorkerJob } from '#shared/domain/backup/job-ports.ts';
+import { namesOf } from '#shared/domain/instance/names.ts';
 import { odooDataFolder } from '#shared/domain/instance/odoo-conf.ts';
 import { sameNodeAs } from './deployment.ts';
 import { annotationKeys, labelKeys, managedBy } from './labels.ts';
-import { odooUser } from './pod.ts';
+import { environmentOf, odooUser } from './pod.ts';
 import type { ClusterSettings } from './settings.ts';
 
 /** A finished Job stays so long, for whoever wants to see its log. Its Secret holds keys. */
@@ -13,14 +14,17 @@ const keptSeconds = 3_600;
 const orderKey = 'order.json';
 const orderFolder = '/etc/fleet';
 
+/** The only folder it may write to. */
+const temporaryFolder = '/var/run/worker';
+
 /** `app.kubernetes.io/name` of workers: what their NetworkPolicy selects. */
 export const workerLabel = 'odoo-fleet-worker';
 
-function labelsOfWorker({ owner, task }: WorkerJob): Record<string, string> {
+function labelsOfWorker({ owner }: WorkerJob): Record<string, string> {
   return {
     [labelKeys.name]: workerLabel,
     [labelKeys.managedBy]: managedBy,
-    [labelKeys.instance]: `${task}-${owner}`,
+    [labelKeys.instance]: namesOf(owner).object,
     [labelKeys.owner]: owner,
     [labelKeys.component]: 'job',
   };
@@ -75,6 +79,7 @@ function workerPodSpec(job: WorkerJob, settings: ClusterSettings): V1PodSpec {
         name: 'worker',
         image: job.image,
         args: [`${orderFolder}/${orderKey}`],
+        env: environmentOf({ TMPDIR: temporaryFolder }),
         ...(settings.imagePullPolicy ? { imagePullPolicy: settings.imagePullPolicy } : {}),
         // Its last line says why it failed.
         terminationMessagePolicy: 'FallbackToLogsOnError',
@@ -90,7 +95,7 @@ function workerPodSpec(job: WorkerJob, settings: ClusterSettings): V1PodSpec {
         volumeMounts: [
           { name: 'order', mountPath: orderFolder, readOnly: true },
           ...(volume === null ? [] : [{ name: 'data', mountPath: odooDataFolder, readOnly: true }]),
-          { name: 'temporary', mountPath: '/tmp' },
+          { name: 'temporary', mountPath: temporaryFolder },
         ],
       },
     ],
