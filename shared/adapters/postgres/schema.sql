@@ -630,9 +630,13 @@ CREATE INDEX audit_instance ON public.audit USING btree (instance_id, sequence);
 
 CREATE INDEX backups_deleting ON public.backups USING btree (id) WHERE (state = 'deleting'::text);
 
+CREATE INDEX backups_failed ON public.backups USING btree (finished_at) WHERE (error_code IS NOT NULL);
+
 CREATE INDEX backups_instance ON public.backups USING btree (instance_id, started_at);
 
 CREATE INDEX backups_kept ON public.backups USING btree (instance_id, snapshot_at DESC) WHERE (state = 'succeeded'::text);
+
+CREATE INDEX backups_proven ON public.backups USING btree (instance_id, snapshot_at DESC) WHERE ((state = 'succeeded'::text) AND (proof = 'proven'::text));
 
 CREATE INDEX backups_running ON public.backups USING btree (server_id) WHERE (state = 'running'::text);
 

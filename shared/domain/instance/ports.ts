@@ -257,10 +257,7 @@ export type WantedRuntime = {
   credentials: Credentials | undefined;
 };
 
-/**
- * Says whether an instance's data may be given up: a proven final backup is there. Until there are backups the answer is
- * always no, and a purge has to be asked for without one.
- */
+/** Says whether an instance's data may be given up: a final backup is there and was proven by restoring it. */
 export type FinalBackups = {
   /** `proven`, or why not, in words for the refusal. */
   look(instanceId: string): Promise<{ isProven: true } | { isProven: false; reason: string }>;

@@ -92,6 +92,8 @@ create index backups_running on backups (server_id) where state = 'running';
 create index backups_deleting on backups (id) where state = 'deleting';
 -- The points an instance can be restored to, newest first.
 create index backups_kept on backups (instance_id, snapshot_at desc) where state = 'succeeded';
+create index backups_proven on backups (instance_id, snapshot_at desc) where state = 'succeeded' and proof = 'proven';
+create index backups_failed on backups (finished_at) where error_code is not null;
 
 -- Restores of backups into databases of their own, to look at them.
 create table verifications (
