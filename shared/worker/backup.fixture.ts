@@ -31,7 +31,10 @@ export type OrderOptions = {
 };
 
 /** What a backup's Job is told. */
-export function backupOrder(tenant: Tenant, options: OrderOptions = {}): BackupOrder {
+export function backupOrder(
+  tenant: Pick<Tenant, 'instanceId' | 'access' | 'filestore'>,
+  options: OrderOptions = {},
+): BackupOrder {
   const { attempt = 1, backupId = randomUUID(), previous } = options;
   return {
     version: 1,
