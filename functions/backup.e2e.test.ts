@@ -6,7 +6,7 @@ import { backupFolderOf } from '#shared/sandbox/fleet/backups.ts';
 import { tenantNamespace } from '#shared/sandbox/fleet/start.ts';
 import { startTestFleet, type TestFleet, until, untilWarm } from '#shared/testing/fleet.ts';
 import { carryOut, instanceSeen, lifeRequest, outcomeOf, runningInstance } from '#shared/testing/life.ts';
-import { ask, ended, type HeldWorker, heldWorker, inDatabase, leftovers } from './backup.fixture.ts';
+import { ask, ended, type HeldWorker, heldWorker, inDatabase, leftovers, said } from './backup.fixture.ts';
 
 let worker: HeldWorker;
 let fleet: TestFleet;
@@ -76,6 +76,12 @@ describe('a backup', () => {
     expect(rows).toBeGreaterThan(5);
     expect(await instanceSeen(fleet, id)).toEqual(before);
     expect(await backupSeen(backup)).toMatchObject({ state: 'succeeded', kind: 'manual', round: 1, proof: 'none' });
+
+    expect(await said(fleet, backup, 'dev.odoofleet.instance.backup.succeeded')).toMatchObject({
+      ...{ backup, instance: id, purpose: 'manual', result: 'done', files: expect.any(Number) },
+      dumpbytes: expect.any(Number),
+      seconds: expect.any(Number),
+    });
 
     const verification = await ask(fleet, 'verify', id);
     expect(await ended(fleet, verification)).toMatchObject({ state: 'succeeded', error_text: null });
