@@ -44,7 +44,6 @@ export function openDirectoryStore(folder: string, options: DirectoryOptions = {
       cleaning ??= removeLeftovers(join(folder, incoming)).catch(() => undefined);
       await cleaning;
       const file = fileOf(key);
-      if (onlyIfNew && (await stat(file).catch(ignoreMissing))?.isFile()) return { outcome: 'exists' };
       await makeFolder(dirname(file), modes);
       const beside = await writeBeside(join(folder, incoming), source.pieces, modes);
       try {

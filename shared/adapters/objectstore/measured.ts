@@ -16,8 +16,8 @@ export function measured(bytes: AsyncIterable<Uint8Array>): Measured {
   const hash = createHash('sha256');
   let size = 0;
   let thrown: { error: unknown } | undefined;
+  const source = bytes[Symbol.asyncIterator]();
   async function* going(): AsyncGenerator<Uint8Array> {
-    const source = bytes[Symbol.asyncIterator]();
     let isOver = false;
     try {
       for (;;) {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Failure } from '#shared/domain/failure.ts';
+import { asFailure, Failure } from '#shared/domain/failure.ts';
 import type { Chunk } from '#shared/domain/objects/chunks.ts';
 import { base64Of, beforeSigning, knownPayloadHash } from './s3-checksums.ts';
 import type { S3Calls } from './s3-client.ts';
@@ -27,7 +27,10 @@ export async function uploadParts(calls: S3Calls, write: S3Write, chunks: AsyncI
   const abort = () => abortUpload(calls, write, uploadId);
   const parts: Part[] = [];
   const inFlight = new Set<Promise<void>>();
-  let failure: unknown;
+  const failures: Failure[] = [];
+  const throwFirst = () => {
+    if (failures[0] !== undefined) throw failures[0];
+  };
   let number = 0;
   try {
     for await (const { chunk } of chunks) {
@@ -35,16 +38,14 @@ export async function uploadParts(calls: S3Calls, write: S3Write, chunks: AsyncI
       if (number > maxParts) throw tooLarge(write.key, calls.limits.partBytes);
       const sent: Promise<void> = uploadPart(calls, write, { uploadId, number, bytes: chunk })
         .then((part) => void parts.push(part))
-        .catch((error: unknown) => {
-          failure ??= error;
-        })
+        .catch((error: unknown) => void failures.push(asFailure(error)))
         .finally(() => inFlight.delete(sent));
       inFlight.add(sent);
       if (inFlight.size >= partsInFlight) await Promise.race(inFlight);
-      if (failure !== undefined) throw failure;
+      throwFirst();
     }
     await Promise.all(inFlight);
-    if (failure !== undefined) throw failure;
+    throwFirst();
   } catch (error) {
     // a part that arrives after the abort would stay
     await Promise.all(inFlight);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Failure } from '#shared/domain/failure.ts';
+import { asFailure, Failure } from '#shared/domain/failure.ts';
 import { type Chunk, chunksOf } from '#shared/domain/objects/chunks.ts';
 import type { Digest, WriteOptions, Written } from '#shared/domain/objects/ports.ts';
 import { checkExpected, measured } from './measured.ts';
@@ -45,22 +45,30 @@ export async function writeObject(
     return content;
   };
   const chunks = chunksOf(source.pieces, calls.limits.partBytes);
-  const first = await chunks.next();
-  if (first.done === true) throw new Failure('internal', 'A stream has at least one chunk.');
-  if (first.value.isLast) {
-    const content = checkedDigest();
-    const put = () => putWhole(calls, write, { bytes: first.value.chunk, sha256: content.sha256 });
-    return await settled(calls, write, { content, checksum: base64Of(content.sha256), send: put });
-  }
-  if (onlyIfNew && (await headObject(calls, key)) !== undefined) {
-    await chunks.return(undefined);
-    return { outcome: 'exists' };
-  }
-  const upload = await uploadParts(calls, write, withFirst(first.value, chunks));
   try {
+    const first = await chunks.next();
+    if (first.done === true) throw new Failure('internal', 'A stream has at least one chunk.');
+    if (!first.value.isLast) return await writeInParts(calls, write, { first: first.value, chunks, checkedDigest });
     const content = checkedDigest();
-    const complete = () => upload.complete(condition(write));
-    const written = await settled(calls, write, { content, checksum: upload.checksum, send: complete });
+    const send = () => putWhole(calls, write, { bytes: first.value.chunk, sha256: content.sha256 });
+    return await settled(calls, write, { content, checksum: base64Of(content.sha256), send });
+  } finally {
+    // whoever gave the bytes may close what he has open
+    await chunks.return(undefined);
+  }
+}
+
+async function writeInParts(
+  calls: S3Calls,
+  write: S3Write,
+  given: { first: Chunk; chunks: AsyncGenerator<Chunk>; checkedDigest(): Digest },
+): Promise<Written> {
+  if (write.onlyIfNew && (await headObject(calls, write.key)) !== undefined) return { outcome: 'exists' };
+  const upload = await uploadParts(calls, write, withFirst(given.first, given.chunks));
+  try {
+    const content = given.checkedDigest();
+    const send = () => upload.complete(condition(write));
+    const written = await settled(calls, write, { content, checksum: upload.checksum, send });
     if (written.outcome === 'exists') await upload.abort();
     return written;
   } catch (error) {
@@ -86,12 +94,8 @@ function newWrite(
 }
 
 async function* withFirst(first: Chunk, rest: AsyncGenerator<Chunk>): AsyncGenerator<Chunk> {
-  try {
-    yield first;
-    yield* rest;
-  } finally {
-    await rest.return(undefined);
-  }
+  yield first;
+  yield* rest;
 }
 
 async function putWhole(
@@ -118,12 +122,8 @@ async function settled(
 ): Promise<Written> {
   const { key, onlyIfNew, writeId } = write;
   for (const pauseMs of [...conflictPausesMs, undefined]) {
-    const failure = await send().then(
-      () => undefined,
-      (error: unknown) => error,
-    );
-    const isUnsure = failure instanceof Failure && failure.code === 'unavailable';
-    if (failure !== undefined && !isUnsure) throw failure;
+    const failure = await send().then(() => undefined, asFailure);
+    if (failure !== undefined && failure.code !== 'unavailable') throw failure;
     const found = await headObject(calls, key).catch((error: unknown) => {
       throw failure ?? error;
     });

@@ -69,7 +69,7 @@ export type ObjectStore = {
   put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<'written' | 'exists'>;
   /**
    * Writes an object of any size as its bytes come; the memory it takes does not depend on the size. Else as `put`.
-   * What the source throws is thrown as it is, and nothing is written. `exists` may be known before the source was read.
+   * What the source throws is thrown as it is, and nothing is written. The source is read to its end or closed.
    */
   write(key: string, bytes: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<Written>;
   /** undefined: there is no such object. */

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
 import type { ObjectStore } from '#shared/domain/objects/ports.ts';
 
@@ -101,6 +102,14 @@ export function streamContract(opened: () => Promise<ObjectStore>, options: { la
     });
     expect(await store.get('k')).toBeUndefined();
     expect(await write({ size: bytes.length, sha256 })).toMatchObject({ outcome: 'written' });
+  });
+
+  it.each([10, options.largeBytes])('closes a source of %i bytes that it does not read to its end', async (size) => {
+    const store = await opened();
+    await store.put('k', Buffer.from('there already'));
+    const source = Readable.from(inPieces(randomBytes(size), 1_000_000));
+    expect(await store.write('k', source, { onlyIfNew: true })).toEqual({ outcome: 'exists' });
+    expect(source.destroyed).toBe(true);
   });
 
   it('may be left in the middle of a stream', async () => {

@@ -127,7 +127,8 @@ export function objectStoreContract(
           const number = Number(key.slice(-6));
           expect(await store.get(key)).toEqual(writtenObject(number));
         }
-        expect(await pages(store, '', 100)).toEqual(keys);
+        // a server may finish what it has received in full after the writer's death; nothing else is there
+        expect((await pages(store, '', 100)).filter((key) => !key.startsWith('written/'))).toEqual([]);
       }
     });
   });
