@@ -4,6 +4,12 @@ import { Failure } from '#shared/domain/failure.ts';
 import type { ObjectStore, Written } from '#shared/domain/objects/ports.ts';
 import { startPipeline } from './pipeline.ts';
 
+/**
+ * The quickest level, two threads, and matches looked for in 16 MB instead of half a one: rows that repeat each other lie
+ * far apart in a dump. It costs next to nothing, and 16 MB of memory on both ways.
+ */
+export const zstdArguments: readonly string[] = ['-1', '--long=24', '-T2', '--quiet', '--stdout'];
+
 /** Begins the transaction whose view of the database all of the backup shares. */
 export async function takeSnapshot(client: Client): Promise<{ name: string; at: string; databaseBytes: number }> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
@@ -45,7 +51,7 @@ export async function writeDump(
   const pipeline = startPipeline(
     [
       { program: 'pg_dump', args: dump, env: environment },
-      { program: 'zstd', args: ['-1', '-T2', '--quiet', '--stdout'] },
+      { program: 'zstd', args: zstdArguments },
     ],
     { gives: 'output', signal },
   );

@@ -4,6 +4,7 @@ import { Client } from 'pg';
 import type { DatabaseAccess } from '#shared/domain/backup/order.ts';
 import { seal } from '#shared/domain/objects/sealing.ts';
 import { readContents } from '#shared/worker/contents.ts';
+import { zstdArguments } from '#shared/worker/dump.ts';
 import { startPipeline } from '#shared/worker/pipeline.ts';
 
 const common = ['--no-owner', '--no-acl', '--no-password'];
@@ -49,7 +50,7 @@ export async function dumpThroughZstd(
   const pipeline = startPipeline(
     [
       { program: 'pg_dump', args: ['--format=custom', '--compress=0', ...common], env },
-      { program: 'zstd', args: ['-1', '-T2', '--quiet', '--stdout'] },
+      { program: 'zstd', args: zstdArguments },
     ],
     { gives: 'output', signal: new AbortController().signal },
   );

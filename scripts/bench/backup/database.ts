@@ -7,38 +7,56 @@ import type { PostgresServer } from '#shared/sandbox/servers/postgres.ts';
 
 const password = 'bench';
 
+/** One of 1500 words, some of them much more often than others. */
+const word = `left(md5('w' || floor(1500 * random() ^ 3)), 2 + (10 * random() ^ 2)::int)`;
+
 /**
- * Tables as those that are large in a database of Odoo: journal items (numbers), messages (HTML that repeats itself) and
- * attachments kept in the database (which no compression makes smaller). So many bytes of rows, an eighth of it attachments.
+ * Tables as those that are large in a database of Odoo: journal items (numbers and references), messages (HTML of words
+ * that are as unequal as a language's, each with a signature and every second one quoting another) and attachments that are
+ * kept in the database, which no compression makes smaller: some MB, as Odoo keeps its own icons and
+ * style sheets there after a clone; a customer's go into the filestore.
  */
 const fill = (megabytes: number) => `
-  CREATE TABLE account_move_line (id bigserial PRIMARY KEY, move_id int, account_id int, partner_id int, name varchar,
-    debit numeric, credit numeric, balance numeric, date date, create_date timestamp, reconciled boolean);
-  INSERT INTO account_move_line (move_id, account_id, partner_id, name, debit, credit, balance, date, create_date, reconciled)
-    SELECT n / 3, n % 400, hashint4(n) % 20000, 'INV/2026/' || lpad((n / 3)::text, 6, '0') || ' ' || left(md5(n::text), 8),
-      round((random() * 9999)::numeric, 2), 0, round((random() * 9999)::numeric, 2), date '2024-01-01' + n % 900,
+  CREATE TEMPORARY TABLE paragraphs AS
+    SELECT n, (SELECT string_agg(${word}, ' ') FROM generate_series(1, 60) WHERE n > 0) AS text
+    FROM generate_series(1, ${megabytes} * 40) n;
+  CREATE INDEX ON paragraphs (n);
+  ANALYZE paragraphs;
+  CREATE TABLE account_move_line (id bigserial PRIMARY KEY, move_id int, move_name varchar, account_id int, partner_id int,
+    company_id int, currency_id int, name varchar, debit numeric, credit numeric, balance numeric, date date,
+    parent_state varchar, display_type varchar, create_uid int, create_date timestamp, write_date timestamp,
+    reconciled boolean);
+  INSERT INTO account_move_line (move_id, move_name, account_id, partner_id, company_id, currency_id, name, debit, credit,
+      balance, date, parent_state, display_type, create_uid, create_date, write_date, reconciled)
+    SELECT n / 3, 'INV/2026/' || lpad((n / 3)::text, 6, '0'), n % 400, (n / 3 * 7919) % 20000, 1, 1,
+      'Product ' || (n * 31) % 800 || ' delivered', CASE WHEN n % 3 > 0 THEN (n * 17 % 900) / 2.0 ELSE 0 END,
+      CASE WHEN n % 3 = 0 THEN (n * 13 % 900) / 2.0 ELSE 0 END, (n * 17 % 900) / 2.0, date '2024-01-01' + n / 3000,
+      'posted', 'product', 2 + n % 20, timestamp '2024-01-01' + n * interval '37 seconds',
       timestamp '2024-01-01' + n * interval '37 seconds', n % 7 = 0
-    FROM generate_series(1, ${megabytes} * 2600) n;
-  CREATE TABLE mail_message (id bigserial PRIMARY KEY, res_id int, author_id int, date timestamp, subject varchar, body text,
-    message_id varchar);
-  INSERT INTO mail_message (res_id, author_id, date, subject, body, message_id)
-    SELECT n, n % 3000, timestamp '2024-01-01' + n * interval '1 minute', 'Re: order ' || n,
-      (SELECT string_agg('<p>' || md5((n * 7 + k % 5)::text) || ' thank you for your order, we ship it on '
-        || k || '. <span style="color: #333">Kind regards</span></p>', '') FROM generate_series(1, 6) k),
-      '<' || md5(n::text) || '@odoo>'
-    FROM generate_series(1, ${megabytes} * 620) n;
+    FROM generate_series(1, ${megabytes} * 2400) n;
+  CREATE TABLE mail_message (id bigserial PRIMARY KEY, model varchar, res_id int, author_id int, date timestamp,
+    subject varchar, body text, message_id varchar, message_type varchar, email_from varchar);
+  INSERT INTO mail_message (model, res_id, author_id, date, subject, body, message_id, message_type, email_from)
+    SELECT 'sale.order', m.n / 4, m.n % 3000, timestamp '2024-01-01' + m.n * interval '1 minute', 'Re: order ' || m.n / 4,
+      '<div><p>' || (SELECT string_agg(${word}, ' ') FROM generate_series(1, 15) WHERE m.n > 0) || '</p>'
+        || CASE WHEN m.n % 2 = 0 THEN '<blockquote data-o-mail-quote="1">' || p.text || '</blockquote>' ELSE '' END
+        || '<br><span data-o-mail-quote="1">-- <br>Person ' || m.n % 3000 || '<br>Sales department</span></div>',
+      '<' || md5(m.n::text) || '-openerp-' || m.n || '-sale.order@odoo.example.com>', 'email',
+      '"Person ' || m.n % 3000 || '" <person' || m.n % 3000 || '@example.com>'
+    FROM generate_series(1, ${megabytes} * 900) m (n) JOIN paragraphs p ON p.n = 1 + m.n / 4 % (${megabytes} * 40);
   CREATE TABLE ir_attachment (id bigserial PRIMARY KEY, name varchar, store_fname varchar, checksum varchar, file_size int,
     db_datas bytea);
   ALTER TABLE ir_attachment ALTER db_datas SET STORAGE EXTERNAL;
   INSERT INTO ir_attachment (name, file_size, db_datas)
     SELECT 'scan ' || n, 65536, (SELECT string_agg(sha256((n || '.' || k)::bytea), '') FROM generate_series(1, 2048) k)
-    FROM generate_series(1, ${megabytes} * 2) n;
+    FROM generate_series(1, ${megabytes} / 3) n;
+  DROP TABLE paragraphs;
   CREATE INDEX ON account_move_line (partner_id);
   CREATE INDEX ON mail_message (res_id);
   ANALYZE;
 `;
 
-/** A database of about so many MB as `pg_database_size` counts, and a role that may read it. */
+/** A database of so many MB or some more, and a role that owns it. */
 export async function makeDatabase(server: PostgresServer, name: string, megabytes: number): Promise<DatabaseAccess> {
   await asSuperuser(server, 'postgres', async (client) => {
     await client.query(`CREATE ROLE ${name} LOGIN PASSWORD '${password}'`);
