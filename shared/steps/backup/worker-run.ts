@@ -1,7 +1,7 @@
-import * as v from 'valibot';
 import type { WorkerJobs } from '#shared/domain/backup/job-ports.ts';
-import { resultNames, workerProgressSchema } from '#shared/domain/backup/manifest.ts';
+import { resultNames } from '#shared/domain/backup/manifest.ts';
 import type { BackupRecords } from '#shared/domain/backup/ports.ts';
+import { readProgress } from '#shared/domain/backup/worker-progress.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import type { InstanceContext } from '#shared/domain/instance/context.ts';
 import type { ObjectStore } from '#shared/domain/objects/ports.ts';
@@ -68,7 +68,6 @@ export async function wasLost(context: InstanceContext, run: WorkerRun, ports: W
 /** For people only: whatever is wrong with it, the work goes on. */
 async function noteProgress({ operation }: InstanceContext, run: WorkerRun, ports: WorkerRunPorts): Promise<void> {
   const bytes = await ports.store.get(`${run.prefix}/${resultNames.progress}`);
-  if (bytes === undefined) return;
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), workerProgressSchema), bytes.toString('utf8'));
-  if (parsed.success) await ports.records.progress(operation, parsed.output);
+  const progress = bytes && readProgress(bytes);
+  if (progress !== undefined) await ports.records.progress(operation, progress);
 }
