@@ -4,7 +4,6 @@ import { openBackupRemover, openBackupStore } from '#shared/runtime/backup-store
 import type { Config } from '#shared/runtime/config.ts';
 import type { Platform } from '#shared/runtime/platform.ts';
 import type { backupRemover, backups } from '#shared/runtime/rows.ts';
-import type { TickPart } from '../handler.ts';
 import { makeBackupRemoval } from './remove.ts';
 import { makeBackupSchedule } from './schedule.ts';
 import { makeBackupSweep } from './sweep.ts';
@@ -21,7 +20,7 @@ export function backupTickParts(
     verifications: OdooServers['verifications'];
     onTrouble: (what: string, error: unknown) => void;
   },
-): readonly TickPart[] {
+): readonly { name: string; run: () => Promise<unknown> }[] {
   if (config.backupStore === undefined) return [];
   const { database, holder, eventSource, log } = platform;
   const { jobs, verifications, onTrouble } = ports;

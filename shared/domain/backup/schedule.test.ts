@@ -58,7 +58,7 @@ describe('turns', () => {
   });
 
   test('of a fleet are spread over the interval', () => {
-    const perHour = new Array<number>(24).fill(0);
+    const perHour = Array.from({ length: 24 }, () => 0);
     for (let number = 0; number < 2_400; number += 1) {
       const at = turnAt(`instance ${number}`, 'backup', { intervalMs: dayMs, now });
       const hour = at.getUTCHours();
