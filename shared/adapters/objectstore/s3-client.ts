@@ -61,6 +61,11 @@ export type Call = {
   bytes?: number;
 };
 
+/** How long something may take that carries so many bytes. */
+export function timeFor(limits: S3Limits, bytes: number): number {
+  return Math.ceil(limits.callMs + bytes * msPerByte);
+}
+
 export type S3Calls = {
   bucket: string;
   limits: S3Limits;
@@ -105,7 +110,7 @@ export function openS3Calls({ endpoint, region, bucket, credentials, limits: giv
     async call({ what, bytes = 0 }, run) {
       const aborting = new AbortController();
       // ended with the call: the body of an answer may take longer
-      const timer = setTimeout(() => aborting.abort(), Math.ceil(limits.callMs + bytes * msPerByte));
+      const timer = setTimeout(() => aborting.abort(), timeFor(limits, bytes));
       try {
         loaded ??= load();
         const { client, sdk } = await loaded;

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type * as S3 from '@aws-sdk/client-s3';
 import { Failure } from '#shared/domain/failure.ts';
 import type { ObjectHead, ReadObject } from '#shared/domain/objects/ports.ts';
-import type { S3Calls } from './s3-client.ts';
+import { type S3Calls, timeFor } from './s3-client.ts';
 import { s3Failure, statusOf } from './s3-errors.ts';
 
 /** The name of the metadata that says which write an object is of. */
@@ -34,6 +34,21 @@ export async function readObject(calls: S3Calls, key: string): Promise<ReadObjec
   if (first === undefined) return undefined;
   const size = first.ContentLength ?? 0;
   return { size, bytes: piecesOf(calls, key, { first, size }) };
+}
+
+/** As a whole, in a time that is bounded. */
+export async function getObject(calls: S3Calls, key: string): Promise<Buffer | undefined> {
+  const startedMs = performance.now();
+  const found = await readObject(calls, key);
+  if (found === undefined) return undefined;
+  const pieces: Buffer[] = [];
+  for await (const piece of found.bytes) {
+    pieces.push(piece);
+    // a service that sends a byte a second is never idle
+    if (performance.now() - startedMs < timeFor(calls.limits, found.size)) continue;
+    throw new Failure('unavailable', `The bucket ${calls.bucket} gives ${key} too slowly.`);
+  }
+  return Buffer.concat(pieces);
 }
 
 type Got = S3.GetObjectCommandOutput;

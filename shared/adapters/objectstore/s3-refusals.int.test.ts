@@ -125,6 +125,18 @@ describe('an S3 store', () => {
     silent.close();
   });
 
+  it('gives up on a service that sends a byte now and then', async () => {
+    const { endpoint } = await serving((_asked, response) => {
+      response.writeHead(200, { etag: '"e"', 'content-length': 10_000 });
+      const timer = setInterval(() => response.write('x'), 50);
+      response.once('close', () => clearInterval(timer));
+    });
+    expect(await failureOf(impatientStore(endpoint, { callMs: 500 }).get('k'))).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringMatching(/too slowly/),
+    });
+  });
+
   it('gives up on a service that is not there', async () => {
     const store = impatientStore(`http://127.0.0.1:${await freePort()}`);
     expect(await failureOf(store.put('k', bytes))).toMatchObject({

@@ -4,7 +4,7 @@ import type { ObjectStore, WriteOptions, Written } from '#shared/domain/objects/
 import { onePiece } from './measured.ts';
 import { openS3Calls, type S3Access, type S3Calls } from './s3-client.ts';
 import { nameOf, statusOf } from './s3-errors.ts';
-import { headObject, readObject } from './s3-read.ts';
+import { getObject, headObject, readObject } from './s3-read.ts';
 import { removeObject } from './s3-remove.ts';
 import { writeObject } from './s3-write.ts';
 
@@ -38,11 +38,7 @@ export function openS3Store(access: S3Access): ObjectStore {
 
     async get(key) {
       checkKey(key);
-      const found = await readObject(calls, key);
-      if (found === undefined) return undefined;
-      const pieces: Buffer[] = [];
-      for await (const piece of found.bytes) pieces.push(piece);
-      return Buffer.concat(pieces);
+      return await getObject(calls, key);
     },
 
     async read(key) {
