@@ -27,6 +27,7 @@ export async function startInSandbox(options: LocalOptions, screen: Screen): Pro
       imageDigest: digest,
       warm: options.warm,
       hasVerificationServer: true,
+      schedulesBackups: true,
       ingressPort: await publicPort(options.port, { preferred: ingressPort }),
       onProgress: screen.say,
       onFunction: (event) => screen.step(event.function, event.kind),

@@ -22,6 +22,8 @@ export type EventingOptions = {
   /** Processes per function at most, for all or by name; 1 unless stated. */
   maxScale?: number | Readonly<Record<string, number>>;
   tickMs?: number;
+  /** Backups are made by schedule, not only when asked for; off unless stated. */
+  schedulesBackups?: boolean;
   /** Settings of the functions on top: `LEASE_MS`, `LOG_LEVEL`. */
   functionSettings?: Record<string, string>;
   /** Where the broker finds functions instead of at their host: `<gatewayUrl>/<function>`. For tests that come in between. */
@@ -87,6 +89,7 @@ export async function startEventing(options: EventingOptions, given: Given): Pro
       functionUrl: `http://127.0.0.1:${hostsPort}/{function}`,
       spoolFolder: join(options.folder, 'object-store'),
       backupFolder: backupFolderOf(options.folder),
+      schedulesBackups: options.schedulesBackups ?? false,
       extra: options.functionSettings ?? {},
     });
   const programs = manifests.services.map(({ name, containerConcurrency, timeoutMs }) => {

@@ -19,6 +19,8 @@ export type FunctionSurroundings = {
   spoolFolder: string;
   /** The directory store of backups. */
   backupFolder: string;
+  /** The tick asks for the backups and verifications that are due, and removes what retention gives up. */
+  schedulesBackups: boolean;
   /** Settings on top: shorter leases, a log level. */
   extra: Record<string, string>;
 };
@@ -61,7 +63,8 @@ export function functionProgram(
       TENANT_CONNECT_TO: surroundings.tenantConnectTo,
       FUNCTION_URL: surroundings.functionUrl,
       DEAD_LETTER_SPOOL_DIR: surroundings.spoolFolder,
-      BACKUP_STORE: surroundings.backupFolder,
+      // without a place for backups the tick does nothing about them
+      ...(name !== 'reconcile' || surroundings.schedulesBackups ? { BACKUP_STORE: surroundings.backupFolder } : {}),
       BACKUP_KEYS_FILE: join(secretsFolder, 'backup-keys'),
       WORKER_IMAGE: workerReference,
       // Whoever plays with a fleet on his own machine may say everything; `extra` may be stricter.
