@@ -250,6 +250,12 @@ export const reconciling = defineConfig({
     'off',
     'on: ask for the purge of terminated instances whose undo window is over; off: report them.',
   ),
+  backupSchedule: row(
+    'BACKUP_SCHEDULE',
+    oneOf('on', 'off'),
+    'on',
+    'on: ask for the backups and verifications that are due, final ones included; off: only those that others ask for are made.',
+  ),
 });
 
 /** How long work may be held. One step is at most 20 s, so a lease of 30 s that is renewed per step never ends within one. */

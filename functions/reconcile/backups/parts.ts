@@ -3,7 +3,7 @@ import type { WorkerJobs } from '#shared/domain/backup/job-ports.ts';
 import { openBackupRemover, openBackupStore } from '#shared/runtime/backup-store.ts';
 import type { Config } from '#shared/runtime/config.ts';
 import type { Platform } from '#shared/runtime/platform.ts';
-import type { backupRemover, backups } from '#shared/runtime/rows.ts';
+import type { backupRemover, backups, reconciling } from '#shared/runtime/rows.ts';
 import { makeBackupRemoval } from './remove.ts';
 import { makeBackupSchedule } from './schedule.ts';
 import { makeBackupSweep } from './sweep.ts';
@@ -14,7 +14,7 @@ import { makeBackupSweep } from './sweep.ts';
  */
 export function backupTickParts(
   platform: Pick<Platform, 'database' | 'holder' | 'eventSource' | 'log'>,
-  config: Config<typeof backups> & Config<typeof backupRemover>,
+  config: Config<typeof backups & typeof backupRemover> & Pick<Config<typeof reconciling>, 'backupSchedule'>,
   ports: {
     jobs: WorkerJobs;
     verifications: OdooServers['verifications'];
@@ -29,7 +29,7 @@ export function backupTickParts(
   const reader = openBackupStore(config);
   const remove = makeBackupRemoval({ database, holder, reader, remover: openBackupRemover(config), onTrouble });
   return [
-    { name: 'backup schedule', run: schedule },
+    ...(config.backupSchedule === 'on' ? [{ name: 'backup schedule', run: schedule }] : []),
     { name: 'backup sweep', run: sweep },
     {
       name: 'backup removal',
