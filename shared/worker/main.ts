@@ -15,7 +15,7 @@ const help = `Usage: node main.js ORDER_FILE | --help
 
 Carries out the order of one Job: makes a backup of an instance, or restores one into an empty database and compares it
 with its manifest. The order is a JSON file, which a Secret mounts; nothing is taken from the environment but PATH, TMPDIR
-(for a file with a password, removed at the end) and NODE_EXTRA_CA_CERTS. It needs pg_dump or pg_restore, of the server's
+(a folder for a file with a password, which is removed at the end) and NODE_EXTRA_CA_CERTS. It needs pg_dump or pg_restore, of the server's
 major version or newer, and zstd.
 
 Exit code: 0 the result is in the object store, 1 failed (the last line of stderr says why), 2 called wrongly,
@@ -48,7 +48,7 @@ async function runOrder(file: string): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'fleet-worker-'));
   try {
     const order = await readOrder(file);
-    const store = await openObjectStore(order.store);
+    const store = openObjectStore(order.store);
     say(await carryOut(order, { store, folder, signal: interrupt.signal, say }));
     return 0;
   } catch (error) {

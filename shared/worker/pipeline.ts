@@ -39,7 +39,9 @@ export function startPipeline(
   // only the first stage is to hold it now: its end is the end of the second one's input
   joint.destroy();
   const children = [writer, reader];
-  const stop = () => void children.forEach(({ child }) => end(child));
+  const stop = () => {
+    for (const { child } of children) end(child);
+  };
   signal.addEventListener('abort', stop, { once: true });
   // where one could not be started at all, the other would wait for ever
   for (const { startFailed } of children) void startFailed.then(stop);

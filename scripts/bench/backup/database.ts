@@ -28,7 +28,7 @@ const fill = (megabytes: number) => `
     reconciled boolean);
   INSERT INTO account_move_line (move_id, move_name, account_id, partner_id, company_id, currency_id, name, debit, credit,
       balance, date, parent_state, display_type, create_uid, create_date, write_date, reconciled)
-    SELECT n / 3, 'INV/2026/' || lpad((n / 3)::text, 6, '0'), n % 400, (n / 3 * 7919) % 20000, 1, 1,
+    SELECT n / 3, 'INV/2026/' || lpad((n / 3)::text, 6, '0'), n % 400, (n / 3 * 791) % 20000, 1, 1,
       'Product ' || (n * 31) % 800 || ' delivered', CASE WHEN n % 3 > 0 THEN (n * 17 % 900) / 2.0 ELSE 0 END,
       CASE WHEN n % 3 = 0 THEN (n * 13 % 900) / 2.0 ELSE 0 END, (n * 17 % 900) / 2.0, date '2024-01-01' + n / 3000,
       'posted', 'product', 2 + n % 20, timestamp '2024-01-01' + n * interval '37 seconds',
