@@ -43,13 +43,21 @@ export type S3Limits = {
 
 const defaults: S3Limits = {
   connectMs: 3_000,
-  idleMs: 8_000,
-  // a step of an operation may take 20 s
-  callMs: 15_000,
+  idleMs: 5_000,
+  // a step of an operation may take 20 s, and a write is two calls
+  callMs: 9_000,
   attempts: 4,
   // with S3's 10,000 parts of one size: 156 GiB
   partBytes: 16 * 1024 * 1024,
 };
+
+/** For a Job: nobody waits for its calls, and one that is given up costs all that was uploaded. */
+export const patientLimits = {
+  connectMs: 10_000,
+  idleMs: 30_000,
+  callMs: 180_000,
+  attempts: 10,
+} satisfies Partial<S3Limits>;
 
 const credentialsLastMs = 5 * 60_000;
 const msPerByte = 1_000 / (1024 * 1024);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { inPieces } from '#shared/testing/contracts/object-store-streams.ts';
 import { startTcpProxy, type TcpProxy } from '#shared/testing/tcp-proxy.ts';
+import { openObjectStore } from './open.ts';
 import { isWithoutS3, s3World, whyWithoutS3 } from './s3.fixture.ts';
 
 const large = randomBytes(12_000_000);
@@ -128,6 +129,27 @@ describe.skipIf(isWithoutS3)(`the S3 store on a bad day${whyWithoutS3}`, () => {
         cutting.cutAll();
       }
     }).rejects.toMatchObject({ code: 'unavailable', message: expect.stringMatching(/replaced or removed while/) });
+  });
+
+  it('has the patience of a Job: the server may be away for seconds in the middle of an upload', async () => {
+    const { proxy: cutting, bucket } = await behindProxy();
+    const { region, writer } = world().server;
+    const endpoint = `http://127.0.0.1:${cutting.port}`;
+    const store = openObjectStore({ kind: 's3', endpoint, region, bucket, ...writer });
+    // two parts of 16 MiB and a bit
+    const bytesOfJob = Buffer.concat([large, large, large]);
+    let away: NodeJS.Timeout | undefined;
+    async function* source() {
+      for await (const piece of inPieces(bytesOfJob, 1_000_000)) {
+        if (away === undefined) {
+          cutting.refuse();
+          away = setTimeout(() => cutting.accept(), 2_000);
+        }
+        yield piece;
+      }
+    }
+    expect(await store.write('k', source())).toMatchObject({ outcome: 'written' });
+    expect((await store.get('k'))?.equals(bytesOfJob)).toBe(true);
   });
 
   it('goes on with a server that crashes and comes back', async () => {
