@@ -11,14 +11,13 @@ import {
 import { seal } from '#shared/domain/backup/manifest-seal.ts';
 import type { BackupOrder } from '#shared/domain/backup/order.ts';
 import { Failure } from '#shared/domain/failure.ts';
-import type { ObjectStore } from '#shared/domain/objects/ports.ts';
 import { attachedFiles, readContents, readModules } from './contents.ts';
 import { takeSnapshot, writeDump } from './dump.ts';
 import { namedFiles, openFilestore } from './filestore.ts';
 import { checkClientVersion, programEnvironment } from './postgres-programs.ts';
 import { reportProgress } from './progress.ts';
 import { serverVersion, withSession } from './session.ts';
-import { storeFiles } from './store-files.ts';
+import { retrying, storeFiles } from './store-files.ts';
 import { allOrAbort, type TaskContext } from './task.ts';
 
 /**
@@ -39,7 +38,7 @@ export async function backUp(order: BackupOrder, context: TaskContext): Promise<
     store,
     filesKey: Buffer.from(order.keys.files, 'base64'),
     filestore: openFilestore(order.filestore),
-    known: await knownFiles(order, store),
+    known: await knownFiles(order, context),
     signal,
     onFile: () => progress.add(1),
   });
@@ -63,7 +62,8 @@ export async function backUp(order: BackupOrder, context: TaskContext): Promise<
   };
   await progress.settled();
   signal.throwIfAborted();
-  await store.put(`${order.prefix}/${resultNames.manifest}`, seal(result, 'backup-result', resultSigner(order)));
+  const sealed = seal(result, 'backup-result', resultSigner(order));
+  await retrying(signal, () => store.put(`${order.prefix}/${resultNames.manifest}`, sealed));
   return result;
 }
 
@@ -109,12 +109,15 @@ async function backUpDatabase(order: BackupOrder, context: TaskContext, progress
  * What the newest backup's manifest says of the files. Its sha256 comes with the order: that is who signed it. One that is
  * not there or not the same only costs time, as what is in the store is then read.
  */
-async function knownFiles(order: BackupOrder, store: ObjectStore): Promise<ReadonlyMap<string, StoredFile>> {
-  if (order.previousManifest === undefined || order.previousManifest === null) return new Map();
-  const bytes = await store.get(order.previousManifest.key);
-  if (bytes === undefined || sha256Of(bytes) !== order.previousManifest.sha256) return new Map();
+async function knownFiles(
+  { previousManifest, instanceId }: BackupOrder,
+  { store, signal }: TaskContext,
+): Promise<ReadonlyMap<string, StoredFile>> {
+  if (previousManifest === undefined || previousManifest === null) return new Map();
+  const bytes = await retrying(signal, () => store.get(previousManifest.key));
+  if (bytes === undefined || sha256Of(bytes) !== previousManifest.sha256) return new Map();
   const manifest = manifestIn(bytes);
-  if (manifest.instanceId !== order.instanceId) return new Map();
+  if (manifest.instanceId !== instanceId) return new Map();
   return new Map(manifest.files.objects.map((object) => [object[0], object]));
 }
 

@@ -49,7 +49,8 @@ export async function verify(order: VerifyOrder, context: TaskContext): Promise<
   };
   await progress.settled();
   signal.throwIfAborted();
-  await store.put(`${order.prefix}/${resultNames.result}`, seal(result, 'verify-result', resultSigner(order)));
+  const sealed = seal(result, 'verify-result', resultSigner(order));
+  await retrying(signal, () => store.put(`${order.prefix}/${resultNames.result}`, sealed));
   return result;
 }
 
