@@ -13,7 +13,8 @@ import {
 import { hmacSigner } from '#shared/domain/backup/manifest-seal.ts';
 import type { BackupKeys, BackupOrder, StoreAccess, VerifyOrder } from '#shared/domain/backup/order.ts';
 import type { ObjectStore } from '#shared/domain/objects/ports.ts';
-import { backUp, sha256Of } from './backup.ts';
+import { backUp } from './backup.ts';
+import { sha256Of } from './manifest-bytes.ts';
 import { dropTestDatabase, makeVerificationDatabase, type Tenant } from './tenant.fixture.ts';
 import { verify } from './verify.ts';
 

@@ -1,19 +1,11 @@
-import { createHash } from 'node:crypto';
-import * as v from 'valibot';
 import { encryptedStore } from '#shared/adapters/objectstore/encrypted.ts';
-import {
-  type BackupResult,
-  backupManifestSchema,
-  resultNames,
-  resultSigner,
-  type StoredFile,
-} from '#shared/domain/backup/manifest.ts';
+import { type BackupResult, resultNames, resultSigner, type StoredFile } from '#shared/domain/backup/manifest.ts';
 import { seal } from '#shared/domain/backup/manifest-seal.ts';
 import type { BackupOrder } from '#shared/domain/backup/order.ts';
-import { Failure } from '#shared/domain/failure.ts';
 import { attachedFiles, readContents, readModules } from './contents.ts';
 import { takeSnapshot, writeDump } from './dump.ts';
 import { namedFiles, openFilestore } from './filestore.ts';
+import { manifestIn, sha256Of } from './manifest-bytes.ts';
 import { checkClientVersion, programEnvironment } from './postgres-programs.ts';
 import { reportProgress } from './progress.ts';
 import { serverVersion, withSession } from './session.ts';
@@ -119,18 +111,4 @@ async function knownFiles(
   const manifest = manifestIn(bytes);
   if (manifest.instanceId !== instanceId) return new Map();
   return new Map(manifest.files.objects.map((object) => [object[0], object]));
-}
-
-export function sha256Of(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
-
-const envelopeSchema = v.object({ body: backupManifestSchema });
-
-/** The manifest in bytes whose sha256 was found right: its signature was checked by who made the order. */
-export function manifestIn(bytes: Uint8Array): v.InferOutput<typeof backupManifestSchema> {
-  const result = v.safeParse(envelopeSchema, JSON.parse(Buffer.from(bytes).toString()));
-  if (result.success) return result.output.body;
-  const [issue] = result.issues;
-  throw new Failure('damaged', `The manifest is of another version: ${v.getDotPath(issue) ?? 'it'}: ${issue.message}.`);
 }

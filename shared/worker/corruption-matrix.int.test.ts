@@ -11,7 +11,7 @@ import { hmacSigner, type Signer } from '#shared/domain/backup/manifest-seal.ts'
 import { asFailure } from '#shared/domain/failure.ts';
 import type { ObjectStore } from '#shared/domain/objects/ports.ts';
 import { type AcceptedBackup, backupOrder, ring, runBackup, runVerify } from './backup.fixture.ts';
-import { sha256Of } from './backup.ts';
+import { sha256Of } from './manifest-bytes.ts';
 import { dropTestDatabase, makeTenant, type Tenant } from './tenant.fixture.ts';
 
 // Why all of it is restored and compared, and no program is believed that looks at a dump from outside:

@@ -41,7 +41,7 @@ describe('a pipeline', () => {
   });
 
   it('leaves out what follows the error: it may quote rows', async () => {
-    const said = 'pg_restore: error: COPY failed\nCONTEXT: COPY res_partner, line 1: \"secret\"';
+    const said = 'pg_restore: error: COPY failed\nCONTEXT: COPY res_partner, line 1: "secret"';
     const pipeline = startPipeline([shell(`printf '%s\\n' '${said}' >&2; exit 1`), shell('cat')], {
       gives: 'output',
       signal: never(),

@@ -6,7 +6,7 @@ import { hmacSigner } from '#shared/domain/backup/manifest-seal.ts';
 import type { DatabaseAccess, StoreAccess } from '#shared/domain/backup/order.ts';
 import { startPostgres } from '#shared/sandbox/servers/postgres.ts';
 import { startVersitygw, versitygwObstacle } from '#shared/sandbox/servers/versitygw.ts';
-import { sha256Of } from '#shared/worker/backup.ts';
+import { sha256Of } from '#shared/worker/manifest-bytes.ts';
 import { bundleWorker } from '../../build/worker.ts';
 import type { BenchReport } from '../report.ts';
 import { interleave } from '../rounds.ts';

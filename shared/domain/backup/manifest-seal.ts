@@ -43,7 +43,9 @@ export function canonicalJson(value: unknown): string {
     const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
     return `{${entries.map(([key, one]) => `${JSON.stringify(key)}:${canonicalJson(one)}`).join(',')}}`;
   }
-  throw new TypeError(`A document that is signed holds integers, texts, true, false and null, not ${String(value)}.`);
+  throw new TypeError(
+    `A document that is signed holds integers, texts, true, false and null, not ${typeof value === 'number' ? value : typeof value}.`,
+  );
 }
 
 /** The bytes of a signed document, as they are stored. Equal documents signed alike have equal bytes. */
