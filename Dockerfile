@@ -4,8 +4,8 @@
 #   BASE       Node 24 on a Debian of your choice. Pin it by its digest for production:
 #              --build-arg BASE=docker.io/library/node:24-slim@sha256:...  (skaffold's profile prod insists on one)
 #
-# Targets: function (the last one, the default) · worker, with the programs that jobs on databases need · migrate, the
-# migration Job's (it takes no FUNCTION) · dev, which runs the sources and starts anew when one changes.
+# Targets: function (the last one, the default) · worker, of the Jobs for backups, with PostgreSQL's client and zstd ·
+# migrate, the migration Job's (both take no FUNCTION) · dev, which runs the sources and starts anew when one changes.
 ARG BASE=docker.io/library/node:24-slim
 
 FROM ${BASE} AS dependencies
@@ -59,18 +59,28 @@ COPY --from=build-migrate /out/migrate ./
 USER 10001:10001
 ENTRYPOINT ["node", "main.js"]
 
-# pg_dump, pg_restore and zstd: only jobs that move data need them
+# The Jobs that make and verify backups: docker build --target worker --tag odoo-fleet/worker .
+FROM sources AS build-worker
+RUN node scripts/build/main.ts worker --folder /out
+
 FROM ${BASE} AS worker
+# The major version of pg_dump and pg_restore, which must be that of the newest Odoo server, or newer. Empty: what Debian
+# has (15 in bookworm, 17 in trixie); a number is taken from PostgreSQL's own packages at apt.postgresql.org.
+ARG POSTGRES_MAJOR=
 RUN apt-get update -q \
- && apt-get install -y -q --no-install-recommends postgresql-client zstd \
- && rm -rf /var/lib/apt/lists/*
-ARG FUNCTION
-ENV NODE_ENV=production PORT=8080
+ && if [ -n "$POSTGRES_MAJOR" ]; then \
+      apt-get install -y -q --no-install-recommends postgresql-common ca-certificates \
+      && /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y; \
+    fi \
+ && apt-get install -y -q --no-install-recommends "postgresql-client${POSTGRES_MAJOR:+-$POSTGRES_MAJOR}" zstd \
+ && rm -rf /var/lib/apt/lists/* \
+ && pg_dump --version && zstd --version
+ENV NODE_ENV=production
 WORKDIR /app
-COPY --from=build /out/${FUNCTION} ./
+COPY --from=build-worker /out/worker ./
 USER 10001:10001
-ENTRYPOINT ["node"]
-CMD ["main.js"]
+# its one argument is the file with the order
+ENTRYPOINT ["node", "/app/main.js"]
 
 FROM ${BASE} AS function
 ARG FUNCTION

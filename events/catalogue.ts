@@ -11,6 +11,7 @@ import { customerDeactivated } from './customer/deactivated.ts';
 import { customerDeleted } from './customer/deleted.ts';
 import { customerReactivated } from './customer/reactivated.ts';
 import type { AnyEventDefinition } from './envelope.ts';
+import { backupAccepted, backupFailed, backupRequested, backupSucceeded } from './instance/backup.ts';
 import { provisionAccepted } from './instance/provision-accepted.ts';
 import { provisionFailed } from './instance/provision-failed.ts';
 import { provisionRequested } from './instance/provision-requested.ts';
@@ -25,6 +26,7 @@ import { stopAccepted, stopFailed, stopRequested, stopSucceeded } from './instan
 import { suspendAccepted, suspendFailed, suspendRequested, suspendSucceeded } from './instance/suspend.ts';
 import { terminateAccepted, terminateFailed, terminateRequested, terminateSucceeded } from './instance/terminate.ts';
 import { undoAccepted, undoFailed, undoRequested, undoSucceeded } from './instance/undo.ts';
+import { verifyAccepted, verifyFailed, verifyRequested, verifySucceeded } from './instance/verify.ts';
 import { ping } from './knative/ping.ts';
 import { resourceAdd } from './knative/resource-add.ts';
 import { resourceDelete } from './knative/resource-delete.ts';
@@ -76,6 +78,14 @@ export const catalogue = [
   repairAccepted,
   repairSucceeded,
   repairFailed,
+  backupRequested,
+  backupAccepted,
+  backupSucceeded,
+  backupFailed,
+  verifyRequested,
+  verifyAccepted,
+  verifySucceeded,
+  verifyFailed,
   statusChanged,
   subscriptionCreated,
   subscriptionChanged,

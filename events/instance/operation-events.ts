@@ -87,6 +87,23 @@ function succeededEvent<const Kind extends string>(kind: Kind, url: string | nul
   });
 }
 
+/** As the other kinds' event of success, with what this kind has to say besides. */
+export function succeededEventWith<const Kind extends string, const Entries extends v.ObjectEntries>(
+  kind: Kind,
+  more: { summary: string; entries: Entries; example: v.InferInput<v.StrictObjectSchema<Entries, undefined>> },
+) {
+  const entries = { ...succeededEntries, ...more.entries };
+  return {
+    type: `dev.odoofleet.instance.${kind}.succeeded` as const,
+    summary: more.summary,
+    direction: 'out' as const,
+    schema: v.strictObject(entries),
+    subject: instanceSubject,
+    extensions,
+    example: { instance, operation, customer, kind, seconds: 3.1, url: null, result: 'done', ...more.example },
+  };
+}
+
 function failedEvent<const Kind extends string>(kind: Kind, refusal: { code: string; text: string }) {
   return defineEvent({
     type: `dev.odoofleet.instance.${kind}.failed` as const,
@@ -115,7 +132,7 @@ const acceptedSchema = v.strictObject({
   kind: fields.word,
 });
 
-const succeededSchema = v.strictObject({
+const succeededEntries = {
   instance: fields.instanceId,
   operation: fields.operationId,
   customer: fields.customerId,
@@ -126,7 +143,8 @@ const succeededSchema = v.strictObject({
   url: v.nullable(fields.url),
   /** Such as `done`, `nothing-to-do`, `superseded`. */
   result: fields.word,
-});
+};
+const succeededSchema = v.strictObject(succeededEntries);
 
 const failedSchema = v.strictObject({
   /** As the request named it; there may be no such instance. */

@@ -112,7 +112,7 @@ it('an object that is no dead letter is reported, left alone and holds up no oth
 it('one part that fails does not keep the others from running', async () => {
   const troubles: string[] = [];
   const down = () => Promise.reject(new Error('the disk is gone'));
-  const spool = { put: down, get: down, list: down, remove: down };
+  const spool = { put: down, get: down, write: down, read: down, head: down, list: down, remove: down };
   const { trimmed } = await world.upkeep({ spool, onTrouble: (what) => troubles.push(what) });
   expect(troubles).toEqual(['dead letter spool']);
   expect(trimmed).toBe(0);

@@ -1,6 +1,6 @@
 import { purgeRequested } from '#events/instance/purge.ts';
 import { openInstancePorts } from '#shared/adapters/instance-ports.ts';
-import { noFinalBackups } from '#shared/adapters/no-final-backups.ts';
+import { finalBackups } from '#shared/adapters/postgres/final-backups.ts';
 import { parseConfig } from '#shared/runtime/config.ts';
 import { host } from '#shared/runtime/host.ts';
 import { instanceFunction } from '#shared/runtime/operation/instance-function.ts';
@@ -18,7 +18,7 @@ const handler = instanceFunction(platform, {
   requested: purgeRequested,
   databases: ports.databases,
   timing: { leaseMs: config.leaseMs, budgetMs: config.stepBudgetMs },
-  finalBackups: noFinalBackups,
+  finalBackups: finalBackups(platform.database),
 });
 
 await host(platform, handler, { isProgram: import.meta.main, ...config });

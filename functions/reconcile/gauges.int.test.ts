@@ -1,5 +1,12 @@
 import { pino } from 'pino';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
+import {
+  endHeld,
+  holdOperation,
+  insertBackup,
+  insertPlacedInstance,
+} from '#shared/adapters/postgres/backup-records.fixture.ts';
+import { backupRecords } from '#shared/adapters/postgres/backup-records.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { readFleetNumbers } from '#shared/adapters/postgres/fleet-numbers.ts';
 import { enqueue } from '#shared/adapters/postgres/outbox.ts';
@@ -102,4 +109,75 @@ test('shards that are put off for ever are not overdue', async () => {
   const numbers = await scrape();
   expect(numbers.get('fleet_reconcile_shards_overdue')).toBe(0);
   expect(numbers.get('fleet_reconcile_oldest_delay_seconds')).toBe(0);
+});
+
+describe('backups', () => {
+  const set = (id: string, what: string) => database.query(`update backups set ${what} where id = $1`, [id]);
+
+  test('an empty fleet has none, and nothing is wrong about it', async () => {
+    await database.query('truncate instances, operations, backups, verifications cascade');
+    const numbers = await scrape();
+    const backups = Object.fromEntries([...numbers].filter(([name]) => name.includes('fleet_backup')));
+    expect(backups).toEqual({
+      fleet_backup_oldest_proven_age_seconds: 0,
+      fleet_backup_instances_unproven: 0,
+      fleet_backup_instances_overdue: 0,
+      fleet_backup_finals_missing: 0,
+      fleet_backups_refuted: 0,
+      fleet_backups_deleting: 0,
+      fleet_backups_dump_bytes: 0,
+      'fleet_backup_slots_used{server="odoo-1",purpose="tenants"}': 0,
+      'fleet_backup_slots{server="odoo-1",purpose="tenants"}': 2,
+    });
+  });
+
+  test('the oldest proven point counts, and whoever has none, or no backup in time', async () => {
+    const ids: string[] = [];
+    for (const number of [11, 12, 13, 14]) ids.push(await insertPlacedInstance(database, number, 'odoo-1'));
+    const [well, stale, unproven, bare] = ids as [string, string, string, string];
+    await database.query(`update instances set created_at = now() - interval '49 hours'`);
+    const proven = `proof = 'proven', proof_at = now()`;
+    await set(await insertBackup(database, well, { daysAgo: 5 }), proven);
+    await set(await insertBackup(database, well, { daysAgo: 1 }), proven);
+    await set(await insertBackup(database, stale, { daysAgo: 9 }), proven);
+    await insertBackup(database, unproven, { kind: 'manual' });
+    const refuted = await insertBackup(database, unproven);
+    await set(refuted, `proof = 'refuted', proof_at = now()`);
+    await set(await insertBackup(database, unproven), `state = 'deleting', delete_reason = 'x'`);
+    await set(await insertBackup(database, well), `state = 'failed', error_code = 'x', error_text = 'x'`);
+    const operation = await holdOperation(database, bare);
+    const intent = { instanceId: bare, kind: 'manual', dumpKey: 'd', filesKey: 'f' } as const;
+    await backupRecords(database).begin(operation, intent);
+    const numbers = await scrape();
+    expect(numbers.get('fleet_backup_oldest_proven_age_seconds')).toBeCloseTo(9 * 86_400, -2);
+    expect(Object.fromEntries(numbers)).toMatchObject({
+      fleet_backup_instances_unproven: 2,
+      fleet_backup_instances_overdue: 2,
+      fleet_backup_finals_missing: 0,
+      fleet_backups_refuted: 1,
+      fleet_backups_deleting: 1,
+      fleet_backups_dump_bytes: 5_000,
+      'fleet_backups_running{kind="manual"}': 1,
+      'fleet_backups_failed{kind="scheduled"}': 1,
+      'fleet_backup_slots_used{server="odoo-1",purpose="tenants"}': 1,
+    });
+    await endHeld(database, operation.id, 'failed');
+  });
+
+  test('a terminated instance past its window without a proven final one is shown, and no other of its numbers', async () => {
+    const id = await insertPlacedInstance(database, 20, 'odoo-1');
+    await database.query('delete from backups where instance_id <> $1', [id]);
+    await database.query(
+      `update instances set desired_state = 'terminated', terminated_at = now() - interval '2 days',
+         purge_after = now() - interval '1 day', desired_before = 'running'`,
+    );
+    const all = (await database.query('select 1 from instances')).rowCount;
+    expect((await scrape()).get('fleet_backup_finals_missing')).toBe(all);
+    const final = await insertBackup(database, id, { kind: 'final' });
+    expect((await scrape()).get('fleet_backup_finals_missing')).toBe(all);
+    await set(final, `proof = 'proven', proof_at = now()`);
+    const numbers = await scrape();
+    expect(numbers.get('fleet_backup_finals_missing')).toBe(all - 1);
+    expect(numbers.get('fleet_backup_instances_overdue')).toBe(0);
+  });
 });

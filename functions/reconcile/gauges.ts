@@ -1,6 +1,7 @@
 import { Gauge, type Registry } from 'prom-client';
 import type { FleetNumbers } from '#shared/adapters/postgres/fleet-numbers.ts';
 import { ruleOf } from '#shared/domain/drift/policy.ts';
+import { backupGauges } from './backup-gauges.ts';
 
 /**
  * Ticks come every ten seconds, and one may take half a minute. Where several processes of reconcile run, each shows
@@ -12,14 +13,14 @@ type Labels = Record<string, string>;
 type Sample = { labels: Labels; value: number };
 
 /** What one of the fleet's gauges is called and how it is read from the numbers. */
-type FleetGauge = {
+export type FleetGauge = {
   name: string;
   help: string;
   labelNames: readonly string[];
   samples(numbers: FleetNumbers): readonly Sample[];
 };
 
-const one = (value: number): readonly Sample[] => [{ labels: {}, value }];
+export const one = (value: number): readonly Sample[] => [{ labels: {}, value }];
 const byName = (counts: Readonly<Record<string, number>>, labelsOf: (name: string) => Labels): readonly Sample[] =>
   Object.entries(counts).map(([name, value]) => ({ labels: labelsOf(name), value }));
 
@@ -123,6 +124,7 @@ const gauges: readonly FleetGauge[] = [
     labelNames: ['server'],
     samples: ({ servers }) => servers.map(({ server, limit }) => ({ labels: { server }, value: limit })),
   },
+  ...backupGauges,
 ];
 
 /** Shows the fleet's numbers: those of the last tick of this process, for a minute. */

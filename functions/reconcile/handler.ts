@@ -17,6 +17,8 @@ export type ReconcileDependencies = Wake &
     engine: Omit<ReconcileEngine, 'database' | 'holder' | 'eventSource' | 'onTrouble'>;
     /** Upkeep of others: what only time brings about. */
     parts: readonly TickPart[];
+    /** Those that take their time: they run beside the servers and the shards. */
+    slowParts?: readonly TickPart[];
   };
 
 export type TickReport = {
@@ -48,6 +50,7 @@ export async function tick(dependencies: ReconcileDependencies): Promise<TickRep
   const slow: TickPart[] = [
     { name: 'database servers', run: async () => note({ warm: await keepServers(dependencies) }) },
     { name: 'shards', run: async () => note({ passes: await reconcileDueShards(engine, { budgetMs: leftMs() }) }) },
+    ...(dependencies.slowParts ?? []),
   ];
   const errors: unknown[] = [];
   const run = async (part: TickPart) => {

@@ -18,6 +18,8 @@ import { settleObservations } from '#shared/runtime/observations.ts';
 import { odooAdminPasswords } from '#shared/runtime/odoo-passwords.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
 import {
+  backupRemover,
+  backups,
   deadLetterSpool,
   functionAddresses,
   instanceDefaults,
@@ -27,6 +29,7 @@ import {
 } from '#shared/runtime/rows.ts';
 import { showServerPools } from '#shared/runtime/server-pools.ts';
 import { tenantClusterOptions } from '#shared/runtime/tenant-cluster-options.ts';
+import { backupTickParts } from './backups/parts.ts';
 import { makeFleetGauges } from './gauges.ts';
 import { type TickPart, tick } from './handler.ts';
 import { findShortages } from './server-upkeep.ts';
@@ -42,6 +45,8 @@ const rows = defineConfig({
   ...functionAddresses,
   ...deadLetterSpool,
   ...reconciling,
+  ...backups,
+  ...backupRemover,
   clusterId,
 });
 const config = parseConfig(rows, process.env);
@@ -96,6 +101,8 @@ const parts: readonly TickPart[] = [
     },
   },
 ];
+const backupParts = { jobs: tenants.workers, verifications: servers.verifications, onTrouble };
+const slowParts = backupTickParts(platform, config, backupParts);
 
 const handler = eventFunction({
   ...platform.eventFunctionParts,
@@ -106,6 +113,7 @@ const handler = eventFunction({
     const report = await tick({
       ...platform,
       parts,
+      slowParts,
       publishStraight: (name, events) => platform.publishTo(config.functionUrl.replace('{function}', name), events),
       ports: {
         warm: servers.warm,

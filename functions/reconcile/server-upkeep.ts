@@ -38,7 +38,9 @@ export async function keepServers(upkeep: ServerUpkeep): Promise<readonly WarmRe
     const servers = await listActiveDatabaseServers(database);
     // One bad server must not keep the others cold.
     const results = await Promise.all(
-      servers.map(({ server, reachedAt }) => keepServer(upkeep, { server, wishes, isNew: reachedAt === null })),
+      servers.map(({ server, reachedAt, purpose }) =>
+        keepServer(upkeep, { server, wishes: purpose === 'tenants' ? wishes : [], isNew: reachedAt === null }),
+      ),
     );
     return results.flat();
   } finally {
@@ -79,7 +81,9 @@ export async function findShortages(
   warm: Pick<WarmPorts['warm'], 'survey'>,
 ): Promise<FleetFacts['warmShortages']> {
   const wishes = await readWishes(database);
-  const servers = (await listActiveDatabaseServers(database)).filter(({ reachedAt }) => reachedAt !== null);
+  const servers = (await listActiveDatabaseServers(database)).filter(
+    ({ reachedAt, purpose }) => reachedAt !== null && purpose === 'tenants',
+  );
   const results = await Promise.allSettled(
     servers.map(async ({ server }) => {
       const found = await within(lookDeadlineMs, () => warm.survey(server), `server ${server.id}`);

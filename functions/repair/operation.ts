@@ -43,7 +43,8 @@ export function repairOperation(ports: TakeDownPorts): InstanceOperation {
         ...onlyWhile(isTerminated, takeDown(ports)).map((step) => ({ ...step, name: `end-${step.name}` })),
       ],
     },
-    events: { accepted: repairAccepted, succeeded: repairSucceeded, failed: repairFailed },
+    events: { accepted: repairAccepted, failed: repairFailed },
+    succeeded: repairSucceeded,
     moves: { finished: 'repair-finished' },
     isStillWanted: (instance) => isAlive(instance) || isTerminated(instance),
   };

@@ -29,7 +29,8 @@ export function restartOperation(ports: RuntimePorts): InstanceOperation {
         ],
       ),
     },
-    events: { accepted: restartAccepted, succeeded: restartSucceeded, failed: restartFailed },
+    events: { accepted: restartAccepted, failed: restartFailed },
+    succeeded: restartSucceeded,
     moves: { began: 'restart-began', finished: 'restart-finished', failed: 'restart-failed' },
     isStillWanted: isWantedRunning,
   };

@@ -17,6 +17,7 @@ const benches: Record<BenchName, () => Promise<(surroundings: Surroundings) => P
   cache: async () => (await import('./cache/bench.ts')).benchCache,
   kubernetes: async () => (await import('./kubernetes/bench.ts')).benchKubernetes,
   cold: async () => (await import('./cold/bench.ts')).benchCold,
+  backup: async () => (await import('./backup/bench.ts')).benchBackup,
   cluster: async () => (await import('./cluster/bench.ts')).benchCluster,
 };
 

@@ -3,7 +3,19 @@ import { readOptions } from './options.ts';
 
 test('without names all benches run, in their order', () => {
   expect(readOptions([])).toEqual({
-    names: ['event', 'pool', 'status', 'provision', 'burst', 'reconcile', 'cache', 'kubernetes', 'cold', 'cluster'],
+    names: [
+      'event',
+      'pool',
+      'status',
+      'provision',
+      'burst',
+      'reconcile',
+      'cache',
+      'kubernetes',
+      'cold',
+      'backup',
+      'cluster',
+    ],
     json: false,
     strict: false,
     rounds: undefined,

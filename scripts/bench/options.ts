@@ -11,6 +11,7 @@ export const benchNames = [
   'cache',
   'kubernetes',
   'cold',
+  'backup',
   'cluster',
 ] as const;
 export type BenchName = (typeof benchNames)[number];
@@ -41,10 +42,12 @@ has other work; absolute times do not carry over to other machines.
   cache      Zipf reads of 10,000 rows with 5 % writes: hits, own copies against Redis, staleness here and elsewhere
   kubernetes reads from a Kubernetes API by the product's client, against undici alone and @kubernetes/client-node
   cold       spawn of a function until it is ready, and until its first event is accepted, against a bare server
+  backup     a backup of 1 GB: its dump against pg_dump's limit, the whole Job to an S3 server, memory, the second backup
   cluster    events through a real Knative broker to a deployed function, against a bare subscriber; idle memory. Only where
              the cluster of npm run cluster runs: the fleet is deployed on it anew
 
-  --rounds N    measurements per arm (default: 10 for provision, 5 for event and pool, 3 for status, burst and cluster)
+  --rounds N    measurements per arm (default: 10 for provision, 5 for event and pool, 3 for status, burst, backup
+                and cluster)
   --odoo WHICH  for provision: real (Odoo 19, the default) or stand-in (quick; only looks like Odoo)
   --strict      exit code 1 when a goal is missed
   --json        print one JSON document last, and tables on stderr

@@ -57,6 +57,14 @@ it('refuses OpenTelemetry in the bundle itself, and takes it in the files that a
   expect(bundleMistakes('stop', [file({ name: 'otlp-exporter.js', inputs })])).toEqual([]);
 });
 
+it('refuses the SDK of S3 in the bundle itself, and takes it in the file that is loaded for a bucket', () => {
+  const inputs = ['functions/backup/main.ts', 'node_modules/@smithy/core/dist-es/index.js'];
+  const [mistake, ...others] = bundleMistakes('backup', [file({ inputs })]);
+  expect(others).toEqual([]);
+  expect(mistake).toMatch(/backup\/function\.js has code of @smithy\/core \(node_modules\/.*`await import/);
+  expect(bundleMistakes('backup', [file({ name: 's3.js', inputs })])).toEqual([]);
+});
+
 it('refuses the framework that hosts functions elsewhere', () => {
   const inputs = ['node_modules/@google-cloud/functions-framework/build/src/index.js'];
   expect(bundleMistakes('stop', [file({ inputs })])[0]).toMatch(/has code of @google-cloud\/functions-framework/);

@@ -3,9 +3,16 @@ import { kilobytes } from './budget.ts';
 import { type BuiltFunction, buildFunctions, distFolder, functionNames } from './build.ts';
 import { bundleMigration } from './migration.ts';
 import { type BuildCommand, readOptions, usage } from './options.ts';
+import { bundleWorker } from './worker.ts';
 
-/** What builds the migration Job's program; no function is called so. */
-const migration = 'migrate';
+/** The programs of Jobs, by what builds them; no function is called so. What is wrong with one, each with what to do. */
+const jobPrograms: Readonly<Record<string, (folder: string) => Promise<readonly string[]>>> = {
+  async migrate(folder) {
+    await bundleMigration(folder);
+    return [];
+  },
+  worker: bundleWorker,
+};
 
 async function main(command: BuildCommand): Promise<number> {
   const interrupt = new AbortController();
@@ -13,7 +20,8 @@ async function main(command: BuildCommand): Promise<number> {
   const progress = command.json ? process.stderr : process.stdout;
   const outFolder = command.folder === undefined ? distFolder : resolve(command.folder);
   const isAll = command.names.length === 0;
-  const names = isAll ? await functionNames() : command.names.filter((name) => name !== migration);
+  const names = isAll ? await functionNames() : command.names.filter((name) => jobPrograms[name] === undefined);
+  const mistakes: string[] = [];
   let built: BuiltFunction[];
   try {
     built = await buildFunctions(names, {
@@ -22,15 +30,16 @@ async function main(command: BuildCommand): Promise<number> {
       signal: interrupt.signal,
       onBuilt: (one) => void progress.write(`${lineOf(one)}\n`),
     });
-    if (isAll || command.names.includes(migration)) {
-      await bundleMigration(join(outFolder, migration));
-      progress.write(`${migration}\n`);
+    for (const [name, bundle] of Object.entries(jobPrograms)) {
+      if (!isAll && !command.names.includes(name)) continue;
+      mistakes.push(...(await bundle(join(outFolder, name))));
+      progress.write(`${name}\n`);
     }
   } catch (error) {
     if (interrupt.signal.aborted) return 130;
     throw error;
   }
-  const mistakes = built.flatMap((one) => one.mistakes);
+  mistakes.push(...built.flatMap((one) => one.mistakes));
   for (const mistake of mistakes) process.stderr.write(`${mistake}\n`);
   progress.write(`${built.length} functions in ${relative(process.cwd(), outFolder) || '.'}\n`);
   if (command.json) process.stdout.write(`${JSON.stringify(built.map(shownAsJson), null, 2)}\n`);

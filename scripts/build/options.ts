@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 
 /** What `npm run build` was asked for. */
 export type BuildCommand = {
-  /** None: all functions, and `migrate`. */
+  /** None: all functions, `migrate` and `worker`. */
   names: readonly string[];
   json: boolean;
   folder: string | undefined;
@@ -13,7 +13,7 @@ export const usage = `Usage: npm run build -- [functions] [options]
 
 Makes a bundle of each function in dist/<function>: main.js starts it, with nothing else than Node 24. Checks their
 sizes, and that functions which have no business with the cluster have no code for it. The program of the migration
-Job is called migrate here.
+Job is called migrate here, that of the Jobs for backups worker.
 
   --folder FOLDER   where they go, default dist
   --no-prime        leave out function.cache, the code that V8 has compiled; each start takes longer

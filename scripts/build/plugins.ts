@@ -35,6 +35,13 @@ export const apart: Readonly<Record<string, { file: string; exports: string }>> 
     file: 'otlp-resources.js',
     exports: `export { detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';`,
   },
+  '@aws-sdk/client-s3': {
+    file: 's3.js',
+    // what shared/adapters/objectstore/s3-client.ts names; the other hundred commands are 200 kB
+    exports: `export { S3Client, AbortMultipartUploadCommand, CompleteMultipartUploadCommand, CreateMultipartUploadCommand,
+      DeleteObjectCommand, GetObjectCommand, GetObjectLockConfigurationCommand, HeadObjectCommand, ListObjectsV2Command,
+      ListObjectVersionsCommand, PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';`,
+  },
   '@neondatabase/serverless': { file: 'neon.js', exports: `export * from '@neondatabase/serverless';` },
 };
 

@@ -50,10 +50,15 @@ export const wantedRights: Readonly<Record<string, Rights>> = {
   undo: sum(bringsUp),
   purge: sum(takesDown, removes('volume', 'configuration')),
   repair: sum(bringsUp, takesDown),
-  // Lists what there is, and builds templates by Jobs. What it finds is put right by others.
+  // Jobs of the worker; of an instance its pods are counted, as its volume is mounted where they are.
+  backup: sum(runsJobs),
+  verify: sum(runsJobs),
+  // Lists what there is, builds templates by Jobs, and removes Jobs of backups that were lost. What else it finds is put
+  // right by others.
   reconcile: sum(
     allParts.map((part) => grant(kindOfPart[part], 'list')),
     runsJobs,
+    removesJobs,
   ),
 };
 

@@ -1,7 +1,14 @@
 import type { Json } from '#shared/sandbox/kubernetes/json.ts';
 import { type Operation, patchJson } from './json-patch.ts';
 import type { Manifest } from './kustomize.ts';
-import { exampleInstances, initialisationJob, jobObjectsOf, objectsOf, templateJob } from './tenant-objects.fixture.ts';
+import {
+  exampleInstances,
+  initialisationJob,
+  jobObjectsOf,
+  objectsOf,
+  templateJob,
+  workerObjectsOf,
+} from './tenant-objects.fixture.ts';
 
 export const { small, large, suspended } = exampleInstances();
 /** A stranger to the objects below. */
@@ -12,6 +19,8 @@ export const objects = {
   'a large instance': objectsOf(large),
   'a suspended instance': objectsOf(suspended),
   'a Job of an instance': jobObjectsOf(initialisationJob(small)),
+  'a Job that backs an instance up': workerObjectsOf(small, 'backup'),
+  'a Job that verifies a backup': workerObjectsOf(small, 'verify'),
   'a Job of a template': jobObjectsOf(templateJob(small)),
 };
 

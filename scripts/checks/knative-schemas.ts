@@ -112,7 +112,10 @@ function containerSchema() {
 /** Volumes that Serving allows, and a claim, which an installation must allow (the dead letter spool says so). */
 function volumeSchema() {
   return v.union([
-    v.strictObject({ name: v.string(), secret: v.strictObject({ secretName: v.string() }) }),
+    v.strictObject({
+      name: v.string(),
+      secret: v.strictObject({ secretName: v.string(), optional: v.optional(v.boolean()) }),
+    }),
     v.strictObject({ name: v.string(), emptyDir: v.strictObject({}) }),
     v.strictObject({ name: v.string(), persistentVolumeClaim: v.strictObject({ claimName: v.string() }) }),
   ]);

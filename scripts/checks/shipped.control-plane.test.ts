@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { moduleFolder } from '#scripts/cluster/binaries.ts';
 import { whyNoControlPlane } from '#scripts/cluster/control-plane.ts';
-import { ensureGoPrograms } from '#scripts/cluster/go-programs.ts';
+import { ensureGoPrograms } from '#shared/sandbox/go/go-programs.ts';
 import { findProgram } from '#shared/sandbox/packages.ts';
 import { builds } from './builds.ts';
 import { noRights, wantedRights } from './cluster-rights.ts';
@@ -93,7 +94,7 @@ describe.skipIf(obstacle !== undefined && !process.env['CI'])(`kubectl kustomize
 /** It is part of the module that the API server is built from. */
 async function buildKubectl(): Promise<string> {
   const { folder } = await ensureGoPrograms({
-    module: 'kubernetes',
+    module: moduleFolder('kubernetes'),
     versionOf: 'k8s.io/kubernetes',
     packages: ['k8s.io/kubernetes/cmd/kubectl'],
     cachedIn: 'kubectl',

@@ -1,9 +1,13 @@
 import { credentialsSecret } from '#shared/adapters/kubernetes/resources/credentials-secret.ts';
 import { jobSecret, odooJob } from '#shared/adapters/kubernetes/resources/job.ts';
 import type { ClusterSettings } from '#shared/adapters/kubernetes/resources/settings.ts';
+import { workerJob, workerSecret } from '#shared/adapters/kubernetes/resources/worker-job.ts';
 import { exampleInstance, exampleRuntime } from '#shared/adapters/kubernetes/test-instance.fixture.ts';
 import { targetsOf } from '#shared/adapters/kubernetes/wanted-objects.ts';
+import { workerJobName } from '#shared/domain/backup/job-names.ts';
+import type { WorkerJob } from '#shared/domain/backup/job-ports.ts';
 import type { Instance } from '#shared/domain/instance/instance.ts';
+import { namesOf } from '#shared/domain/instance/names.ts';
 import { clusterParts, type OdooJob } from '#shared/domain/instance/ports.ts';
 import type { Manifest } from './kustomize.ts';
 
@@ -40,6 +44,24 @@ export function jobObjectsOf(job: OdooJob): Manifest[] {
     odooJob(job, settings),
     jobSecret(job, settings.namespace, 'aaaaaaaa-0000-4000-8000-000000000000'),
   ] as Manifest[];
+}
+
+/** A Job of the worker and its Secret: of a backup, which mounts the instance's volume, or of a verification. */
+export function workerObjectsOf({ id }: Instance, task: 'backup' | 'verify'): Manifest[] {
+  const place = { instanceId: id, operationId: '01936f2e-8b5a-7c3d-9e4f-0a1b2c3d4e5f', round: 1 };
+  const job: WorkerJob = {
+    name: workerJobName(task, place),
+    owner: id,
+    operationId: place.operationId,
+    task,
+    image: 'odoo-fleet/worker',
+    order: '{}',
+    volume: task === 'backup' ? { claimName: namesOf(id).object, isInUse: true } : null,
+    memoryMib: 512,
+    deadlineSeconds: 60,
+  };
+  const uid = 'aaaaaaaa-0000-4000-8000-000000000000';
+  return [workerJob(job, settings), workerSecret(job, settings.namespace, uid)] as Manifest[];
 }
 
 export function initialisationJob({ id, image }: Instance): OdooJob {

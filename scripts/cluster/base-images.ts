@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { chmod, copyFile, cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import type { BuiltPrograms } from '#shared/sandbox/go/go-programs.ts';
 import { ensureOdooRoot, ODOO_USER } from '#shared/sandbox/odoo/debian-root.ts';
 import type { ClusterBinaries } from './binaries.ts';
 import { eventingPrograms, servingPrograms } from './binaries.ts';
-import type { BuiltPrograms } from './go-programs.ts';
 import { hashOfFile, type ImageConfig, importImage, listImages, packLayer } from './images.ts';
 import { type Places, registry } from './places.ts';
 

@@ -1,8 +1,13 @@
 import { join } from 'node:path';
-import { type BuiltPrograms, ensureGoPrograms, findGo, type GoPrograms } from './go-programs.ts';
+import { type BuiltPrograms, ensureGoPrograms, findGo, type GoPrograms } from '#shared/sandbox/go/go-programs.ts';
+
+/** Where the pins of the cluster's programs lie. */
+export function moduleFolder(module: 'kubernetes' | 'coredns' | 'serving' | 'eventing' | 'pause'): string {
+  return join(import.meta.dirname, 'go', module);
+}
 
 const kubernetes = (cachedIn: string, names: readonly string[]): GoPrograms => ({
-  module: 'kubernetes',
+  module: moduleFolder('kubernetes'),
   versionOf: 'k8s.io/kubernetes',
   packages: names.map((name) => `k8s.io/kubernetes/cmd/${name}`),
   cachedIn,
@@ -18,19 +23,19 @@ const controlPlane = kubernetes('kubernetes', ['kube-apiserver', 'kube-controlle
 const node = kubernetes('cluster/kubernetes', ['kubelet', 'kube-proxy', 'kube-scheduler', 'kubectl']);
 
 const coredns: GoPrograms = {
-  module: 'coredns',
+  module: moduleFolder('coredns'),
   versionOf: 'github.com/coredns/coredns',
   packages: ['.'],
   cachedIn: 'cluster/coredns',
 };
 
-const pause: GoPrograms = { module: 'pause', packages: ['.'], cachedIn: 'cluster/pause' };
+const pause: GoPrograms = { module: moduleFolder('pause'), packages: ['.'], cachedIn: 'cluster/pause' };
 
 /** Knative Serving's programs, by the last part of their import path. */
 export const servingPrograms = ['activator', 'autoscaler', 'controller', 'queue', 'webhook'] as const;
 
 const serving: GoPrograms = {
-  module: 'serving',
+  module: moduleFolder('serving'),
   versionOf: 'knative.dev/serving',
   packages: servingPrograms.map((name) => `knative.dev/serving/cmd/${name}`),
   cachedIn: 'cluster/serving',
@@ -52,7 +57,7 @@ const eventingPackages = [
 export const eventingPrograms = eventingPackages.map((name) => name.split('/').at(-1) ?? name);
 
 const eventing: GoPrograms = {
-  module: 'eventing',
+  module: moduleFolder('eventing'),
   versionOf: 'knative.dev/eventing',
   packages: eventingPackages.map((name) => `knative.dev/eventing/cmd/${name}`),
   cachedIn: 'cluster/eventing',

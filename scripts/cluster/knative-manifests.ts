@@ -1,9 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
+import { goSourceFolder } from '#shared/sandbox/go/go-programs.ts';
 import { programImage } from './base-images.ts';
-import { type ClusterBinaries, eventingPrograms, servingPrograms } from './binaries.ts';
-import { goSourceFolder } from './go-programs.ts';
+import { type ClusterBinaries, eventingPrograms, moduleFolder, servingPrograms } from './binaries.ts';
 
 /** Where Knative's own manifests lie: in the Go modules its programs are built from. */
 export type KnativeSources = {
@@ -18,7 +18,7 @@ export type KnativeSources = {
 
 export async function findKnativeSources(): Promise<KnativeSources> {
   const config = async (module: 'serving' | 'eventing', name: string) =>
-    join(await goSourceFolder(module, `knative.dev/${name}`), 'config');
+    join(await goSourceFolder(moduleFolder(module), `knative.dev/${name}`), 'config');
   const eventing = await config('eventing', 'eventing');
   return {
     serving: await config('serving', 'serving'),

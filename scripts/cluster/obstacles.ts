@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { readFile, statfs } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { cacheFolder } from '#shared/sandbox/cache-folder.ts';
+import { findGo } from '#shared/sandbox/go/go-programs.ts';
 import { ensurePackages, findProgram } from '#shared/sandbox/packages.ts';
-import { findGo } from './go-programs.ts';
 import { addresses } from './places.ts';
 
 const run = promisify(execFile);

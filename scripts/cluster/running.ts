@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { withBuildLock } from './build-lock.ts';
+import { withBuildLock } from '#shared/sandbox/go/build-lock.ts';
 import { type DaemonProcess, findDaemon } from './daemons.ts';
 import { type DaemonName, daemonPrograms } from './node-daemons.ts';
 import { type Places, placesIn, runFolder } from './places.ts';

@@ -26,6 +26,8 @@ export async function startInSandbox(options: LocalOptions, screen: Screen): Pro
       odoo: image,
       imageDigest: digest,
       warm: options.warm,
+      hasVerificationServer: true,
+      schedulesBackups: true,
       ingressPort: await publicPort(options.port, { preferred: ingressPort }),
       onProgress: screen.say,
       onFunction: (event) => screen.step(event.function, event.kind),

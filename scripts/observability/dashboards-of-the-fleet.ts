@@ -117,6 +117,72 @@ const fleet: Dashboard = {
   ],
 };
 
+const backups: Dashboard = {
+  uid: 'odoo-fleet-backups',
+  title: 'Odoo Fleet: backups',
+  rows: [
+    {
+      title: 'Restorable points',
+      panels: [
+        {
+          title: 'Oldest of the last proven points',
+          about: 'Age of the newest backup that was restored and looked at, of the instance where it is oldest.',
+          unit: 's',
+          redFrom: 777_600,
+          queries: [{ expr: 'max(fleet_backup_oldest_proven_age_seconds)' }],
+        },
+        {
+          title: 'Instances at risk',
+          queries: [
+            { expr: 'max(fleet_backup_instances_overdue)', legend: 'no backup in time' },
+            { expr: 'max(fleet_backup_instances_unproven)', legend: 'nothing proven' },
+            { expr: 'max(fleet_backup_finals_missing)', legend: 'no proven final one' },
+          ],
+        },
+        {
+          title: 'Refuted backups',
+          kind: 'number',
+          redFrom: 1,
+          queries: [{ expr: 'max(fleet_backups_refuted)' }],
+        },
+      ],
+    },
+    {
+      title: 'Work',
+      panels: [
+        {
+          title: 'Backups at work',
+          queries: [{ expr: 'max by (kind) (fleet_backups_running)', legend: '{{kind}}' }],
+        },
+        {
+          title: 'Backups that failed within a day',
+          queries: [{ expr: 'max by (kind) (fleet_backups_failed)', legend: '{{kind}}' }],
+        },
+        {
+          title: 'Slots taken',
+          unit: 'percentunit',
+          queries: [
+            {
+              expr: 'max by (server, purpose) (fleet_backup_slots_used) / max by (server, purpose) (fleet_backup_slots)',
+              legend: '{{server}} ({{purpose}})',
+            },
+          ],
+        },
+        {
+          title: 'Dumps in the store',
+          unit: 'bytes',
+          queries: [{ expr: 'max(fleet_backups_dump_bytes)' }],
+        },
+        {
+          title: 'Given up and not removed yet',
+          kind: 'number',
+          queries: [{ expr: 'max(fleet_backups_deleting)' }],
+        },
+      ],
+    },
+  ],
+};
+
 const operations: Dashboard = {
   uid: 'odoo-fleet-operations',
   title: 'Odoo Fleet: operations',
@@ -189,4 +255,4 @@ const operations: Dashboard = {
 };
 
 /** By the name of their file. */
-export const dashboards: Readonly<Record<string, Dashboard>> = { fleet, functions, operations };
+export const dashboards: Readonly<Record<string, Dashboard>> = { fleet, functions, operations, backups };

@@ -1,3 +1,4 @@
+import type { BackupAccess, VerificationDatabases, WorkerJobs } from '#shared/domain/backup/job-ports.ts';
 import type {
   ClusterJobs,
   CredentialsStore,
@@ -23,6 +24,9 @@ export type InstancePorts = {
   cluster: TenantCluster;
   jobs: ClusterJobs;
   http: TenantHttp;
+  backupAccess: BackupAccess;
+  verificationDatabases: VerificationDatabases;
+  workers: WorkerJobs;
 };
 
 export type InstancePortsOptions = {
@@ -55,6 +59,9 @@ export function openInstancePorts(options: InstancePortsOptions): {
       jobs: tenants.jobs,
       credentials: options.remembering(tenants.credentials),
       http,
+      backupAccess: servers.backupAccess,
+      verificationDatabases: servers.verifications,
+      workers: tenants.workers,
     },
     closers: [
       { name: 'odoo servers', close: () => servers.end() },

@@ -26,6 +26,7 @@ export const failureCodes = {
   cancelled: 'permanent',
   misconfigured: 'permanent',
   'constraint-violated': 'permanent',
+  damaged: 'permanent',
   'no-capacity': 'transient',
   conflict: 'transient',
   unavailable: 'transient',

@@ -179,6 +179,57 @@ export const functionAddresses = defineConfig({
   ),
 });
 
+const storePlace: ValueReader<string> = {
+  wanted: 'the absolute path of a folder, or s3://bucket',
+  read: (text) => (/^(\/.*|s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])$/.test(text) ? text : undefined),
+};
+
+/** Where backups are kept. Without BACKUP_STORE there are none. */
+const backupPlace = {
+  backupStore: row(
+    'BACKUP_STORE',
+    storePlace,
+    undefined,
+    'Where backups are kept: a folder that functions and workers share, or a bucket. Without it no backups are made.',
+  ),
+  backupS3Endpoint: row(
+    'BACKUP_S3_ENDPOINT',
+    httpUrl,
+    undefined,
+    'The S3 service of the bucket; without it the one of AWS in the region.',
+  ),
+  backupS3Region: row('BACKUP_S3_REGION', text(), 'us-east-1', "The bucket's region."),
+};
+
+/** Making and reading backups. */
+export const backups = defineConfig({
+  ...backupPlace,
+  backupS3CredentialsFile: row(
+    'BACKUP_S3_CREDENTIALS_FILE',
+    path,
+    undefined,
+    'File with {"accessKeyId":"...","secretAccessKey":"..."} of one who may read and write in the bucket, and not delete.',
+  ),
+  backupKeysFile: row(
+    'BACKUP_KEYS_FILE',
+    path,
+    undefined,
+    'File with the keys that wrap the keys of backups and sign manifests: {"current":"k1","keys":{"k1":"<base64 of 32 bytes>"}}. Read again when it changes.',
+  ),
+  workerImage: row('WORKER_IMAGE', text(), undefined, 'Image of the Jobs that dump, upload and verify.'),
+});
+
+/** Deleting backups: another identity's right. */
+export const backupRemover = defineConfig({
+  ...backupPlace,
+  backupRemoverCredentialsFile: row(
+    'BACKUP_REMOVER_CREDENTIALS_FILE',
+    path,
+    undefined,
+    'As BACKUP_S3_CREDENTIALS_FILE, of one who may list and delete in the bucket.',
+  ),
+});
+
 /** How the world is compared with the records. */
 export const reconciling = defineConfig({
   reconcileEveryMs: row(
@@ -198,6 +249,12 @@ export const reconciling = defineConfig({
     oneOf('on', 'off'),
     'off',
     'on: ask for the purge of terminated instances whose undo window is over; off: report them.',
+  ),
+  backupSchedule: row(
+    'BACKUP_SCHEDULE',
+    oneOf('on', 'off'),
+    'on',
+    'on: ask for the backups and verifications that are due, final ones included; off: only those that others ask for are made.',
   ),
 });
 

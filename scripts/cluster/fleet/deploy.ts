@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { buildFunctions, functionNames } from '#scripts/build/build.ts';
 import { bundleMigration } from '#scripts/build/migration.ts';
+import { keyRingOf } from '#shared/sandbox/fleet/backups.ts';
 import { type FleetMemory, recallMemory } from '#shared/sandbox/fleet/memory.ts';
 import { openRecords, type PlatformRecords } from '#shared/sandbox/fleet/records.ts';
 import { odooServerId, seedRecords } from '#shared/sandbox/fleet/seed.ts';
@@ -69,6 +70,7 @@ export async function deployFleet(
       secret('platform-postgres-direct', functionNamespace, { password: memory.platformPassword }),
       secret('redis', functionNamespace, { password: memory.redisPassword }),
       secret('odoo-postgres', functionNamespace, { [odooServerId(0)]: memory.odooAdminPassword }),
+      secret('backup-keys', functionNamespace, { 'keys.json': keyRingOf(memory) }),
     ]);
     const migrate = (image = imageOf('migrate')) =>
       runMigrationJob(kubectl, { image, host: `${directService}.${functionNamespace}.svc` });

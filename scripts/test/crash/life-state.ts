@@ -93,8 +93,19 @@ async function recordsSince(fleet: TestFleet, mark: Mark) {
      where data ->> 'instance' = $1 and sequence > $2 and type like '%.status_changed' order by sequence`,
     [instanceId, outboxSequence],
   );
+  const backups = await fleet.rows(
+    `select kind, state, proof, manifest_key is not null as has_manifest from backups
+     where instance_id = $1 and not id::text = any($2) order by id`,
+    [instanceId, operationIds],
+  );
+  const verifications = await fleet.rows(
+    `select state, differences from verifications where instance_id = $1 and not id::text = any($2) order by id`,
+    [instanceId, operationIds],
+  );
   return {
     instance: instance[0],
+    backups,
+    verifications,
     operations,
     steps: steps.map(({ step, outcome }) => `${step} ${outcome}`),
     audit: audit.map(({ action }) => action),

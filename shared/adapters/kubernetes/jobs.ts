@@ -1,22 +1,62 @@
-import type { V1Job, V1Pod } from '@kubernetes/client-node';
+import type { V1Job, V1Pod, V1Secret } from '@kubernetes/client-node';
+import type { WorkerJob, WorkerJobs } from '#shared/domain/backup/job-ports.ts';
 import { Failure } from '#shared/domain/failure.ts';
-import type { ClusterJobs, OdooJob } from '#shared/domain/instance/ports.ts';
+import type { ClusterJobs, JobRunner } from '#shared/domain/instance/ports.ts';
+import { oneLine } from '#shared/domain/one-line.ts';
 import { applyObject, writeQuery } from './apply.ts';
 import type { Call, KubernetesApi } from './client.ts';
 import { kinds, type Stored } from './kinds.ts';
+import { listObjects } from './list.ts';
 import { jobSecret, odooJob } from './resources/job.ts';
-import { labelKeys, managedBy } from './resources/labels.ts';
+import { annotationKeys, labelKeys, managedBy } from './resources/labels.ts';
 import type { ClusterSettings } from './resources/settings.ts';
+import { workerJob, workerLabel, workerSecret } from './resources/worker-job.ts';
 
 type Job = Omit<V1Job, 'metadata'> & Stored;
 type Pod = Omit<V1Pod, 'metadata'> & Stored;
+
+/** How a kind of Job is written. */
+type Builder<Wanted> = {
+  job(wanted: Wanted, settings: ClusterSettings): V1Job;
+  /** It belongs to the Job and has its name. */
+  secret(wanted: Wanted, namespace: string, jobUid: string): V1Secret;
+};
+
+/** Runs of the Odoo image. */
+export function clusterJobs(api: KubernetesApi, settings: ClusterSettings): ClusterJobs {
+  return jobRunner(api, settings, { job: odooJob, secret: jobSecret });
+}
+
+/** Runs of the worker image. */
+export function workerJobs(api: KubernetesApi, settings: ClusterSettings): WorkerJobs {
+  return {
+    ...jobRunner<WorkerJob>(api, settings, { job: workerJob, secret: workerSecret }),
+    async list() {
+      const labelSelector = `${labelKeys.managedBy}=${managedBy},${labelKeys.name}=${workerLabel}`;
+      const jobs: { name: string; operationId: string | null; instanceId: string }[] = [];
+      for await (const { metadata } of listObjects<Job>(api, kinds.job, {
+        namespace: settings.namespace,
+        labelSelector,
+      })) {
+        if (metadata?.name === undefined || metadata.deletionTimestamp !== undefined) continue;
+        const operationId = metadata.annotations?.[annotationKeys.operation] ?? null;
+        jobs.push({ name: metadata.name, operationId, instanceId: metadata.labels?.[labelKeys.owner] ?? '' });
+      }
+      return jobs;
+    },
+  };
+}
 
 /**
  * Jobs on the Kubernetes API. A Job and its Secret are two writes: the Job comes first, because the Secret is owned by it and so
  * goes with it; its pod waits for the Secret. A Job whose Secret is missing and that has not ended counts as `absent`: starting it
  * again adds the Secret. Names carry operation and attempt, which is the fence here.
  */
-export function clusterJobs(api: KubernetesApi, settings: ClusterSettings): ClusterJobs {
+function jobRunner<Wanted extends { name: string; owner: string }>(
+  api: KubernetesApi,
+  settings: ClusterSettings,
+  build: Builder<Wanted>,
+): JobRunner<Wanted> {
   const { namespace } = settings;
   return {
     async look(name) {
@@ -26,15 +66,15 @@ export function clusterJobs(api: KubernetesApi, settings: ClusterSettings): Clus
         ({ type, status }) => status === 'True' && (type === 'Complete' || type === 'Failed'),
       );
       if (end?.type === 'Complete') return { state: 'succeeded' };
-      if (end?.type === 'Failed') return { state: 'failed', reason: await whyFailed(api, { namespace, name, end }) };
+      if (end?.type === 'Failed') return { state: 'failed', ...(await whyFailed(api, { namespace, name, end })) };
       const secret = await api.read<Stored>(kinds.secret, namespace, name);
       return { state: secret === undefined ? 'absent' : 'running' };
     },
     async start(job) {
-      const created = await createJob(api, job, settings);
+      const created = await createJob(api, build.job(job, settings), { namespace, ...job });
       const uid = created.metadata?.uid ?? '';
       // Fence 0: nobody else writes this name.
-      await applyObject(api, { kind: kinds.secret, wanted: jobSecret(job, namespace, uid) }, { fence: 0 });
+      await applyObject(api, { kind: kinds.secret, wanted: build.secret(job, namespace, uid) }, { fence: 0 });
     },
     async remove(name) {
       const job = await findJob(api, namespace, name);
@@ -78,14 +118,17 @@ async function deleteJob(
   if ('refusal' in answer && answer.refusal.status !== 404) throw api.failure(call, answer.refusal);
 }
 
-async function createJob(api: KubernetesApi, job: OdooJob, settings: ClusterSettings): Promise<Job> {
-  const { namespace } = settings;
+async function createJob(
+  api: KubernetesApi,
+  body: V1Job,
+  { namespace, ...job }: { namespace: string; name: string; owner: string },
+): Promise<Job> {
   const call: Call = {
     method: 'POST',
     kind: kinds.job,
     namespace,
     query: writeQuery,
-    body: odooJob(job, settings),
+    body,
   };
   const answer = await api.send<Job>(call);
   if ('object' in answer) return answer.object;
@@ -112,11 +155,17 @@ function foreign(namespace: string, name: string): Failure {
 async function whyFailed(
   api: KubernetesApi,
   { namespace, name, end }: { namespace: string; name: string; end: { reason?: string; message?: string } },
-): Promise<string> {
+): Promise<{ reason: string; wasInterrupted: boolean }> {
   const query = { labelSelector: `batch.kubernetes.io/job-name=${name}`, limit: '5' };
   const pods = await api.list<Pod>(kinds.pod, namespace, query);
   const ends = pods.flatMap((pod) => pod.status?.containerStatuses ?? []).map(({ state }) => state?.terminated);
   const bad = ends.find((terminated) => terminated !== undefined && terminated.exitCode !== 0);
-  const container = bad ? `, exit code ${bad.exitCode}${bad.reason ? ` (${bad.reason})` : ''}` : '';
-  return `${end.reason ?? 'Failed'}${container}${end.message ? `: ${end.message}` : ''}`;
+  const last = bad?.message?.trimEnd().split('\n').at(-1);
+  const container = bad
+    ? `, exit code ${bad.exitCode}${bad.reason ? ` (${bad.reason})` : ''}${last ? `: ${oneLine(last, 300)}` : ''}`
+    : '';
+  const reason = `${end.reason ?? 'Failed'}${container}${end.message ? `: ${end.message}` : ''}`;
+  // Killed by a signal, or gone with its node before anybody saw how it ended. Its own deadline is not an interruption.
+  const isKilled = bad === undefined || bad.exitCode > 128;
+  return { reason, wasInterrupted: isKilled && end.reason !== 'DeadlineExceeded' };
 }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -47,4 +47,17 @@ it('says what is wrong when the folder is none', async () => {
     code: 'invalid-request',
     message: expect.stringMatching(/write k \(ENOTDIR\)/),
   });
+});
+
+it.each([
+  [false, 0o100600, 0o40700],
+  [true, 0o100660, 0o42770],
+])('lets the group in only where it is shared (%s), whatever the umask', async (isShared, file, below) => {
+  const store = newFolder();
+  await openDirectoryStore(store, { isShared }).put('a/b/k', Buffer.from('x'));
+  const modeOf = async (...path: string[]) => (await stat(join(store, ...path))).mode;
+  expect((await modeOf('a', 'b', 'k')).toString(8)).toBe(file.toString(8));
+  for (const path of [[], ['a'], ['a', 'b'], ['.incoming']]) {
+    expect((await modeOf(...path)).toString(8)).toBe(below.toString(8));
+  }
 });

@@ -1,51 +1,95 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { chmod, type FileHandle, link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Failure } from '#shared/domain/failure.ts';
 import { checkKey, checkPrefix } from '#shared/domain/objects/keys.ts';
-import type { KeyPage, ObjectStore } from '#shared/domain/objects/ports.ts';
+import type { KeyPage, ObjectStore, WriteOptions, Written } from '#shared/domain/objects/ports.ts';
+import { checkExpected, measured, onePiece } from './measured.ts';
 
 // Keys never begin with a dot: this is no object's.
 const incoming = '.incoming';
-/** What a writer that died left behind; nobody takes an hour to write one object. */
+/** What a writer that died left behind; nobody pauses for an hour in the middle of an object. */
 const leftoverMs = 60 * 60 * 1_000;
 const maxPage = 1_000;
+const pieceSize = 256 * 1_024;
+
+export type DirectoryOptions = {
+  /** Other users of the folder's group may read and write, too. Else only this user may. */
+  isShared?: boolean;
+};
+
+type Modes = { file: number; folder: number };
+const privateModes: Modes = { file: 0o600, folder: 0o700 };
+// folders give their group to what is made in them
+const sharedModes: Modes = { file: 0o660, folder: 0o2770 };
 
 /**
  * An object store in a folder, which several processes on several machines may share (NFS included). An object is
  * written beside, synchronised to the disk, and then linked or renamed to its name: both are atomic.
  */
-export function openDirectoryStore(folder: string): ObjectStore {
+export function openDirectoryStore(folder: string, options: DirectoryOptions = {}): ObjectStore {
+  const modes = options.isShared === true ? sharedModes : privateModes;
   const fileOf = (key: string) => join(folder, ...key.split('/'));
   let cleaning: Promise<void> | undefined;
 
-  return {
-    async put(key, bytes, { onlyIfNew = false } = {}) {
-      checkKey(key);
-      return await reporting(`write ${key}`, async () => {
-        // a folder that cannot be read fails the write below, which says so
-        cleaning ??= removeLeftovers(join(folder, incoming)).catch(() => undefined);
-        await cleaning;
-        const file = fileOf(key);
-        await makeFolder(dirname(file));
-        const written = await writeBeside(join(folder, incoming), bytes);
-        try {
-          // a rename would replace what is there
-          await (onlyIfNew ? link(written, file) : rename(written, file));
-        } catch (error) {
-          if (onlyIfNew && codeOf(error) === 'EEXIST') return 'exists';
-          throw error;
-        } finally {
-          await unlink(written).catch(ignoreMissing);
-        }
+  async function write(
+    key: string,
+    bytes: AsyncIterable<Uint8Array>,
+    { onlyIfNew = false, expected }: WriteOptions = {},
+  ): Promise<Written> {
+    checkKey(key);
+    const source = measured(bytes);
+    return await reporting<Written>(`write ${key}`, async () => {
+      // a folder that cannot be read fails the write below, which says so
+      cleaning ??= removeLeftovers(join(folder, incoming)).catch(() => undefined);
+      await cleaning;
+      const file = fileOf(key);
+      await makeFolder(dirname(file), modes);
+      const beside = await writeBeside(join(folder, incoming), source.pieces, modes);
+      try {
+        const content = source.digest();
+        checkExpected(key, content, expected);
+        // a rename would replace what is there
+        await (onlyIfNew ? link(beside, file) : rename(beside, file));
         await synchronise(dirname(file));
-        return 'written';
-      });
-    },
+        return { outcome: 'written', content, stored: content };
+      } catch (error) {
+        if (onlyIfNew && codeOf(error) === 'EEXIST') return { outcome: 'exists' };
+        throw error;
+      } finally {
+        await unlink(beside).catch(ignoreMissing);
+      }
+    }).catch((error: unknown) => {
+      const thrown = source.thrown();
+      throw thrown === undefined ? error : thrown.error;
+    });
+  }
+
+  return {
+    put: async (key, bytes, options) => (await write(key, onePiece(bytes), options)).outcome,
+    write,
 
     async get(key) {
       checkKey(key);
       return await reporting(`read ${key}`, () => readFile(fileOf(key)).catch(ignoreMissing));
+    },
+
+    async read(key) {
+      checkKey(key);
+      return await reporting(`read ${key}`, async () => {
+        const file = await open(fileOf(key), 'r').catch(ignoreMissing);
+        if (file === undefined) return undefined;
+        const { size } = await file.stat().catch(closing(file));
+        return { size, bytes: piecesOf(file, { key, size }) };
+      });
+    },
+
+    async head(key) {
+      checkKey(key);
+      return await reporting(`look at ${key}`, async () => {
+        const found = await stat(fileOf(key)).catch(ignoreMissing);
+        return found?.isFile() ? { size: found.size, writtenAt: found.mtime, lockedUntil: undefined } : undefined;
+      });
     },
 
     async list({ prefix, after = '', limit = maxPage }) {
@@ -65,11 +109,13 @@ export function openDirectoryStore(folder: string): ObjectStore {
   };
 }
 
-async function writeBeside(folder: string, bytes: Uint8Array): Promise<string> {
-  await makeFolder(folder);
+async function writeBeside(folder: string, bytes: AsyncIterable<Uint8Array>, modes: Modes): Promise<string> {
+  await makeFolder(folder, modes);
   const path = join(folder, randomUUID());
-  const file = await open(path, 'wx', 0o600);
+  const file = await open(path, 'wx', modes.file);
   try {
+    // whatever the process's umask takes away
+    await file.chmod(modes.file);
     await file.writeFile(bytes);
     await file.sync();
   } catch (error) {
@@ -81,11 +127,41 @@ async function writeBeside(folder: string, bytes: Uint8Array): Promise<string> {
   return path;
 }
 
+async function* piecesOf(file: FileHandle, { key, size }: { key: string; size: number }): AsyncGenerator<Buffer> {
+  try {
+    let read = 0;
+    while (read < size) {
+      const buffer = Buffer.allocUnsafe(Math.min(pieceSize, size - read));
+      const { bytesRead } = await reporting(`read ${key}`, () => file.read(buffer, 0, buffer.length, read));
+      if (bytesRead === 0) {
+        throw new Failure(
+          'damaged',
+          `The object ${key} ends after ${read} of ${size} bytes: it was cut while it was read.`,
+        );
+      }
+      read += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+function closing(file: FileHandle): (error: unknown) => Promise<never> {
+  return async (error) => {
+    await file.close();
+    throw error;
+  };
+}
+
 /** Makes a folder that is still there after a crash: its name is in its parent, which is synchronised too. */
-async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true, mode: 0o700 });
+async function makeFolder(folder: string, modes: Modes): Promise<void> {
+  const first = await mkdir(folder, { recursive: true, mode: modes.folder });
   if (first === undefined) return;
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await synchronise(dirname(made));
+  for (let made = folder; made.length >= first.length; made = dirname(made)) {
+    await chmod(made, modes.folder);
+    await synchronise(dirname(made));
+  }
 }
 
 async function synchronise(folder: string): Promise<void> {
@@ -161,6 +237,7 @@ async function reporting<Result>(what: string, work: () => Promise<Result>): Pro
   try {
     return await work();
   } catch (error) {
+    if (error instanceof Failure) throw error;
     const code = codeOf(error) ?? 'unknown error';
     throw new Failure(codes[code] ?? 'unavailable', `The object store's folder failed to ${what} (${code}).`, {
       cause: error,

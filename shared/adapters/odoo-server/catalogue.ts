@@ -27,7 +27,7 @@ export async function surveyServer(access: ServerAccess, shard: string): Promise
       `SELECT rolname::text AS name, rolcanlogin AS "mayLogIn", rolconnlimit AS "connectionLimit",
          rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls AS "isPrivileged"
        FROM pg_roles WHERE rolname ~ $1`,
-      [`^odoo_${shard}[a-z2-7]{11}(_owner)?$`],
+      [`^odoo_${shard}[a-z2-7]{11}(_owner|_backup)?$`],
     );
     return { databases: databases.rows, roles: roles.rows };
   });

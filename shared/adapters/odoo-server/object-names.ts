@@ -30,6 +30,14 @@ export function tombstoneName(instanceId: string): string {
   return `tombstone_${checkInstanceId(instanceId)}`;
 }
 
+/** Database and role of a verification, on a server that holds no tenants. @throws Failure `invalid-request` */
+export function checkVerificationName(name: string): string {
+  if (!/^verify_[0-9a-f]{8}_[0-9]{1,9}$/.test(name)) {
+    throw new Failure('invalid-request', 'The database of a verification is named verify_<operation>_<round>');
+  }
+  return name;
+}
+
 /** A database no record knows: closed to connections, for a person to look at. `count` tells several of one id apart. */
 export function quarantineName(instanceId: string, count: number): string {
   return `quarantine_${checkInstanceId(instanceId)}_${count}`;

@@ -1,12 +1,15 @@
+import type { BackupAccess, VerificationDatabases } from '#shared/domain/backup/job-ports.ts';
 import type { Survey } from '#shared/domain/drift/ports.ts';
 import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
 import type { TenantDatabases, WarmDatabases } from '#shared/domain/instance/ports.ts';
+import { backupAccess } from './backup-access.ts';
 import { surveyServer } from './catalogue.ts';
 import { prepareServer, type ReachedServer, reachServer } from './prepare.ts';
 import { listQuarantined, type Quarantined } from './quarantine.ts';
 import { openServerAccess, type ServerAccess, type ServerLog, type ServerStats } from './server-access.ts';
 import { sweepServer } from './sweep.ts';
 import { tenantDatabases } from './tenant-databases.ts';
+import { verificationDatabases } from './verification-databases.ts';
 import { warmDatabases } from './warm-databases.ts';
 
 export type OdooServersOptions = {
@@ -22,6 +25,8 @@ export type OdooServersOptions = {
 export type OdooServers = {
   databases: TenantDatabases;
   warm: WarmDatabases;
+  backupAccess: BackupAccess;
+  verifications: VerificationDatabases;
   /**
    * Connects once with the admin's password; a server is placeable after that.
    * @throws Failure `unavailable`, or `misconfigured` with what to change.
@@ -81,6 +86,8 @@ export function openOdooServers(options: OdooServersOptions): OdooServers {
   return {
     databases: tenantDatabases(prepared),
     warm: warmDatabases(prepared),
+    backupAccess: backupAccess(prepared),
+    verifications: verificationDatabases(prepared),
     reach: async (server) => reachServer(entryOf(server).access),
     prepare: async (server) => void (await prepared(server)),
     sweep: async (server) => sweepServer(await prepared(server)),

@@ -68,8 +68,8 @@ async function refuseLive(client: PoolClient, instanceId: string): Promise<void>
 const commonDatabases = ['postgres', 'template1'];
 
 async function dropRoles(access: ServerAccess, fenced: Fenced): Promise<void> {
-  const { role, ownerRole } = tenantNames(fenced.instanceId);
-  const statements = [role, ownerRole].map((name) => `DROP ROLE IF EXISTS ${quoteIdentifier(name)}`);
+  const { role, ownerRole, backupRole } = tenantNames(fenced.instanceId);
+  const statements = [backupRole, role, ownerRole].map((name) => `DROP ROLE IF EXISTS ${quoteIdentifier(name)}`);
   const drop = () =>
     withFence(access, fenced, { doing: 'drop the roles' }, async (client) => {
       await refuseLive(client, fenced.instanceId);

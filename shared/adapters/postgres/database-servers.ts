@@ -1,4 +1,4 @@
-import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
+import type { DatabaseServer, ServerPurpose } from '#shared/domain/instance/instance.ts';
 import type { Queryable } from './database.ts';
 import type { Row } from './rows.ts';
 
@@ -6,6 +6,9 @@ import type { Row } from './rows.ts';
 export type DatabaseServerRecord = {
   server: DatabaseServer;
   status: 'active' | 'maintenance' | 'error';
+  purpose: ServerPurpose;
+  /** Backups, or verifications, that may run on it at a time. */
+  backupSlots: number;
   instanceCount: number;
   maxInstances: number;
   /** Lower is chosen first. */
@@ -64,6 +67,8 @@ function toRecord(row: Row<'db_servers'>): DatabaseServerRecord {
   return {
     server: toDatabaseServer(row),
     status: row.status,
+    purpose: row.purpose,
+    backupSlots: row.backup_slots,
     instanceCount: row.instance_count,
     maxInstances: row.max_instances,
     priority: row.priority,
@@ -74,21 +79,24 @@ function toRecord(row: Row<'db_servers'>): DatabaseServerRecord {
 
 /**
  * Seeds a server, or changes it. One whose address, user or key changed has to be reached again before it is chosen.
- * @throws Failure `constraint-violated` when `maxInstances` is less than what is on it.
+ * @throws Failure `constraint-violated` when `maxInstances` is less than what is on it, or one with instances is to be
+ * for verifications.
  */
 export async function upsertDatabaseServer(
   queryable: Queryable,
   server: DatabaseServer,
-  options: { maxInstances?: number; priority?: number; status?: DatabaseServerRecord['status'] } = {},
+  options: Partial<Pick<DatabaseServerRecord, 'maxInstances' | 'priority' | 'status' | 'purpose' | 'backupSlots'>> = {},
 ): Promise<void> {
-  const { maxInstances = 50, priority = 100, status = 'active' } = options;
+  const { maxInstances = 50, priority = 100, status = 'active', purpose = 'tenants', backupSlots = 2 } = options;
   await queryable.query(
-    `insert into db_servers (id, host, port, admin_user, secret_key, ssl_mode, max_instances, priority, status)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    `insert into db_servers (id, host, port, admin_user, secret_key, ssl_mode, max_instances, priority, status,
+       purpose, backup_slots)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
      on conflict (id) do update
        set host = excluded.host, port = excluded.port, admin_user = excluded.admin_user,
            secret_key = excluded.secret_key, ssl_mode = excluded.ssl_mode, max_instances = excluded.max_instances,
            priority = excluded.priority, status = excluded.status,
+           purpose = excluded.purpose, backup_slots = excluded.backup_slots,
            reached_at = case
              when (db_servers.host, db_servers.port, db_servers.admin_user, db_servers.secret_key, db_servers.ssl_mode)
                 = (excluded.host, excluded.port, excluded.admin_user, excluded.secret_key, excluded.ssl_mode)
@@ -104,6 +112,8 @@ export async function upsertDatabaseServer(
       maxInstances,
       priority,
       status,
+      purpose,
+      backupSlots,
     ],
   );
 }

@@ -1,3 +1,4 @@
+import { type BackupNumbers, noBackupNumbers, readBackupNumbers } from './backup-numbers.ts';
 import type { Queryable } from './database.ts';
 
 /** The fleet in numbers, for its gauges. Kinds and states that have no row are left out. Ages and delays in seconds. */
@@ -16,6 +17,7 @@ export type FleetNumbers = {
   /** `oldestDelay`: how long the shard that waits longest is due; 0 when none is. `blind`: shards with a place that could not be seen. */
   shards: { overdue: number; oldestDelay: number; blind: number };
   servers: readonly { server: string; instances: number; limit: number }[];
+  backups: BackupNumbers;
 };
 
 /** A shard is due every few minutes and taken within seconds; a tick may miss one turn. */
@@ -50,20 +52,20 @@ const numbersText = `
       from reconcile_shards) as shards,
     (select coalesce(jsonb_agg(jsonb_build_object(
         'server', id, 'instances', instance_count, 'limit', max_instances)), '[]')
-      from db_servers where status = 'active') as servers`;
+      from db_servers where status = 'active' and purpose = 'tenants') as servers`;
 
-type Row = Omit<FleetNumbers, 'overdueOperations' | 'deadEvents'> & {
+type Row = Omit<FleetNumbers, 'overdueOperations' | 'deadEvents' | 'backups'> & {
   overdue: FleetNumbers['overdueOperations'];
   dead: FleetNumbers['deadEvents'];
 };
 
-/** Counts all of it in one statement. */
+/** Counts all of it, in two statements. */
 export async function readFleetNumbers(queryable: Queryable): Promise<FleetNumbers> {
   const { rows } = await queryable.query<Row>(numbersText, [shardGraceSeconds]);
   const [row] = rows;
   if (row === undefined) return noNumbers;
   const { overdue, dead, ...rest } = row;
-  return { ...rest, overdueOperations: overdue, deadEvents: dead };
+  return { ...rest, overdueOperations: overdue, deadEvents: dead, backups: await readBackupNumbers(queryable) };
 }
 
 /** Those of a fleet without anything. */
@@ -76,4 +78,5 @@ export const noNumbers: FleetNumbers = {
   deadEvents: [],
   shards: { overdue: 0, oldestDelay: 0, blind: 0 },
   servers: [],
+  backups: noBackupNumbers,
 };

@@ -90,6 +90,8 @@ test('a database server, placeable once it was reached with what it is reached w
     status: 'active',
     instanceCount: 0,
     maxInstances: 10,
+    purpose: 'tenants',
+    backupSlots: 2,
     priority: 100,
     reachedAt: null,
     serverVersion: null,

@@ -12,7 +12,8 @@ export const openSuspensions = `array(select s.reason from suspensions s
 
 // Before the instance's row: whoever ends an operation locks them in this order, too.
 const unfinishedText = `
-  select id, kind, request ->> 'cause' as cause, fence > 0 as "hasBegun" from operations
+  select id, kind, request ->> case kind when 'backup' then 'kind' when 'verify' then 'backup' else 'cause' end as cause,
+    fence > 0 as "hasBegun" from operations
   where instance_id = $1 and state in ('queued', 'running', 'waiting') and not cancel_requested
   order by created_at, id for update`;
 

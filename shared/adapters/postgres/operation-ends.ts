@@ -32,6 +32,13 @@ export async function succeedOperation(transaction: Queryable, lease: Lease, res
   await closeSteps(transaction, lease, { outcome: 'done' });
 }
 
+type FailedEnd = {
+  failure: Failure;
+  refusesCancel?: boolean;
+  /** Nothing of its work is left: a retry begins at the first step. */
+  fromStart?: boolean;
+};
+
 /**
  * Ends an operation for now: it keeps its step and its work, until a person says retry or cancel. A cancel that came
  * while the step failed is carried out next, just as if it had come a moment later, unless the failure is why it is
@@ -40,7 +47,7 @@ export async function succeedOperation(transaction: Queryable, lease: Lease, res
 export async function failOperation(
   transaction: Queryable,
   lease: Lease,
-  { failure, refusesCancel = false }: { failure: Failure; refusesCancel?: boolean },
+  { failure, refusesCancel = false, fromStart = false }: FailedEnd,
 ): Promise<void> {
   const message = oneLine(failure.message, 1_000);
   const text = `update operations set
@@ -48,9 +55,9 @@ export async function failOperation(
       next_check_at = case when cancel_requested and not $5 then clock_timestamp() end,
       finished_at = case when not cancel_requested or $5 then clock_timestamp() end,
       cancel_requested = cancel_requested and not $5,
-      lease_holder = null, lease_until = null, waiting_for = null
+      step = case when $6 then null else step end, lease_holder = null, lease_until = null, waiting_for = null
     where id = $1 and fence = $2 and state = 'running'`;
-  await end(transaction, lease, text, [failure.code, message, refusesCancel]);
+  await end(transaction, lease, text, [failure.code, message, refusesCancel, fromStart]);
   await closeSteps(transaction, lease, { outcome: 'failed', code: failure.code, text: message });
 }
 

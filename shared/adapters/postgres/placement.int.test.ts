@@ -148,3 +148,14 @@ describe('a release', () => {
     expect(found.reduce((sum, { placed }) => sum + placed, 0)).toBe(10);
   });
 });
+
+test('a server for verifications is never chosen, however empty and early it is', async () => {
+  await insertServer(database, { id: 'one', maxInstances: 1 });
+  await insertServer(database, { id: 'verify', maxInstances: 50 });
+  await database.query(`update db_servers set purpose = 'verification', priority = 1 where id = 'verify'`);
+  expect((await place(await begin(1))).id).toBe('one');
+  await expect(place(await begin(2))).rejects.toThrow(/has room \(1 active/);
+  expect(await counts()).toMatchObject({ verify: { counted: 0, placed: 0 } });
+  const change = database.query(`update db_servers set purpose = 'verification' where id = 'one'`);
+  await expect(change).rejects.toMatchObject({ facts: { constraint: 'db_servers_verification_is_empty' } });
+});

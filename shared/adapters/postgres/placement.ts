@@ -42,7 +42,7 @@ async function serverOfInstance(transaction: Queryable, instanceId: string): Pro
 const placeText = `
   with chosen as (
     select id from db_servers
-    where status = 'active' and reached_at is not null and instance_count < max_instances
+    where status = 'active' and purpose = 'tenants' and reached_at is not null and instance_count < max_instances
     order by priority, instance_count, id
     limit 1 for update
   ), counted as (
@@ -65,7 +65,8 @@ async function place(transaction: Queryable, instanceId: string): Promise<Databa
   }
   const { rows } = await transaction.query<{ active: number; unreached: number }>(
     `select count(*) filter (where status = 'active')::integer as active,
-       count(*) filter (where status = 'active' and reached_at is null)::integer as unreached from db_servers`,
+       count(*) filter (where status = 'active' and reached_at is null)::integer as unreached
+     from db_servers where purpose = 'tenants'`,
   );
   const facts = { active: rows[0]?.active ?? 0, unreached: rows[0]?.unreached ?? 0 };
   throw new Failure(

@@ -1,8 +1,9 @@
+import type { BackupKind, BackupState, ProofState, VerificationState } from '#shared/domain/backup/backup.ts';
 import type { BillingPolicy, CustomerStanding } from '#shared/domain/billing/policy.ts';
 import type { BillingRequestKind } from '#shared/domain/billing/requests.ts';
 import type { Place } from '#shared/domain/drift/findings.ts';
 import type { DriftKind } from '#shared/domain/drift/policy.ts';
-import type { InstanceStatus, SuspensionReason } from '#shared/domain/instance/instance.ts';
+import type { InstanceStatus, ServerPurpose, SuspensionReason } from '#shared/domain/instance/instance.ts';
 import type { OperationKind, OperationState } from '#shared/domain/operation/operation.ts';
 
 import type { TypeName, tables } from './tables.ts';
@@ -29,7 +30,11 @@ type Narrower = {
   };
   images: { edition: 'community' | 'enterprise'; status: 'active' | 'retired' };
   clusters: { scheme: 'http' | 'https' };
-  db_servers: { ssl_mode: 'disable' | 'require' | 'verify-full'; status: 'active' | 'maintenance' | 'error' };
+  db_servers: {
+    ssl_mode: 'disable' | 'require' | 'verify-full';
+    status: 'active' | 'maintenance' | 'error';
+    purpose: ServerPurpose;
+  };
   instances: {
     desired_state: 'running' | 'stopped' | 'terminated';
     status: InstanceStatus;
@@ -50,6 +55,9 @@ type Narrower = {
     state: 'waiting' | 'replayed' | 'resolved' | 'given-up';
   };
   findings: { kind: DriftKind; place: Place };
+  backups: { kind: BackupKind; state: BackupState; proof: ProofState; summary: Record<string, unknown> };
+  verifications: { state: VerificationState; differences: string[] };
+  backup_requests: { task: 'backup' | 'verify' };
   audit: { detail: Record<string, unknown> };
 };
 

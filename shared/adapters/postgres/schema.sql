@@ -26,6 +26,67 @@ ALTER TABLE public.audit ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.backup_requests (
+    instance_id text NOT NULL,
+    task text NOT NULL,
+    subject text NOT NULL,
+    requests integer NOT NULL,
+    event_id uuid NOT NULL,
+    asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    next_at timestamp with time zone NOT NULL,
+    CONSTRAINT backup_requests_requests_check CHECK ((requests > 0)),
+    CONSTRAINT backup_requests_task_check CHECK ((task = ANY (ARRAY['backup'::text, 'verify'::text])))
+);
+
+CREATE TABLE public.backups (
+    id uuid NOT NULL,
+    instance_id text NOT NULL,
+    customer_id text NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL,
+    round integer NOT NULL,
+    server_id text NOT NULL,
+    dump_key text,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    snapshot_at timestamp with time zone,
+    manifest_key text,
+    manifest_sha256 text,
+    summary jsonb DEFAULT '{}'::jsonb NOT NULL,
+    dump_bytes bigint,
+    files_bytes bigint,
+    files_count bigint,
+    uploaded_bytes bigint,
+    previous_id uuid,
+    error_code text,
+    error_text text,
+    proof text DEFAULT 'none'::text NOT NULL,
+    proof_at timestamp with time zone,
+    proof_by uuid,
+    proof_text text,
+    odoo_booted boolean DEFAULT false NOT NULL,
+    keep_until timestamp with time zone,
+    locked_until timestamp with time zone,
+    deleted_at timestamp with time zone,
+    delete_reason text,
+    CONSTRAINT backups_deleted_at CHECK (((state = 'deleted'::text) = (deleted_at IS NOT NULL))),
+    CONSTRAINT backups_deletion CHECK (((state <> ALL (ARRAY['deleting'::text, 'deleted'::text])) OR (delete_reason IS NOT NULL))),
+    CONSTRAINT backups_dump_bytes_check CHECK ((dump_bytes >= 0)),
+    CONSTRAINT backups_dump_key CHECK (((dump_key IS NOT NULL) OR (state = ANY (ARRAY['failed'::text, 'deleted'::text])))),
+    CONSTRAINT backups_failure CHECK (((state <> 'failed'::text) OR ((finished_at IS NOT NULL) AND (error_code IS NOT NULL) AND (error_text IS NOT NULL)))),
+    CONSTRAINT backups_files_bytes_check CHECK ((files_bytes >= 0)),
+    CONSTRAINT backups_files_count_check CHECK ((files_count >= 0)),
+    CONSTRAINT backups_kind_check CHECK ((kind = ANY (ARRAY['manual'::text, 'scheduled'::text, 'before-upgrade'::text, 'before-restore'::text, 'final'::text]))),
+    CONSTRAINT backups_manifest_sha256_check CHECK ((manifest_sha256 ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT backups_proof CHECK (((proof = 'none'::text) = (proof_at IS NULL))),
+    CONSTRAINT backups_proof_check CHECK ((proof = ANY (ARRAY['none'::text, 'proven'::text, 'refuted'::text]))),
+    CONSTRAINT backups_round_check CHECK ((round > 0)),
+    CONSTRAINT backups_state_check CHECK ((state = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text, 'deleting'::text, 'deleted'::text]))),
+    CONSTRAINT backups_success CHECK (((state <> ALL (ARRAY['succeeded'::text, 'deleting'::text])) OR ((finished_at IS NOT NULL) AND (snapshot_at IS NOT NULL) AND (manifest_key IS NOT NULL) AND (manifest_sha256 IS NOT NULL)))),
+    CONSTRAINT backups_summary_check CHECK ((jsonb_typeof(summary) = 'object'::text)),
+    CONSTRAINT backups_uploaded_bytes_check CHECK ((uploaded_bytes >= 0))
+);
+
 CREATE TABLE public.billing_requests (
     instance_id text NOT NULL,
     customer_id text NOT NULL,
@@ -86,15 +147,20 @@ CREATE TABLE public.db_servers (
     reached_at timestamp with time zone,
     server_version integer,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    purpose text DEFAULT 'tenants'::text NOT NULL,
+    backup_slots integer DEFAULT 2 NOT NULL,
+    CONSTRAINT db_servers_backup_slots_check CHECK ((backup_slots >= 0)),
     CONSTRAINT db_servers_capacity CHECK ((instance_count <= max_instances)),
     CONSTRAINT db_servers_host_check CHECK ((host <> ''::text)),
     CONSTRAINT db_servers_id_check CHECK ((id ~ '^[a-z][a-z0-9-]{0,38}$'::text)),
     CONSTRAINT db_servers_instance_count_check CHECK ((instance_count >= 0)),
     CONSTRAINT db_servers_max_instances_check CHECK ((max_instances >= 0)),
     CONSTRAINT db_servers_port_check CHECK (((port >= 1) AND (port <= 65535))),
+    CONSTRAINT db_servers_purpose_check CHECK ((purpose = ANY (ARRAY['tenants'::text, 'verification'::text]))),
     CONSTRAINT db_servers_secret_key_check CHECK ((secret_key ~ '^[A-Za-z0-9._-]+$'::text)),
     CONSTRAINT db_servers_ssl_mode_check CHECK ((ssl_mode = ANY (ARRAY['disable'::text, 'require'::text, 'verify-full'::text]))),
-    CONSTRAINT db_servers_status_check CHECK ((status = ANY (ARRAY['active'::text, 'maintenance'::text, 'error'::text])))
+    CONSTRAINT db_servers_status_check CHECK ((status = ANY (ARRAY['active'::text, 'maintenance'::text, 'error'::text]))),
+    CONSTRAINT db_servers_verification_is_empty CHECK (((purpose = 'tenants'::text) OR (instance_count = 0)))
 );
 
 CREATE TABLE public.dead_events (
@@ -181,6 +247,16 @@ CREATE TABLE public.inbox (
     outcome text NOT NULL,
     received_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT inbox_data_hash_check CHECK ((octet_length(data_hash) = 32))
+);
+
+CREATE TABLE public.instance_keys (
+    instance_id text NOT NULL,
+    files_key text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    collected_by text,
+    collecting_until timestamp with time zone,
+    collected_at timestamp with time zone,
+    CONSTRAINT instance_keys_collector CHECK (((collected_by IS NULL) = (collecting_until IS NULL)))
 );
 
 CREATE TABLE public.instances (
@@ -281,11 +357,12 @@ CREATE TABLE public.operations (
     overtaken_by uuid,
     generation bigint,
     traceparent text,
+    progress jsonb,
     CONSTRAINT operations_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT operations_definition_version_check CHECK ((definition_version > 0)),
     CONSTRAINT operations_failure_has_reason CHECK (((state <> 'failed'::text) OR ((error_code IS NOT NULL) AND (error_text IS NOT NULL) AND (finished_at IS NOT NULL)))),
     CONSTRAINT operations_fence_check CHECK ((fence >= 0)),
-    CONSTRAINT operations_kind_check CHECK ((kind = ANY (ARRAY['provision'::text, 'start'::text, 'stop'::text, 'restart'::text, 'suspend'::text, 'resume'::text, 'terminate'::text, 'undo'::text, 'purge'::text, 'repair'::text]))),
+    CONSTRAINT operations_kind_check CHECK ((kind = ANY (ARRAY['provision'::text, 'start'::text, 'stop'::text, 'restart'::text, 'suspend'::text, 'resume'::text, 'terminate'::text, 'undo'::text, 'purge'::text, 'repair'::text, 'backup'::text, 'verify'::text]))),
     CONSTRAINT operations_lease_has_holder CHECK (((lease_holder IS NULL) = (lease_until IS NULL))),
     CONSTRAINT operations_round_check CHECK ((round > 0)),
     CONSTRAINT operations_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text]))),
@@ -330,18 +407,28 @@ CREATE TABLE public.plans (
     on_overdue text DEFAULT 'suspend'::text NOT NULL,
     on_cancellation text DEFAULT 'terminate'::text NOT NULL,
     on_expiry text DEFAULT 'terminate'::text NOT NULL,
+    backup_hours integer DEFAULT 24 NOT NULL,
+    keep_daily integer DEFAULT 7 NOT NULL,
+    keep_weekly integer DEFAULT 4 NOT NULL,
+    keep_monthly integer DEFAULT 3 NOT NULL,
+    verify_days integer DEFAULT 7 NOT NULL,
+    CONSTRAINT plans_backup_hours_check CHECK (((backup_hours >= 0) AND (backup_hours <= 8760))),
     CONSTRAINT plans_cpu_millis_check CHECK ((cpu_millis > 0)),
     CONSTRAINT plans_cron_threads_check CHECK ((cron_threads >= 0)),
     CONSTRAINT plans_database_connections_check CHECK ((database_connections > 0)),
     CONSTRAINT plans_disk_gib_check CHECK ((disk_gib > 0)),
     CONSTRAINT plans_grace_days_check CHECK (((grace_days >= 0) AND (grace_days <= 3650))),
     CONSTRAINT plans_id_check CHECK ((id ~ '^[a-z][a-z0-9-]{0,38}$'::text)),
+    CONSTRAINT plans_keep_daily_check CHECK (((keep_daily >= 0) AND (keep_daily <= 366))),
+    CONSTRAINT plans_keep_monthly_check CHECK (((keep_monthly >= 0) AND (keep_monthly <= 120))),
+    CONSTRAINT plans_keep_weekly_check CHECK (((keep_weekly >= 0) AND (keep_weekly <= 520))),
     CONSTRAINT plans_memory_mib_check CHECK ((memory_mib > 0)),
     CONSTRAINT plans_on_cancellation_check CHECK ((on_cancellation = ANY (ARRAY['terminate'::text, 'suspend'::text, 'nothing'::text]))),
     CONSTRAINT plans_on_expiry_check CHECK ((on_expiry = ANY (ARRAY['terminate'::text, 'suspend'::text, 'nothing'::text]))),
     CONSTRAINT plans_on_overdue_check CHECK ((on_overdue = ANY (ARRAY['suspend'::text, 'nothing'::text]))),
     CONSTRAINT plans_replicas_check CHECK ((replicas > 0)),
     CONSTRAINT plans_undo_days_check CHECK ((undo_days >= 0)),
+    CONSTRAINT plans_verify_days_check CHECK (((verify_days >= 0) AND (verify_days <= 366))),
     CONSTRAINT plans_workers_check CHECK ((workers >= 0))
 );
 
@@ -426,8 +513,34 @@ ALTER TABLE public.suspensions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.verifications (
+    id uuid NOT NULL,
+    backup_id uuid NOT NULL,
+    instance_id text NOT NULL,
+    server_id text NOT NULL,
+    round integer NOT NULL,
+    state text NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    odoo_booted boolean DEFAULT false NOT NULL,
+    differences jsonb DEFAULT '[]'::jsonb NOT NULL,
+    error_code text,
+    error_text text,
+    CONSTRAINT verifications_differences_check CHECK ((jsonb_typeof(differences) = 'array'::text)),
+    CONSTRAINT verifications_end CHECK (((state = 'running'::text) = (finished_at IS NULL))),
+    CONSTRAINT verifications_failure CHECK (((state <> 'failed'::text) OR ((error_code IS NOT NULL) AND (error_text IS NOT NULL)))),
+    CONSTRAINT verifications_round_check CHECK ((round > 0)),
+    CONSTRAINT verifications_state_check CHECK ((state = ANY (ARRAY['running'::text, 'proven'::text, 'refuted'::text, 'failed'::text])))
+);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (sequence);
+
+ALTER TABLE ONLY public.backup_requests
+    ADD CONSTRAINT backup_requests_pkey PRIMARY KEY (instance_id, task);
+
+ALTER TABLE ONLY public.backups
+    ADD CONSTRAINT backups_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.billing_requests
     ADD CONSTRAINT billing_requests_pkey PRIMARY KEY (instance_id);
@@ -458,6 +571,9 @@ ALTER TABLE ONLY public.images
 
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (source, id);
+
+ALTER TABLE ONLY public.instance_keys
+    ADD CONSTRAINT instance_keys_pkey PRIMARY KEY (instance_id);
 
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_host_key UNIQUE (host);
@@ -507,7 +623,22 @@ ALTER TABLE ONLY public.subscriptions
 ALTER TABLE ONLY public.suspensions
     ADD CONSTRAINT suspensions_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.verifications
+    ADD CONSTRAINT verifications_pkey PRIMARY KEY (id);
+
 CREATE INDEX audit_instance ON public.audit USING btree (instance_id, sequence);
+
+CREATE INDEX backups_deleting ON public.backups USING btree (id) WHERE (state = 'deleting'::text);
+
+CREATE INDEX backups_failed ON public.backups USING btree (finished_at) WHERE (error_code IS NOT NULL);
+
+CREATE INDEX backups_instance ON public.backups USING btree (instance_id, started_at);
+
+CREATE INDEX backups_kept ON public.backups USING btree (instance_id, snapshot_at DESC) WHERE (state = 'succeeded'::text);
+
+CREATE INDEX backups_proven ON public.backups USING btree (instance_id, snapshot_at DESC) WHERE ((state = 'succeeded'::text) AND (proof = 'proven'::text));
+
+CREATE INDEX backups_running ON public.backups USING btree (server_id) WHERE (state = 'running'::text);
 
 CREATE INDEX billing_requests_check ON public.billing_requests USING btree (check_at) WHERE (check_at IS NOT NULL);
 
@@ -561,9 +692,30 @@ CREATE INDEX subscriptions_instance ON public.subscriptions USING btree (instanc
 
 CREATE UNIQUE INDEX suspensions_open ON public.suspensions USING btree (instance_id, reason) WHERE (closed_at IS NULL);
 
+CREATE INDEX verifications_backup ON public.verifications USING btree (backup_id, started_at);
+
+CREATE INDEX verifications_instance ON public.verifications USING btree (instance_id, started_at);
+
+CREATE INDEX verifications_running ON public.verifications USING btree (server_id) WHERE (state = 'running'::text);
+
 CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON public.audit FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+ALTER TABLE ONLY public.backup_requests
+    ADD CONSTRAINT backup_requests_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
+
+ALTER TABLE ONLY public.backups
+    ADD CONSTRAINT backups_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.backups
+    ADD CONSTRAINT backups_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
+
+ALTER TABLE ONLY public.backups
+    ADD CONSTRAINT backups_previous_id_fkey FOREIGN KEY (previous_id) REFERENCES public.backups(id);
+
+ALTER TABLE ONLY public.backups
+    ADD CONSTRAINT backups_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.db_servers(id);
 
 ALTER TABLE ONLY public.billing_requests
     ADD CONSTRAINT billing_requests_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
@@ -573,6 +725,9 @@ ALTER TABLE ONLY public.customer_standings
 
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_operation_id_fkey FOREIGN KEY (operation_id) REFERENCES public.operations(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.instance_keys
+    ADD CONSTRAINT instance_keys_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
 
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_cluster_id_fkey FOREIGN KEY (cluster_id) REFERENCES public.clusters(id);
@@ -606,3 +761,12 @@ ALTER TABLE ONLY public.subscriptions
 
 ALTER TABLE ONLY public.suspensions
     ADD CONSTRAINT suspensions_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
+
+ALTER TABLE ONLY public.verifications
+    ADD CONSTRAINT verifications_backup_id_fkey FOREIGN KEY (backup_id) REFERENCES public.backups(id);
+
+ALTER TABLE ONLY public.verifications
+    ADD CONSTRAINT verifications_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
+
+ALTER TABLE ONLY public.verifications
+    ADD CONSTRAINT verifications_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.db_servers(id);

@@ -11,7 +11,8 @@ import type { Row } from './rows.ts';
 
 /**
  * `now`: it can be asked. `not-now`: an operator has marked it with `error`, or its address was changed and it was not
- * reached since. `not-yet`: new, and nothing is on it.
+ * reached since. `not-yet`: new, or for
+ * verifications, and no instance is on it.
  */
 export type ServerReading = 'now' | 'not-now' | 'not-yet';
 
@@ -34,6 +35,7 @@ export async function readCatalogue(queryable: Queryable): Promise<Catalogue> {
 }
 
 function readingOf(row: Row<'db_servers'>): ServerReading {
+  if (row.purpose === 'verification') return 'not-yet';
   if (row.status === 'error') return 'not-now';
   if (row.reached_at !== null) return 'now';
   return row.instance_count === 0 ? 'not-yet' : 'not-now';

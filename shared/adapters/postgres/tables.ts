@@ -1,3 +1,5 @@
+import { backupTables } from './backup-tables.ts';
+
 /** PostgreSQL's type names, of the types that occur. */
 export type TypeName =
   | 'text'
@@ -30,6 +32,11 @@ export const tables = {
     on_overdue: 'text',
     on_cancellation: 'text',
     on_expiry: 'text',
+    backup_hours: 'integer',
+    keep_daily: 'integer',
+    keep_weekly: 'integer',
+    keep_monthly: 'integer',
+    verify_days: 'integer',
   },
   images: {
     id: 'text',
@@ -64,6 +71,8 @@ export const tables = {
     reached_at: 'timestamptz?',
     server_version: 'integer?',
     created_at: 'timestamptz',
+    purpose: 'text',
+    backup_slots: 'integer',
   },
   instances: {
     id: 'text',
@@ -184,6 +193,7 @@ export const tables = {
     overtaken_by: 'uuid?',
     generation: 'bigint?',
     traceparent: 'text?',
+    progress: 'jsonb?',
   },
   operation_steps: {
     operation_id: 'uuid',
@@ -266,6 +276,7 @@ export const tables = {
     passed_at: 'timestamptz?',
     blind: 'text[]',
   },
+  ...backupTables,
   audit: {
     sequence: 'bigint',
     at: 'timestamptz',

@@ -52,6 +52,9 @@ export type DatabaseServer = {
   sslMode: string;
 };
 
+/** What an Odoo PostgreSQL server is for. One for verifications holds restored backups to look at, and no instance. */
+export type ServerPurpose = 'tenants' | 'verification';
+
 /** Why a provider keeps an instance from running. A customer's own wish is `stop`. */
 export const suspensionReasons = ['billing', 'abuse'] as const;
 export type SuspensionReason = (typeof suspensionReasons)[number];

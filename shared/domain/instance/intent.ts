@@ -47,6 +47,8 @@ export function intentOf(kind: OperationKind, wish: Wish, cause: SuspensionReaso
     case 'provision':
     case 'purge':
     case 'repair':
+    case 'backup':
+    case 'verify':
       return {};
     default: {
       const unreachable: never = kind;

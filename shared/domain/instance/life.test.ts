@@ -108,7 +108,7 @@ function takeTurn(world: World): void {
 /** With each lease: the row is read anew. */
 function begin(world: World, { kind }: Operation): void {
   if (kind === 'provision') move(world, world.status === 'error' ? 'provision-retried' : 'provision-started');
-  else if (kind !== 'purge' && kind !== 'repair') move(world, `${kind}-began`);
+  else if (!isWithoutMoves(kind)) move(world, `${kind}-began`);
 }
 
 /** What each kind's steps are for: of another wish they do nothing. */
@@ -123,14 +123,20 @@ const isStillWanted: Readonly<Record<OperationKind, (world: World) => boolean>> 
   terminate: ({ desiredState }) => desiredState === 'terminated',
   purge: ({ desiredState }) => desiredState === 'terminated',
   repair: () => true,
+  backup: () => true,
+  verify: () => true,
 };
+
+/** Kinds that leave the instance alone, or have only a move of the end. */
+const isWithoutMoves = (kind: OperationKind) => kind === 'purge' || kind === 'repair' || leavesAlone(kind);
+const leavesAlone = (kind: OperationKind) => kind === 'backup' || kind === 'verify';
 
 /** The step that writes the Deployment, of the row as it is then. It may come long before the operation's end. */
 function apply(world: World): void {
   const first = world.queue[0];
   if (first?.state !== 'active' || first.isOvertaken) return;
   begin(world, first);
-  if (!isStillWanted[first.kind](world)) return;
+  if (!isStillWanted[first.kind](world) || leavesAlone(first.kind)) return;
   if (first.kind !== 'provision' && !isMade(world) && world.desiredState !== 'terminated') return;
   if (first.kind === 'resume' && world.suspensions.length > 0) return;
   world.replicas = isWantedRunning(world) ? 1 : 0;
@@ -144,9 +150,9 @@ function end(world: World, how: 'finished' | 'failed'): void {
     if (first.kind !== 'provision' || world.replicas === 0) apply(world);
   }
   world.queue.shift();
-  if (first.isOvertaken) return;
+  if (first.isOvertaken || leavesAlone(first.kind)) return;
   if (how === 'failed') {
-    if (first.kind !== 'purge' && first.kind !== 'repair') move(world, `${first.kind}-failed`);
+    if (!isWithoutMoves(first.kind)) move(world, `${first.kind}-failed`);
     return;
   }
   const isLast = first.generation === world.generation;

@@ -35,4 +35,6 @@ export const namesOf = (instanceId: string) =>
     role: `odoo_${instanceId}`,
     /** NOLOGIN owner of the database, so that the tenant cannot drop it. */
     ownerRole: `odoo_${instanceId}_owner`,
+    /** Reads the database for a backup; there only while one is at work. */
+    backupRole: `odoo_${instanceId}_backup`,
   }) as const;

@@ -98,6 +98,23 @@ describe('a purge', () => {
   ] as const)('%s', (_name, asked, of, code) => expect(codeOf(asked, of)).toBe(code));
 });
 
+describe('a backup', () => {
+  test.each([
+    ['of a running instance is accepted', ask('backup'), facts(), undefined],
+    ['of a stopped one is accepted', ask('backup'), facts({ desiredState: 'stopped' }), undefined],
+    ['of a suspended one is accepted', ask('backup'), facts({ suspensions: ['billing', 'abuse'] }), undefined],
+    ['of one that was never made is refused', ask('backup'), facts({ observedGeneration: 0 }), 'not-allowed'],
+    ['of a terminated one is refused', ask('backup'), terminated, 'terminated'],
+    ['of a terminated one is accepted as its final one', ask('backup', { isFinal: true }), terminated, undefined],
+    ['is no final one while the instance lives', ask('backup', { isFinal: true }), facts(), 'not-allowed'],
+    ['of what is purged is refused', ask('backup', { isFinal: true }), { ...terminated, isPurged: true }, 'terminated'],
+  ] as const)('%s', (_name, asked, of, code) => expect(codeOf(asked, of)).toBe(code));
+});
+
+test('backups are verified whatever has become of their instance', () => {
+  expect(codeOf(ask('verify'), { ...terminated, isPurged: true })).toBeUndefined();
+});
+
 test('a second termination has nothing to do, and says so', () => {
   expect(codeOf(ask('terminate'), facts())).toBeUndefined();
   expect(codeOf(ask('terminate'), terminated)).toBe('terminated');

@@ -24,6 +24,8 @@ export type AskedOperation = {
   billingRefusal: Failure | undefined;
   /** Why there is no final backup a purge could rely on; undefined when there is one, or none is wanted. */
   backupRefusal: Failure | undefined;
+  /** Of a backup: is it the final one, made of what a termination has left? */
+  isFinal?: boolean;
 };
 
 type Rule = (asked: AskedOperation, facts: OperationFacts) => Failure | undefined;
@@ -48,6 +50,11 @@ const wasEverMade: Rule = ({ instanceId }, facts) =>
         'not-allowed',
         `Instance ${instanceId} was never made: there is nothing to bring back. Ask for a new one.`,
       );
+
+const hasSomethingToKeep: Rule = ({ instanceId }, facts) =>
+  isMade(facts)
+    ? undefined
+    : refuse('not-allowed', `Instance ${instanceId} was never made: there is nothing to back up.`);
 
 const wasMadeOrEnded: Rule = (asked, facts) =>
   facts.desiredState === 'terminated' ? undefined : wasMade(asked, facts);
@@ -102,6 +109,14 @@ const isPastWindow: Rule = ({ instanceId }, { isPastUndo }) =>
 
 const hasFinalBackup: Rule = ({ backupRefusal }) => backupRefusal;
 
+const isFinalOfTerminated: Rule = ({ instanceId, isFinal = false }, { desiredState }) => {
+  const isTerminatedNow = desiredState === 'terminated';
+  if (isFinal === isTerminatedNow) return undefined;
+  return isTerminatedNow
+    ? refuse('terminated', `Instance ${instanceId} is terminated: only its final backup can be made, of kind "final".`)
+    : refuse('not-allowed', `Instance ${instanceId} is not terminated: its final backup is made after that.`);
+};
+
 const quotaHasRoom: Rule = (_asked, { liveInstances, quota }) =>
   liveInstances < quota
     ? undefined
@@ -123,6 +138,10 @@ const rules: Readonly<Record<OperationKind, readonly Rule[]>> = {
   purge: [isNotPurged, isTerminated, isPastWindow, hasFinalBackup],
   // Also of one that is terminated: what a termination left half done is taken away.
   repair: [isNotPurged, wasMadeOrEnded],
+  // Of a stopped and of a suspended one, too: its data is as much worth.
+  backup: [isNotPurged, hasSomethingToKeep, isFinalOfTerminated],
+  // Its backups outlive it.
+  verify: [],
 };
 
 /** The first reason to refuse what is asked of an instance, or undefined. Pure. */

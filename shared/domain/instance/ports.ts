@@ -183,17 +183,29 @@ export type WarmDatabases = {
   refill(server: DatabaseServer, template: TemplateKey, options: { target: number; atMost: number }): Promise<number>;
 };
 
+export type JobState =
+  | { state: 'absent' | 'running' | 'succeeded' }
+  | {
+      state: 'failed';
+      reason: string;
+      /** By somebody else, such as an eviction: its program did not end by itself. */
+      wasInterrupted?: boolean;
+    };
+
 /** Kubernetes Jobs of the fleet, by deterministic name. */
-export type ClusterJobs = {
-  look(name: string): Promise<{ state: 'absent' | 'running' | 'succeeded' } | { state: 'failed'; reason: string }>;
+export type JobRunner<Job> = {
+  look(name: string): Promise<JobState>;
   /** Create-only; a Job of that name that carries our labels counts as created. */
-  start(job: OdooJob): Promise<void>;
+  start(job: Job): Promise<void>;
   remove(name: string): Promise<void>;
   /** Jobs of one owner that are there, by label. */
   countOf(owner: string): Promise<number>;
   /** Ends and removes them, with their pods and Secrets. */
   removeAllOf(owner: string): Promise<void>;
 };
+
+/** Jobs of the Odoo image. */
+export type ClusterJobs = JobRunner<OdooJob>;
 
 /** One run of the Odoo image against one database: an initialisation or the build of a template. */
 export type OdooJob = {
@@ -245,10 +257,7 @@ export type WantedRuntime = {
   credentials: Credentials | undefined;
 };
 
-/**
- * Says whether an instance's data may be given up: a proven final backup is there. Until there are backups the answer is
- * always no, and a purge has to be asked for without one.
- */
+/** Says whether an instance's data may be given up: a final backup is there and was proven by restoring it. */
 export type FinalBackups = {
   /** `proven`, or why not, in words for the refusal. */
   look(instanceId: string): Promise<{ isProven: true } | { isProven: false; reason: string }>;

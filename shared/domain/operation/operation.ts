@@ -10,6 +10,8 @@ export const operationKinds = [
   'undo',
   'purge',
   'repair',
+  'backup',
+  'verify',
 ] as const;
 export type OperationKind = (typeof operationKinds)[number];
 

@@ -27,7 +27,7 @@ describe('each cell of the table of kinds that is not "wait"', () => {
   });
 
   test('there are as many as the table has, and every other pair waits', () => {
-    expect(cells).toHaveLength(51);
+    expect(cells).toHaveLength(69);
     const others = operationKinds.flatMap((requested) =>
       operationKinds.filter((other) => relationOf(requested, other) === 'wait').map((other) => ({ requested, other })),
     );
@@ -54,11 +54,37 @@ describe('one answers for both', () => {
   });
 });
 
-test('a restart that has begun is not the one that is asked for', () => {
-  const begun = { ...unfinished('restart'), hasBegun: true };
-  expect(queue({ kind: 'restart', cause: null }, [begun])).toEqual({ decision: 'enter', overtakes: [] });
+test('a restart or a backup that has begun is not the one that is asked for', () => {
+  for (const kind of ['restart', 'backup'] as const) {
+    const begun = { ...unfinished(kind), hasBegun: true };
+    expect(queue({ kind, cause: null }, [begun])).toEqual({ decision: 'enter', overtakes: [] });
+  }
   const start = { ...unfinished('start'), hasBegun: true };
   expect(queue({ kind: 'start', cause: null }, [start])).toEqual({ decision: 'coalesce', with: start });
+});
+
+describe('a backup', () => {
+  test('gives way to what must not wait for it, and only to that', () => {
+    const overtakers = operationKinds.filter((kind) => relationOf(kind, 'backup') === 'cancel');
+    expect(overtakers).toEqual(['suspend', 'terminate', 'undo']);
+  });
+
+  test('is made of what a termination leaves, before a purge takes that', () => {
+    expect(relationOf('backup', 'terminate')).toBe('wait');
+    expect(relationOf('purge', 'backup')).toBe('wait');
+    expect(relationOf('purge', 'verify')).toBe('wait');
+  });
+
+  test('answers for another of its kind only', () => {
+    const nightly = unfinished('backup', 'scheduled');
+    expect(queue({ kind: 'backup', cause: 'scheduled' }, [nightly])).toEqual({ decision: 'coalesce', with: nightly });
+    expect(queue({ kind: 'backup', cause: 'manual' }, [nightly])).toEqual({ decision: 'enter', overtakes: [] });
+  });
+});
+
+test('a verification gives way to whatever changes the instance', () => {
+  const overtakers = operationKinds.filter((kind) => relationOf(kind, 'verify') === 'cancel');
+  expect(overtakers).toEqual(['start', 'stop', 'restart', 'suspend', 'resume', 'terminate', 'undo', 'repair']);
 });
 
 describe('a termination that is to be undone', () => {

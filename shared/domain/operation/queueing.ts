@@ -6,7 +6,8 @@ import type { OperationKind } from './operation.ts';
  * one takes the instance from there. `refuse`: the request is not accepted. `coalesce`: the unfinished one is what is
  * asked for, if nothing was asked since; it answers for both.
  *
- * No pair of these kinds runs beside another: each of them changes the instance's runtime.
+ * No pair of these kinds runs beside another: each of them changes the instance's runtime, or must not have it changed
+ * under its hands.
  */
 export type Relation = 'wait' | 'cancel' | 'refuse' | 'coalesce';
 
@@ -16,27 +17,30 @@ type Row = Readonly<Partial<Record<OperationKind, Exclude<Relation, 'wait'>>>>;
 export const relations: Readonly<Record<OperationKind, Row>> = {
   // An instance's first operation: there is nothing it could meet.
   provision: {},
-  start: { start: 'coalesce', repair: 'cancel', terminate: 'refuse', purge: 'refuse' },
+  start: { start: 'coalesce', repair: 'cancel', verify: 'cancel', terminate: 'refuse', purge: 'refuse' },
   stop: {
     stop: 'coalesce',
     start: 'cancel',
     restart: 'cancel',
     repair: 'cancel',
+    verify: 'cancel',
     terminate: 'refuse',
     purge: 'refuse',
   },
-  restart: { restart: 'coalesce', repair: 'cancel', terminate: 'refuse', purge: 'refuse' },
-  // Whoever does not pay must not run on because a start or repair of his takes its time.
+  restart: { restart: 'coalesce', repair: 'cancel', verify: 'cancel', terminate: 'refuse', purge: 'refuse' },
+  // Whoever does not pay must not run on because a start, a repair or a backup of his takes its time.
   suspend: {
     suspend: 'coalesce',
     start: 'cancel',
     restart: 'cancel',
     resume: 'cancel',
     repair: 'cancel',
+    backup: 'cancel',
+    verify: 'cancel',
     terminate: 'refuse',
     purge: 'refuse',
   },
-  resume: { resume: 'coalesce', repair: 'cancel', terminate: 'refuse', purge: 'refuse' },
+  resume: { resume: 'coalesce', repair: 'cancel', verify: 'cancel', terminate: 'refuse', purge: 'refuse' },
   terminate: {
     terminate: 'coalesce',
     provision: 'cancel',
@@ -47,14 +51,19 @@ export const relations: Readonly<Record<OperationKind, Row>> = {
     resume: 'cancel',
     undo: 'cancel',
     repair: 'cancel',
+    backup: 'cancel',
+    verify: 'cancel',
     purge: 'refuse',
   },
-  undo: { undo: 'coalesce', repair: 'cancel', purge: 'refuse' },
+  // The final backup that it interrupts is of no use any more.
+  undo: { undo: 'coalesce', repair: 'cancel', backup: 'cancel', verify: 'cancel', purge: 'refuse' },
   purge: { purge: 'coalesce', repair: 'cancel', undo: 'refuse' },
   // Whatever is at work brings about what is wanted by itself, and whatever is asked for ends a repair; what either leaves
   // is found again.
   repair: {
     repair: 'coalesce',
+    verify: 'cancel',
+    backup: 'refuse',
     provision: 'refuse',
     start: 'refuse',
     stop: 'refuse',
@@ -65,6 +74,11 @@ export const relations: Readonly<Record<OperationKind, Row>> = {
     undo: 'refuse',
     purge: 'refuse',
   },
+  // Of what is not there yet, or no longer. Whatever else is at work ends before the backup begins, so that what it holds
+  // is not half of it.
+  backup: { backup: 'coalesce', provision: 'refuse', purge: 'refuse' },
+  // It needs nothing of the instance but its place in the queue, which it gives to everybody who wants something done.
+  verify: { verify: 'coalesce', provision: 'refuse', purge: 'refuse' },
 };
 
 export function relationOf(requested: OperationKind, unfinished: OperationKind): Relation {
@@ -75,7 +89,7 @@ export function relationOf(requested: OperationKind, unfinished: OperationKind):
 export type UnfinishedOperation = {
   id: string;
   kind: OperationKind;
-  /** Of suspend and resume: only those of one reason stand for each other. */
+  /** Of suspend and resume the reason, of backup the kind, of verify the backup: only those of one stand for each other. */
   cause: string | null;
   /** It had its first turn. */
   hasBegun: boolean;
@@ -92,9 +106,14 @@ export type Queueing =
 /** Whoever may not run must not keep himself running by filling the queue; and what lifts that comes through, too. */
 const limitless: readonly OperationKind[] = ['suspend', 'resume', 'terminate'];
 
-/** A restart that has begun may have replaced the pods already: what is asked for after that is another one. */
+/**
+ * A restart that has begun may have replaced the pods already, and a backup may have looked at the data before what it is
+ * asked for now was in it: what is asked for after that is another one.
+ */
+const anew: readonly OperationKind[] = ['restart', 'backup'];
+
 function answersFor(last: UnfinishedOperation, requested: { kind: OperationKind; cause: string | null }): boolean {
-  return last.cause === requested.cause && !(requested.kind === 'restart' && last.hasBegun);
+  return last.cause === requested.cause && !(anew.includes(requested.kind) && last.hasBegun);
 }
 
 /**

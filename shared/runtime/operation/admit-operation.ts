@@ -29,6 +29,10 @@ export type InstanceRequest = {
   instanceId: string;
   event: RequestEvent;
   cause: SuspensionReason | null;
+  /** Which of its kind it is, such as a backup's own kind: another one does not answer for it. */
+  variant?: string | null;
+  /** Of a backup: is it the final one? */
+  isFinal?: boolean;
   /** The source's own order of suspends and resumes of this instance; undefined when it keeps none. */
   sequence: number | undefined;
   /** The source speaks for this customer only. Null: for everybody. */
@@ -36,6 +40,8 @@ export type InstanceRequest = {
   /** Reads, in the transaction, why the customer's bills keep the instance from running. */
   billingRefusal(transaction: Queryable): Promise<Failure | undefined>;
   backupRefusal: Failure | undefined;
+  /** What else its kind has against it, read in the transaction. */
+  ownRefusal?(transaction: Queryable): Promise<Failure | undefined>;
   events: Pick<InstanceOperationEvents, 'accepted' | 'failed'>;
   eventSource: string;
 };
@@ -89,11 +95,12 @@ async function decide(
 ): Promise<Exclude<Queueing, { decision: 'refuse' }> | Failure> {
   // Noted whatever becomes of the request: the resume that finds nothing to resume makes the late suspend old, too.
   if (await isOldNews(transaction, request)) return superseded(request);
-  const queueing = queue(request, unfinished);
+  const { kind, cause, variant = cause } = request;
+  const queueing = queue({ kind, cause: variant }, unfinished);
   // What is asked for is under way: no rule can object to it any more.
   if (queueing.decision !== 'coalesce') {
     const billingRefusal = await request.billingRefusal(transaction);
-    const refusal = refuseOperation({ ...request, billingRefusal }, facts);
+    const refusal = refuseOperation({ ...request, billingRefusal }, facts) ?? (await request.ownRefusal?.(transaction));
     if (refusal !== undefined) return refusal;
   }
   return queueing.decision === 'refuse' ? notNow(request, queueing.because) : queueing;

@@ -10,6 +10,7 @@ import { renewMeanwhile } from './renew.ts';
 import {
   type AdvanceOptions,
   type AdvanceOutcome,
+  fail,
   type Run,
   type RunnableOperation,
   type Turn,
@@ -131,8 +132,7 @@ async function runStep<Context extends StepContext>(
       const why = waitingFor === null ? '' : ` It last waited for ${waitingFor}.`;
       const text = `Step ${step.name} was not done before the operation's deadline.${why} Retry it, or cancel it.`;
       const failure = new Failure('deadline-exceeded', text);
-      await run.work.fail(run.context, { step: step.name, failure, refusesCancel: false });
-      return 'failed';
+      return await fail(run, turn, { failure, refusesCancel: false });
     }
     const decision = await lookAndAct(run, step, turn);
     const end = await carryOut(run, turn, decision);
@@ -194,9 +194,10 @@ const longestPauseMs = 4_000;
 
 async function carryOut<Context extends StepContext>(
   run: Run<Context>,
-  { step, attempt }: Turn,
+  turn: Turn,
   decision: Decision,
 ): Promise<AdvanceOutcome | 'done' | 'look-again'> {
+  const { step, attempt } = turn;
   const { records } = run.options;
   if ('failure' in decision) tellTrouble(run, step, decision);
   switch (decision.next) {
@@ -223,8 +224,7 @@ async function carryOut<Context extends StepContext>(
       return 'waiting';
     }
     case 'fail':
-      await run.work.fail(run.context, { step, failure: decision.failure, refusesCancel: false });
-      return 'failed';
+      return await fail(run, turn, { failure: decision.failure, refusesCancel: false });
     case 'act':
       throw new Failure('internal', `Step ${step} was told to act after it had acted.`);
     default: {

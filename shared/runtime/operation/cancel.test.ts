@@ -23,6 +23,60 @@ describe('an end', () => {
   });
 });
 
+describe('what must be gone before an operation ends otherwise than well', () => {
+  const releasing = () => {
+    const world = makeWorld();
+    world.work.release = async (_context, why) => void world.said.push(`release: ${why.code}`);
+    return world;
+  };
+
+  test('is released before the end is written', async () => {
+    const world = releasing();
+    const id = world.add();
+    world.acts.set('two', failing('job-failed'));
+    expect(await world.go(id)).toBe('failed');
+    expect(world.said.slice(-2)).toEqual(['release: job-failed', 'failed: It is job-failed.']);
+  });
+
+  test('also of one that a later operation overtakes, which has nothing undone', async () => {
+    const world = releasing();
+    const id = world.add({ state: 'waiting', step: 'two', cancelRequested: true, overtakenBy: 'later' });
+    expect(await world.go(id)).toBe('cancelled');
+    expect(world.said).toEqual(['release: superseded', 'cancelled']);
+  });
+
+  test('and of one that is cancelled', async () => {
+    const world = releasing();
+    const id = world.add({ state: 'waiting', step: 'two', cancelRequested: true });
+    expect(await world.go(id)).toBe('cancelled');
+    expect(world.said.slice(-2)).toEqual(['release: cancelled', 'cancelled']);
+  });
+
+  test.each([
+    ['fails', {}],
+    ['gives way', { state: 'waiting', step: 'two', cancelRequested: true, overtakenBy: 'later' }],
+  ] as const)('and as long as it cannot be, an operation that %s does not end', async (_name, given) => {
+    const world = makeWorld();
+    const id = world.add(given);
+    world.acts.set('two', failing('job-failed'));
+    world.work.release = failing('unavailable');
+    expect(await world.go(id)).toBe('waiting');
+    expect(world.records.row(id)).toMatchObject({ state: 'waiting', errorCode: null });
+    expect(world.troubles.at(-1)).toBe('two: unavailable: try-again');
+    world.work.release = async () => undefined;
+    world.pass(1_000);
+    expect(await world.go(id)).toBe('overtakenBy' in given ? 'cancelled' : 'failed');
+  });
+
+  test('is not released for a cancel that is refused: the work goes on', async () => {
+    const world = releasing();
+    const id = world.add({ step: 'two', cancelRequested: true });
+    world.work.objectToCancel = async () => new Failure('not-allowed', 'Somebody has logged in.');
+    expect(await world.go(id)).toBe('failed');
+    expect(world.said.join()).not.toContain('release');
+  });
+});
+
 describe('cancelling', () => {
   test('undoes last step first', async () => {
     const world = makeWorld();

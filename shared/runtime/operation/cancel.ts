@@ -1,7 +1,6 @@
-import { asFailure } from '#shared/domain/failure.ts';
-import { retryDelayMs } from '#shared/domain/operation/decide.ts';
+import { Failure } from '#shared/domain/failure.ts';
 import { type StepContext, stepsOf } from '#shared/domain/operation/step.ts';
-import { type AdvanceOutcome, type Run, type Turn, takeOver, tellTrouble } from './run.ts';
+import { type AdvanceOutcome, fail, type Run, type Turn, takeOver, tryAgain } from './run.ts';
 
 /**
  * Undoes, last step first, what this operation made, unless there is a reason not to. An undo that fails is tried again for
@@ -13,10 +12,7 @@ export async function cancel<Context extends StepContext>(
   turn: Turn,
   { isOvertaken }: { isOvertaken: boolean },
 ): Promise<AdvanceOutcome> {
-  if (isOvertaken) {
-    await run.work.cancel(run.context, { isOvertaken });
-    return 'cancelled';
-  }
+  if (isOvertaken) return await giveWay(run, turn);
   const { records, leaseMs } = run.options;
   const { operation } = run.context;
   let undoing = turn.step;
@@ -28,8 +24,7 @@ export async function cancel<Context extends StepContext>(
       await takeOver(run);
       const objection = await run.work.objectToCancel(run.context);
       if (objection !== undefined) {
-        await run.work.fail(run.context, { step: turn.step, failure: objection, refusesCancel: true });
-        return 'failed';
+        return await fail(run, turn, { failure: objection, refusesCancel: true });
       }
     }
     for (const step of made.toReversed()) {
@@ -38,14 +33,20 @@ export async function cancel<Context extends StepContext>(
       await records.beginStep(run.lease, { step: undoing, attempt: turn.attempt, before: null, leaseMs });
       await step.undo(run.context);
     }
+    await run.work.release?.(run.context, new Failure('cancelled', 'It was cancelled.'));
   } catch (error) {
-    const failure = asFailure(error);
-    if (failure.code === 'fenced') return 'fenced';
-    tellTrouble(run, undoing, { failure, next: 'try-again' });
-    const afterMs = retryDelayMs(turn.attempt, (run.options.random ?? Math.random)());
-    await records.tryLater(run.lease, { step: undoing, attempt: turn.attempt + 1, failure, afterMs });
-    return 'waiting';
+    return await tryAgain(run, { ...turn, step: undoing }, error);
   }
   await run.work.cancel(run.context, { isOvertaken });
+  return 'cancelled';
+}
+
+async function giveWay<Context extends StepContext>(run: Run<Context>, turn: Turn): Promise<AdvanceOutcome> {
+  try {
+    await run.work.release?.(run.context, new Failure('superseded', 'A later operation has taken its place.'));
+  } catch (error) {
+    return await tryAgain(run, turn, error);
+  }
+  await run.work.cancel(run.context, { isOvertaken: true });
   return 'cancelled';
 }

@@ -1,6 +1,6 @@
 import type * as v from 'valibot';
 import type { AnyEventDefinition } from '#events/envelope.ts';
-import type { TypedEvent } from '#shared/adapters/eventing/parse.ts';
+import type { Queryable } from '#shared/adapters/postgres/database.ts';
 import { billingStateOf } from '#shared/adapters/postgres/subscriptions.ts';
 import { refuseByBilling } from '#shared/domain/billing/gate.ts';
 import { Failure } from '#shared/domain/failure.ts';
@@ -11,7 +11,7 @@ import type { Authority } from '../authorise.ts';
 import { eventFunction } from '../event-function.ts';
 import type { HttpHandler } from '../http-function.ts';
 import type { Platform } from '../platform.ts';
-import { acceptOperation } from './accept.ts';
+import { acceptOperation, type RequestEvent } from './accept.ts';
 import { admitOperation } from './admit-operation.ts';
 import { type InstanceOperation, instanceOperation } from './instance-operation.ts';
 import { type OperationCommandEvent, operationCommands, operationHandler } from './operation-handler.ts';
@@ -25,11 +25,23 @@ type RequestData = {
   withoutbackup?: boolean | undefined;
 };
 
-type RequestedEvent = AnyEventDefinition & { readonly schema: v.GenericSchema<unknown, RequestData> };
+/** What is particular about the requests of one kind. */
+type Particulars<Data> = {
+  /** Which of its kind it is: an unfinished one of another does not answer for it. */
+  variantOf?(data: Data): string | null;
+  isFinal?(data: Data): boolean;
+  /** What its kind has against it, besides the rules that all kinds share. */
+  refuse?(transaction: Queryable, data: Data, authority: Authority): Promise<Failure | undefined>;
+};
 
-export type InstanceFunctionParts = {
+type RequestedEvent<Data extends RequestData> = AnyEventDefinition & {
+  readonly schema: v.GenericSchema<unknown, Data>;
+};
+
+export type InstanceFunctionParts<Data extends RequestData> = {
   kind: InstanceOperation;
-  requested: RequestedEvent;
+  requested: RequestedEvent<Data>;
+  particulars?: Particulars<Data>;
   databases: Pick<TenantDatabases, 'takeOver'>;
   timing: { leaseMs: number; budgetMs: number };
   /** Of a purge: who says whether the data may be given up. */
@@ -40,13 +52,18 @@ export type InstanceFunctionParts = {
  * The function of one kind of operation on an instance that is there. A request becomes a durable operation, which is then
  * carried as far as it goes; a command acts on one that is there. The answer is the outcome in a word.
  */
-export function instanceFunction(platform: Platform, parts: InstanceFunctionParts): HttpHandler {
+export function instanceFunction<Data extends RequestData>(
+  platform: Platform,
+  parts: InstanceFunctionParts<Data>,
+): HttpHandler {
   const work = instanceOperation(platform.database, parts.kind, { ...platform, databases: parts.databases });
   const operations = operationHandler(platform, work, parts.timing);
   const { definition, events } = parts.kind;
+  const { particulars = {} } = parts;
 
-  async function request(event: TypedEvent<RequestedEvent>, { customerId }: Authority): Promise<string> {
+  async function request(event: RequestEvent & { data: Data }, authority: Authority): Promise<string> {
     const { data } = event;
+    const { customerId } = authority;
     const cause = data.cause ?? null;
     const accepted = await acceptOperation(platform.database, event, {
       request: {
@@ -69,6 +86,9 @@ export function instanceFunction(platform: Platform, parts: InstanceFunctionPart
             ? refuseByBilling(await billingStateOf(transaction, data.instance))
             : undefined,
         backupRefusal: await backupRefusal(data, parts.finalBackups),
+        ...(particulars.variantOf && { variant: particulars.variantOf(data) }),
+        ...(particulars.isFinal && { isFinal: particulars.isFinal(data) }),
+        ownRefusal: async (transaction) => await particulars.refuse?.(transaction, data, authority),
         events,
         eventSource: platform.eventSource,
       }),
@@ -88,7 +108,7 @@ export function instanceFunction(platform: Platform, parts: InstanceFunctionPart
     definitions: [parts.requested, ...operationCommands] as readonly AnyEventDefinition[],
     handle: async (event, authority) =>
       event.type === parts.requested.type
-        ? await request(event as TypedEvent<RequestedEvent>, authority)
+        ? await request(event as RequestEvent & { data: Data }, authority)
         : await operations.command(event as OperationCommandEvent, authority),
   });
 }

@@ -1,5 +1,5 @@
 import type { InferData } from '#events/envelope.ts';
-import type { operationEvents } from '#events/instance/operation-events.ts';
+import type { OperationSucceededData, operationEvents } from '#events/instance/operation-events.ts';
 import { notificationRequested } from '#events/notification/requested.ts';
 import type { Database, Queryable } from '#shared/adapters/postgres/database.ts';
 import { markObserved, readInstance } from '#shared/adapters/postgres/instance-records.ts';
@@ -30,16 +30,33 @@ type Notification = InferData<typeof notificationRequested>['notification'];
 /** What tells one kind of operation from another, besides its steps. */
 export type InstanceOperation = {
   definition: OperationDefinition<InstanceContext>;
-  events: Pick<InstanceOperationEvents, 'accepted' | 'succeeded' | 'failed'>;
+  events: Pick<InstanceOperationEvents, 'accepted' | 'failed'>;
+  /** The event of its success; of one that says more than the others do, made in the transaction that ends it well. */
+  succeeded: InstanceOperationEvents['succeeded'] | TellSuccess;
   /** Moves of the status; a kind without one leaves it alone then. */
   moves: { began?: InstanceEvent; finished?: InstanceEvent; failed?: InstanceEvent };
+  /**
+   * It changes nothing about the instance: what is wanted meanwhile does not make its work void, and its end does not say
+   * that what is wanted is there.
+   */
+  leavesInstanceAlone?: true;
   /** Does the row still want what this kind does? If not its steps do nothing, and it ends as `superseded`. */
   isStillWanted(instance: Instance): boolean;
   /** What the customer is told when it is done. */
   notificationOf?(instance: Instance): Notification | undefined;
   /** Part of the transaction that ends it well. */
   onSuccess?(transaction: Queryable, context: InstanceContext): Promise<void>;
+  /** As `RunnableOperation` has it. A retry of an operation that was released begins at the first step. */
+  release?(context: InstanceContext, why: Failure): Promise<void>;
+  /** Part of the transaction that ends it otherwise. */
+  onOtherEnd?(transaction: Queryable, context: InstanceContext, why: Failure): Promise<void>;
 };
+
+type TellSuccess = (
+  transaction: Queryable,
+  context: InstanceContext,
+  said: { data: OperationSucceededData; envelope: ReturnType<typeof envelopeOf> },
+) => Promise<OutgoingEvent>;
 
 /** How an operation on an instance ended well. */
 export type InstanceOperationResult = 'done' | 'nothing-to-do' | 'superseded';
@@ -65,10 +82,16 @@ export function instanceOperation(
     },
     succeed: (context) => succeed(database, kind, { context, eventSource }),
     fail: (context, end) => fail(database, kind, { context, eventSource, ...end }),
-    // It has nothing to undo; a person's cancel never gets here.
+    // One of another kind has nothing to undo; a person's cancel never gets here.
     objectToCancel: async () =>
-      new Failure('not-allowed', `An operation of kind ${kind.definition.kind} is not undone. Ask for the opposite.`),
-    cancel: (context) => giveWay(database, kind, { context, eventSource }),
+      kind.definition.cancel === 'undoes'
+        ? undefined
+        : new Failure(
+            'not-allowed',
+            `An operation of kind ${kind.definition.kind} is not undone. Ask for the opposite.`,
+          ),
+    cancel: (context, end) => endEarly(database, kind, { context, eventSource, ...end }),
+    ...(kind.release && { release: kind.release }),
   };
 }
 
@@ -97,20 +120,24 @@ async function succeed(
     if (now !== 'none') return [];
     // As the row is now: it may have been told something else while the last steps ran.
     const { instance, publicUrl } = await readInstance(transaction, context.instance.id);
-    const result = resultOf(kind, { instance, generation: context.operation.generation });
+    const result = outcomeOf(kind, { instance, generation: context.operation.generation });
     const seconds = await secondsSinceAccepted(transaction, context.operation.id);
     await succeedOperation(transaction, leaseOf(context), { result, seconds });
     const moved = result === 'done' ? await finish(transaction, kind, { context, eventSource }) : [];
     if (result === 'done') await kind.onSuccess?.(transaction, context);
     // One that was never made does not become so by its end.
-    if (result === 'done' && isMade(instance)) await markObserved(transaction, instance.id, instance.generation);
+    if (result === 'done' && isMade(instance) && !kind.leavesInstanceAlone)
+      await markObserved(transaction, instance.id, instance.generation);
     await auditEnd(transaction, context, { end: 'succeeded', detail: { seconds, result } });
     const url = instance.host === '' ? null : publicUrl;
     const data = { ...told(context), kind: kind.definition.kind, seconds, url, result };
+    const envelope = envelopeOf(context, 'succeeded', eventSource);
     return [
       ...moved,
       ...(await passTurn(transaction, context, eventSource)),
-      announce(kind.events.succeeded, data, envelopeOf(context, 'succeeded', eventSource)),
+      typeof kind.succeeded === 'function'
+        ? await kind.succeeded(transaction, context, { data, envelope })
+        : announce(kind.succeeded, data, envelope),
       ...(result === 'done' ? notice(kind.notificationOf?.(instance), { context, eventSource }) : []),
     ];
   });
@@ -118,12 +145,13 @@ async function succeed(
 }
 
 /** What was wanted since is for those that wait for their turn: nothing of it is announced, or counted as done, before. */
-function resultOf(
+function outcomeOf(
   kind: InstanceOperation,
   { instance, generation }: { instance: Instance; generation: number },
 ): InstanceOperationResult {
   if (!isMade(instance) && instance.desiredState !== 'terminated') return 'nothing-to-do';
-  return instance.generation === generation && kind.isStillWanted(instance) ? 'done' : 'superseded';
+  const isLast = instance.generation === generation || kind.leavesInstanceAlone === true;
+  return isLast && kind.isStillWanted(instance) ? 'done' : 'superseded';
 }
 
 async function finish(
@@ -158,7 +186,9 @@ async function fail(
   }: Work & { step: string; failure: Failure; refusesCancel: boolean },
 ): Promise<void> {
   await underLease(database, context, async (transaction, now) => {
-    await failOperation(transaction, leaseOf(context), { failure, refusesCancel });
+    const fromStart = kind.release !== undefined;
+    await failOperation(transaction, leaseOf(context), { failure, refusesCancel, fromStart });
+    await kind.onOtherEnd?.(transaction, context, failure);
     // It ends in favour of the one that overtakes it: nobody is told of a failure.
     if (now !== 'none' && !refusesCancel) return await passTurn(transaction, context, eventSource);
     const text = oneLine(failure.message, 1_000);
@@ -175,17 +205,33 @@ async function fail(
   });
 }
 
-/** A later operation has overtaken it and takes the instance from here. */
-async function giveWay(database: Database, kind: InstanceOperation, { context, eventSource }: Work): Promise<void> {
+/** A later operation has overtaken it and takes the instance from here, or a person has cancelled it. */
+async function endEarly(
+  database: Database,
+  kind: InstanceOperation,
+  { context, eventSource, isOvertaken }: Work & { isOvertaken: boolean },
+): Promise<void> {
   await underLease(database, context, async (transaction) => {
     await cancelOperation(transaction, leaseOf(context));
-    await auditEnd(transaction, context, { end: 'overtaken', detail: {} });
+    const why = isOvertaken ? overtakenText : cancelledText;
+    await kind.onOtherEnd?.(transaction, context, new Failure(isOvertaken ? 'superseded' : 'cancelled', why));
+    await auditEnd(transaction, context, { end: isOvertaken ? 'overtaken' : 'cancelled', detail: {} });
+    const data = { ...told(context), kind: kind.definition.kind };
     return [
       ...(await passTurn(transaction, context, eventSource)),
-      overtakenEvent(kind.events.failed, { ...told(context), kind: kind.definition.kind }, eventSource),
+      isOvertaken
+        ? overtakenEvent(kind.events.failed, data, eventSource)
+        : announce(
+            kind.events.failed,
+            { ...data, code: 'cancelled', text: cancelledText },
+            envelopeOf(context, 'cancelled', eventSource),
+          ),
     ];
   });
 }
+
+const overtakenText = 'A later operation has taken its place.';
+const cancelledText = 'It was cancelled.';
 
 /** What the requester of an operation is told that a later one has overtaken. Once per operation. */
 export function overtakenEvent(
@@ -193,6 +239,6 @@ export function overtakenEvent(
   told: { instance: string; customer: string; operation: string; kind: string },
   source: string,
 ): OutgoingEvent {
-  const data = { ...told, code: 'superseded', text: 'A later operation has taken its place.' };
+  const data = { ...told, code: 'superseded', text: overtakenText };
   return announce(definition, data, { id: eventIdOf(told.operation, 'overtaken'), source });
 }

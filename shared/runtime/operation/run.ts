@@ -1,5 +1,5 @@
-import type { Failure } from '#shared/domain/failure.ts';
-import type { Decision } from '#shared/domain/operation/decide.ts';
+import { asFailure, type Failure } from '#shared/domain/failure.ts';
+import { type Decision, retryDelayMs } from '#shared/domain/operation/decide.ts';
 import type { Operation } from '#shared/domain/operation/operation.ts';
 import type { Lease, OperationRecords } from '#shared/domain/operation/ports.ts';
 import type { OperationDefinition, Step, StepContext } from '#shared/domain/operation/step.ts';
@@ -34,6 +34,11 @@ export type RunnableOperation<Context extends StepContext> = {
   /** `refusesCancel`: the failure is why a cancel that was asked for is not carried out. */
   fail(context: Context, end: { step: string; failure: Failure; refusesCancel: boolean }): Promise<void>;
   cancel(context: Context, end: { isOvertaken: boolean }): Promise<void>;
+  /**
+   * Takes away what nobody may find after an end that is not a success, before that end is written, such as a Job that is
+   * still at work. Repeatable; the operation does not end before it has been done.
+   */
+  release?(context: Context, why: Failure): Promise<void>;
   /** Why what was made must not be undone, if there is a reason. Asked before anything is. */
   objectToCancel(context: Context): Promise<Failure | undefined>;
 };
@@ -83,6 +88,36 @@ export async function takeOver<Context extends StepContext>(run: Run<Context>): 
   if (run.hasTakenOver) return;
   await run.work.takeOver(run.context);
   run.hasTakenOver = true;
+}
+
+/** Ends the operation as failed, for now. A release that fails is tried again first, for as long as it takes. */
+export async function fail<Context extends StepContext>(
+  run: Run<Context>,
+  turn: Turn,
+  end: { failure: Failure; refusesCancel: boolean },
+): Promise<AdvanceOutcome> {
+  const { step } = turn;
+  try {
+    if (!end.refusesCancel) await run.work.release?.(run.context, end.failure);
+  } catch (error) {
+    return await tryAgain(run, turn, error);
+  }
+  await run.work.fail(run.context, { step, ...end });
+  return 'failed';
+}
+
+/** What an operation needs before it may end went wrong: it is tried again a little later. */
+export async function tryAgain<Context extends StepContext>(
+  run: Run<Context>,
+  { step, attempt }: Turn,
+  error: unknown,
+): Promise<AdvanceOutcome> {
+  const failure = asFailure(error);
+  if (failure.code === 'fenced') return 'fenced';
+  tellTrouble(run, step, { failure, next: 'try-again' });
+  const afterMs = retryDelayMs(attempt, (run.options.random ?? Math.random)());
+  await run.options.records.tryLater(run.lease, { step, attempt: attempt + 1, failure, afterMs });
+  return 'waiting';
 }
 
 /** Tells whoever watches the runner that a step threw. */

@@ -4,6 +4,7 @@ import { startIngressProxy, startServiceProxy } from '#shared/sandbox/ingress/in
 import { type KubernetesApiOptions, startKubernetesApi } from '#shared/sandbox/kubernetes/server.ts';
 import { startProcessNode } from '#shared/sandbox/kubernetes-node/process-node.ts';
 import type { ProcessGroup } from '#shared/sandbox/processes.ts';
+import { workerImage, workerReference } from './backups.ts';
 import { odooImage } from './seed.ts';
 import { type StopList, stopList } from './stop-list.ts';
 import { suspensionPageImage, suspensionPageReference } from './suspension-page.ts';
@@ -12,6 +13,8 @@ export type ClusterOptions = {
   folder: string;
   /** How the image `odoo:19` runs here. */
   odoo: Image;
+  /** How the worker image runs here; the checkout's own program unless stated. */
+  worker?: Image;
   ingressPort?: number;
   /** What happens to requests to the API server, whoever sends them. For tests. */
   kubernetesIntercept?: NonNullable<KubernetesApiOptions['intercept']>;
@@ -49,6 +52,7 @@ async function startParts(options: ClusterOptions, given: Given, stops: StopList
   const images = new Map([
     [odooImage, options.odoo],
     [suspensionPageReference, suspensionPageImage()],
+    [workerReference, options.worker ?? workerImage()],
   ]);
   const own = await options.nodeProcesses?.(given.processes, { folder: options.folder });
   if (own !== undefined) stops.add('containers', own);

@@ -8,6 +8,7 @@ import { startApiServerSource } from '#shared/sandbox/kubernetes/api-server-sour
 import type { Manifests, Trigger } from '#shared/sandbox/manifests.ts';
 import type { ProcessGroup } from '#shared/sandbox/processes.ts';
 import { freePort } from '#shared/sandbox/servers/free-port.ts';
+import { backupFolderOf } from './backups.ts';
 import type { Cluster } from './cluster.ts';
 import { functionProgram } from './function-programs.ts';
 import type { FleetServers } from './servers.ts';
@@ -21,6 +22,8 @@ export type EventingOptions = {
   /** Processes per function at most, for all or by name; 1 unless stated. */
   maxScale?: number | Readonly<Record<string, number>>;
   tickMs?: number;
+  /** Backups are made by schedule, not only when asked for; off unless stated. */
+  schedulesBackups?: boolean;
   /** Settings of the functions on top: `LEASE_MS`, `LOG_LEVEL`. */
   functionSettings?: Record<string, string>;
   /** Where the broker finds functions instead of at their host: `<gatewayUrl>/<function>`. For tests that come in between. */
@@ -85,6 +88,8 @@ export async function startEventing(options: EventingOptions, given: Given): Pro
       tenantConnectTo: cluster.serviceProxy,
       functionUrl: `http://127.0.0.1:${hostsPort}/{function}`,
       spoolFolder: join(options.folder, 'object-store'),
+      backupFolder: backupFolderOf(options.folder),
+      schedulesBackups: options.schedulesBackups ?? false,
       extra: options.functionSettings ?? {},
     });
   const programs = manifests.services.map(({ name, containerConcurrency, timeoutMs }) => {

@@ -1,6 +1,7 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { workerReference } from './backups.ts';
 import { platform } from './databases.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -16,6 +17,10 @@ export type FunctionSurroundings = {
   functionUrl: string;
   /** Where dead letters wait while the platform's database is away. */
   spoolFolder: string;
+  /** The directory store of backups. */
+  backupFolder: string;
+  /** The tick asks for the backups and verifications that are due, and removes what retention gives up. */
+  schedulesBackups: boolean;
   /** Settings on top: shorter leases, a log level. */
   extra: Record<string, string>;
 };
@@ -58,6 +63,10 @@ export function functionProgram(
       TENANT_CONNECT_TO: surroundings.tenantConnectTo,
       FUNCTION_URL: surroundings.functionUrl,
       DEAD_LETTER_SPOOL_DIR: surroundings.spoolFolder,
+      // without a place for backups the tick does nothing about them
+      ...(name !== 'reconcile' || surroundings.schedulesBackups ? { BACKUP_STORE: surroundings.backupFolder } : {}),
+      BACKUP_KEYS_FILE: join(secretsFolder, 'backup-keys'),
+      WORKER_IMAGE: workerReference,
       // Whoever plays with a fleet on his own machine may say everything; `extra` may be stricter.
       SOURCES_POLICY: 'open',
       ...extra,

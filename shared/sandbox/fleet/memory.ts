@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { generatePassword } from '#shared/sandbox/servers/password.ts';
@@ -8,8 +9,11 @@ export type FleetMemory = {
   platformPassword: string;
   odooAdminPassword: string;
   redisPassword: string;
+  /** Wraps the keys of backups: 32 bytes as base64. Without it no earlier backup can be read. */
+  backupKey: string;
   /** Written into instances' configuration, so they must not change. Undefined until the first start. */
   odooPostgresPorts?: readonly number[];
+  verificationPort?: number;
   ingressPort?: number;
 };
 
@@ -19,12 +23,14 @@ export async function recallMemory(file: string): Promise<FleetMemory> {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
-  if (text !== undefined) return JSON.parse(text) as FleetMemory;
-  return {
+  const fresh = {
     platformPassword: generatePassword(),
     odooAdminPassword: generatePassword(),
     redisPassword: generatePassword(),
+    backupKey: randomBytes(32).toString('base64'),
   };
+  // of an earlier version: it had no backups yet
+  return text === undefined ? fresh : { ...fresh, ...(JSON.parse(text) as FleetMemory) };
 }
 
 /** Writes it in one piece. */

@@ -13,6 +13,9 @@ export function odooServerId(index: number): string {
   return `odoo-${index + 1}`;
 }
 
+/** The id of the sandbox's server for verifications, and the key of its admin's password. */
+export const verificationServerId = 'verification';
+
 /** An Odoo server of the sandbox, as the records hold it; the first one unless stated. */
 export function sandboxOdooServer({ host, port }: { host: string; port: number }, index = 0): DatabaseServer {
   const id = odooServerId(index);
@@ -25,6 +28,8 @@ export async function seedRecords(
   options: {
     ingressPort: number;
     odooServers: readonly { host: string; port: number }[];
+    /** Where backups are restored to verify them. */
+    verificationServer?: { host: string; port: number } | undefined;
     maxInstances: number;
     warmTarget: number;
     imageDigest: string;
@@ -56,4 +61,11 @@ export async function seedRecords(
   for (const [index, address] of options.odooServers.entries()) {
     await upsertDatabaseServer(queryable, sandboxOdooServer(address, index), { maxInstances: options.maxInstances });
   }
+  if (options.verificationServer === undefined) return;
+  const server = { ...sandboxOdooServer(options.verificationServer), id: verificationServerId };
+  await upsertDatabaseServer(
+    queryable,
+    { ...server, secretKey: verificationServerId },
+    { maxInstances: 0, purpose: 'verification', backupSlots: 2 },
+  );
 }

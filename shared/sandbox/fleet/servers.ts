@@ -14,6 +14,8 @@ export type FleetServers = {
   /** The first of the Odoo servers. */
   odoo: PostgresServer;
   odooServers: readonly PostgresServer[];
+  /** For verifications of backups; there only when asked for. */
+  verification: PostgresServer | undefined;
   redis: RedisServer;
   stop(): Promise<void>;
 };
@@ -26,6 +28,7 @@ export async function startServers(options: {
   durable?: boolean;
   postgresSettings?: Record<string, string>;
   odooServers?: number;
+  hasVerificationServer?: boolean;
   /** False leaves the platform's database empty, for whoever brings its tables. Default true. */
   isMigrated?: boolean;
 }): Promise<FleetServers> {
@@ -41,16 +44,21 @@ export async function startServers(options: {
     const name = index === 0 ? 'odoo' : `odoo-${index + 1}`;
     return startPostgres({ ...shared, name, ...(port === undefined ? {} : { port }) });
   };
-  const [records, odoo, others, redis] = await Promise.all([
+  const verificationPort = memory.verificationPort === undefined ? {} : { port: memory.verificationPort };
+  const [records, odoo, others, redis, verification] = await Promise.all([
     startPostgres({ ...shared, name: 'platform' }),
     startOdoo(0),
     Promise.all(Array.from({ length: (options.odooServers ?? 1) - 1 }, (_, index) => startOdoo(index + 1))),
     startRedis({ processes, folder: join(folder, 'redis'), password: memory.redisPassword }),
+    options.hasVerificationServer === true
+      ? startPostgres({ ...shared, name: 'verification', ...verificationPort })
+      : Promise.resolve(undefined),
   ]);
   const odooServers = [odoo, ...others];
+  const withAdmin = verification === undefined ? odooServers : [...odooServers, verification];
   const [, , bouncer] = await Promise.all([
     preparePlatform(records, memory.platformPassword, { isMigrated }),
-    Promise.all(odooServers.map((server) => prepareOdooServer(server, memory.odooAdminPassword))),
+    Promise.all(withAdmin.map((server) => prepareOdooServer(server, memory.odooAdminPassword))),
     startPgBouncer({
       processes,
       folder: join(folder, 'pgbouncer'),
@@ -63,10 +71,11 @@ export async function startServers(options: {
     bouncer,
     odoo,
     odooServers,
+    verification,
     redis,
     async stop() {
       await bouncer.stop();
-      await Promise.all([records.stop(), redis.stop(), ...odooServers.map((server) => server.stop())]);
+      await Promise.all([records.stop(), redis.stop(), ...withAdmin.map((server) => server.stop())]);
     },
   };
 }

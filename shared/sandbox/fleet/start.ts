@@ -3,12 +3,13 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readManifests } from '#shared/sandbox/manifests.ts';
 import { openProcessGroup, type ProcessGroup } from '#shared/sandbox/processes.ts';
+import { backupFolderOf, keyRingOf, makeBackupFolder } from './backups.ts';
 import { type ClusterOptions, startCluster } from './cluster.ts';
 import { type Eventing, type EventingOptions, startEventing } from './eventing.ts';
 import { writeSecretFiles } from './function-programs.ts';
 import { keepMemory, recallMemory } from './memory.ts';
 import { openRecords, type PlatformRecords } from './records.ts';
-import { odooServerId, seedRecords } from './seed.ts';
+import { odooServerId, seedRecords, verificationServerId } from './seed.ts';
 import { type FleetServers, startServers } from './servers.ts';
 import { type StopList, stopList } from './stop-list.ts';
 import { applySuspensionPage } from './suspension-page.ts';
@@ -32,6 +33,8 @@ export type FleetOptions = ClusterOptions &
     postgresSettings?: Record<string, string>;
     /** Odoo PostgreSQL servers; 1 unless stated. */
     odooServers?: number;
+    /** Another PostgreSQL server, to restore backups on: without it they can be made and not verified. */
+    hasVerificationServer?: boolean;
     onProgress?: (message: string) => void;
   };
 
@@ -83,12 +86,15 @@ async function startParts(options: FleetOptions, stops: StopList, say: (message:
   await keepMemory(memoryFile, {
     ...memory,
     odooPostgresPorts: servers.odooServers.map(({ port }) => port),
+    ...(servers.verification && { verificationPort: servers.verification.port }),
     ingressPort: cluster.ingressPort,
   });
   const secretsFolder = join(folder, 'secrets');
   await writeSecretFiles(secretsFolder, {
     'platform-postgres': memory.platformPassword,
     redis: memory.redisPassword,
+    'backup-keys': keyRingOf(memory),
+    [join('db-servers', verificationServerId)]: memory.odooAdminPassword,
     ...Object.fromEntries(
       servers.odooServers.map((_, index) => [join('db-servers', odooServerId(index)), memory.odooAdminPassword]),
     ),
@@ -98,10 +104,12 @@ async function startParts(options: FleetOptions, stops: StopList, say: (message:
   await seedRecords(records, {
     ingressPort: cluster.ingressPort,
     odooServers: servers.odooServers,
+    verificationServer: servers.verification,
     maxInstances: options.maxInstances ?? 50,
     warmTarget: options.warmTarget ?? 2,
     imageDigest: options.imageDigest,
   });
+  await makeBackupFolder(backupFolderOf(folder));
   const eventing = await startEventing(options, {
     manifests: await readManifests(manifestsFolder),
     tenantNamespace,

@@ -1,4 +1,4 @@
-import { appendFile, mkdir } from 'node:fs/promises';
+import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Image } from '../image.ts';
@@ -70,9 +70,19 @@ async function runOnce(record: ContainerRecord, context: RunnerContext): Promise
   const exit = await process.exited;
   delete record.process;
   delete record.startedAtMs;
-  record.state = terminatedState(exit, { startedAtMs, nowMs: Date.now() });
+  const message = await lastWords(record, exit);
+  record.state = terminatedState(exit, { startedAtMs, nowMs: Date.now(), message });
   context.changed(record);
   return exit;
+}
+
+/** As the kubelet takes it from the log: at most 80 lines and 2 KiB of the end. Files of termination messages are not read here. */
+const lastWordsBytes = 2_048;
+
+async function lastWords({ container, launch }: ContainerRecord, exit: ProcessExit): Promise<string | undefined> {
+  if (container.terminationMessagePolicy !== 'FallbackToLogsOnError' || exit.code === 0) return undefined;
+  const log = await readFile(launch?.logFile ?? '').catch(() => undefined); // one that never wrote has no log
+  return log?.subarray(-lastWordsBytes).toString('utf8').split('\n').slice(-80).join('\n');
 }
 
 /** Waits until the container's configuration is there. */

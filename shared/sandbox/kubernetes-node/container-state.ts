@@ -53,7 +53,7 @@ export function isContainerReady(record: ContainerRecord): boolean {
 /** By a shell's rule, as in Kubernetes: 128 and the signal's number. */
 export function terminatedState(
   { code, signal }: ProcessExit,
-  { startedAtMs, nowMs }: { startedAtMs: number; nowMs: number },
+  { startedAtMs, nowMs, message }: { startedAtMs: number; nowMs: number; message?: string | undefined },
 ): ContainerState {
   const signalNumber = signal === null ? undefined : constants.signals[signal];
   const exitCode = code ?? 128 + (signalNumber ?? 0);
@@ -62,6 +62,7 @@ export function terminatedState(
       exitCode,
       reason: exitCode === 0 ? 'Completed' : 'Error',
       ...(signalNumber === undefined ? {} : { signal: signalNumber }),
+      ...(message === undefined ? {} : { message }),
       startedAt: timestamp(startedAtMs),
       finishedAt: timestamp(nowMs),
     },

@@ -70,6 +70,7 @@ export type Container = {
   command?: string[];
   args?: string[];
   workingDir?: string;
+  terminationMessagePolicy?: 'File' | 'FallbackToLogsOnError';
   env?: EnvVar[];
   envFrom?: EnvFrom[];
   ports?: { name?: string; containerPort: number }[];

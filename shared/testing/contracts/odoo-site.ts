@@ -55,9 +55,14 @@ export async function openOdooSite(image: Image, containersIn?: ContainersIn) {
     await sql(database, `alter schema public owner to ${TENANT.user}`);
   }
 
-  async function container(database: string, command: readonly string[], settings: Record<string, string>) {
+  async function container(
+    database: string,
+    command: readonly string[],
+    { settings = {}, data: given }: { settings?: Record<string, string>; data?: string | undefined } = {},
+  ) {
     const base = join(folder, `container-${++count}`);
-    const [configuration, data, scratch] = [join(base, 'configuration'), join(base, 'data'), join(base, 'scratch')];
+    const [configuration, scratch] = [join(base, 'configuration'), join(base, 'scratch')];
+    const data = given ?? join(base, 'data');
     await Promise.all([configuration, data, scratch].map((path) => mkdir(path, { recursive: true })));
     await writeFile(join(configuration, 'odoo.conf'), odooConf({ database, port: postgres.port, settings }));
     if (image.kind === 'root') await chown(data, image.user.uid, image.user.gid);
@@ -93,16 +98,16 @@ export async function openOdooSite(image: Image, containersIn?: ContainersIn) {
 
   /** Runs a command to its end. */
   async function run(database: string, command: readonly string[]): Promise<{ code: number | null; output: string }> {
-    const { started, logFile } = await container(database, command, {});
+    const { started, logFile } = await container(database, command);
     const { code } = await started.exited;
     return { code, output: await readFile(logFile, 'utf8') };
   }
 
-  /** Starts a server; `settings` go into its odoo.conf. Does not wait for it. */
-  async function serve(database: string, settings: Record<string, string> = {}): Promise<Served> {
+  /** Starts a server; `settings` go into its odoo.conf, `data` is the folder of its files. Does not wait for it. */
+  async function serve(database: string, settings: Record<string, string> = {}, data?: string): Promise<Served> {
     const port = await freePort();
     const command = ['odoo', '--config=/etc/odoo/odoo.conf', `--http-interface=${INTERFACE}`, `--http-port=${port}`];
-    const { started } = await container(database, command, settings);
+    const { started } = await container(database, command, { settings, data });
     const stop = async () => {
       await started.stop({ graceMs: 15_000 });
       return started.exited;
@@ -118,7 +123,7 @@ export async function openOdooSite(image: Image, containersIn?: ContainersIn) {
 
   await sql('postgres', 'create role owner nologin');
   await sql('postgres', `create role ${TENANT.user} login password '${TENANT.password}' nosuperuser nocreatedb`);
-  return { sql, createDatabase, run, serve, close };
+  return { sql, createDatabase, run, serve, close, folder, postgres };
 }
 
 function odooConf(options: { database: string; port: number; settings: Record<string, string> }): string {

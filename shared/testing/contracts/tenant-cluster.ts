@@ -271,7 +271,7 @@ export function tenantClusterContract(name: string, open: () => Promise<Cluster>
     });
   });
 
-  clusterJobsContract(name, () => ({ jobs: adapter.jobs, read, create }));
+  clusterJobsContract(name, () => ({ jobs: adapter.jobs, workers: adapter.workers, read, create }));
 }
 
 /** A pod that a namespace with Pod Security's restricted profile lets in. */

@@ -72,7 +72,7 @@ function deployment(instance: Instance, component: Component, options: Deploymen
             configurationSecret: names.configurationSecret,
             data: { persistentVolumeClaim: { claimName: names.object } },
           }),
-          ...(hasCronDeployment(instance.plan) ? { affinity: sameNode(instance.id) } : {}),
+          ...(hasCronDeployment(instance.plan) ? { affinity: sameNodeAs(instance.id) } : {}),
         },
       },
     },
@@ -107,8 +107,8 @@ function resourcesOf(plan: Plan): V1ResourceRequirements {
   };
 }
 
-/** A ReadWriteOnce volume is mounted on one node only. */
-function sameNode(instanceId: string): V1Affinity {
+/** The node of the pods of an instance: a ReadWriteOnce volume is mounted on one node only. */
+export function sameNodeAs(instanceId: string): V1Affinity {
   return {
     podAffinity: {
       requiredDuringSchedulingIgnoredDuringExecution: [

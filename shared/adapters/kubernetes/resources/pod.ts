@@ -10,7 +10,7 @@ import { odooDataFolder } from '#shared/domain/instance/odoo-conf.ts';
 import type { ClusterSettings } from './settings.ts';
 
 /** User and group `odoo` of the Odoo images; numeric, or the kubelet cannot prove that it is not root. */
-const odooUser = 101;
+export const odooUser = 101;
 
 const configurationFolder = '/etc/odoo';
 export const configurationFile = `${configurationFolder}/odoo.conf`;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { WorkerJob } from '#shared/domain/backup/job-ports.ts';
 import type { Instance, Plan } from '#shared/domain/instance/instance.ts';
 import type { OdooJob } from '#shared/domain/instance/ports.ts';
 import { exampleInstance, exampleServer } from '#shared/testing/examples.ts';
@@ -12,6 +13,7 @@ import { networkPolicy } from './network-policy.ts';
 import { service } from './service.ts';
 import type { ClusterSettings } from './settings.ts';
 import { volumeClaim } from './volume-claim.ts';
+import { workerJob, workerSecret } from './worker-job.ts';
 
 const settings: ClusterSettings = {
   namespace: 'odoo-tenants',
@@ -155,7 +157,8 @@ describe('objects of an instance', () => {
     const plans = fc.record({ workers: fc.nat(8), replicas: fc.integer({ min: 1, max: 4 }), cronThreads: fc.nat(4) });
     fc.assert(
       fc.property(plans, (changes) => {
-        const pods = [...specsOf(withPlan(changes)), odooJob(job, settings)].map(({ spec }) => spec?.template.spec);
+        const jobs = [odooJob(job, settings), workerJob(worker, settings)];
+        const pods = [...specsOf(withPlan(changes)), ...jobs].map(({ spec }) => spec?.template.spec);
         for (const pod of pods) {
           expect(pod?.automountServiceAccountToken).toBe(false);
           expect(pod?.enableServiceLinks).toBe(false);
@@ -184,6 +187,45 @@ describe('objects of an instance', () => {
       expect(JSON.stringify(rest)).not.toContain(value);
       expect(JSON.stringify(secret)).not.toContain(value);
     }
+  });
+});
+
+const worker: WorkerJob = {
+  name: 'odoo-abcdefgh2345-backup-1234-1',
+  owner: 'abcdefgh2345',
+  operationId: '0199a000-0000-7000-8000-000000000002',
+  task: 'backup',
+  image: 'odoo-fleet/worker:1',
+  order: '{"password":"job-secret"}',
+  volume: { claimName: 'odoo-abcdefgh2345', isInUse: true },
+  memoryMib: 512,
+  deadlineSeconds: 900,
+};
+
+describe('a Job of the worker', () => {
+  it('is this, with its order in a Secret it owns', () => {
+    expect({ job: workerJob(worker, full), secret: workerSecret(worker, 'x', 'uid-of-the-job') }).toMatchSnapshot();
+  });
+
+  it('holds no secret itself, and has no token', () => {
+    const text = JSON.stringify(workerJob(worker, settings));
+    expect(text).not.toContain('job-secret');
+    expect(text).not.toContain(Buffer.from('job-secret').toString('base64').slice(0, 8));
+    expect(workerJob(worker, settings).spec?.template.spec?.automountServiceAccountToken).toBe(false);
+  });
+
+  it('goes to the node of the pods that have the volume, and anywhere while there are none', () => {
+    const affinityOf = (volume: WorkerJob['volume']) =>
+      workerJob({ ...worker, volume }, settings).spec?.template.spec?.affinity;
+    expect(affinityOf(worker.volume)?.podAffinity).toBeDefined();
+    expect(affinityOf({ claimName: 'odoo-abcdefgh2345', isInUse: false })).toBeUndefined();
+    expect(affinityOf(null)).toBeUndefined();
+  });
+
+  it('may write to nothing but its temporary folder', () => {
+    const [container] = workerJob(worker, settings).spec?.template.spec?.containers ?? [];
+    const writable = container?.volumeMounts?.filter(({ readOnly }) => readOnly !== true);
+    expect(writable?.map(({ mountPath }) => mountPath)).toEqual(['/var/run/worker']);
   });
 });
 

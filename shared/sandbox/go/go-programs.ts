@@ -1,9 +1,9 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { access, mkdir, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { cacheFolder } from '#shared/sandbox/cache-folder.ts';
+import { cacheFolder } from '../cache-folder.ts';
 import { withBuildLock } from './build-lock.ts';
 
 const run = promisify(execFile);
@@ -11,9 +11,10 @@ const run = promisify(execFile);
 /** A first build of Kubernetes takes 5 to 9 minutes on two busy cores. */
 const buildTimeoutMs = 45 * 60_000;
 
-/** Programs of one Go module in `go/`, whose go.mod and go.sum pin everything they are made of. */
+/** Programs of one Go module, whose go.mod and go.sum pin everything they are made of. */
 export type GoPrograms = {
-  module: 'kubernetes' | 'coredns' | 'serving' | 'eventing' | 'pause';
+  /** The module's folder. Its name is that of the programs in messages. */
+  module: string;
   /** The dependency whose version the programs carry; none for a program of our own. */
   versionOf?: string;
   /** Import paths of main packages. */
@@ -31,11 +32,6 @@ export type BuiltPrograms = {
   /** Changes when a program changes. */
   key: string;
 };
-
-/** Where the sources and pins of a module lie. */
-export function moduleFolder(module: GoPrograms['module']): string {
-  return join(import.meta.dirname, 'go', module);
-}
 
 /** Go's version and target in one line, or undefined when there is no Go. */
 export async function findGo(): Promise<string | undefined> {
@@ -62,9 +58,9 @@ export async function ensureGoPrograms(
   const work = async () => {
     if (await exists(built.folder)) return;
     const startedMs = performance.now();
-    options.say?.(`building ${programs.module} ${built.version} with Go ...`);
+    options.say?.(`building ${basename(programs.module)} ${built.version} with Go ...`);
     await build(programs, built);
-    options.say?.(`built ${programs.module} in ${Math.round((performance.now() - startedMs) / 1000)} s`);
+    options.say?.(`built ${basename(programs.module)} in ${Math.round((performance.now() - startedMs) / 1000)} s`);
   };
   await withBuildLock(`${built.folder}.lock`, work, { timeoutMs: buildTimeoutMs });
   return built;
@@ -73,12 +69,11 @@ export async function ensureGoPrograms(
 async function identify({ module, versionOf, packages, cachedIn }: GoPrograms): Promise<BuiltPrograms> {
   const goVersion = await findGo();
   if (goVersion === undefined) throw new Error('Go is not on PATH: install Go 1.25 or newer');
-  const folder = moduleFolder(module);
-  const goMod = await readFile(join(folder, 'go.mod'), 'utf8');
-  const goSum = await readOptional(join(folder, 'go.sum'));
-  const source = await readOptional(join(folder, 'main.go'));
+  const goMod = await readFile(join(module, 'go.mod'), 'utf8');
+  const goSum = await readOptional(join(module, 'go.sum'));
+  const source = await readOptional(join(module, 'main.go'));
   const pinned = versionOf === undefined ? undefined : new RegExp(`${versionOf} (v\\S+)`).exec(goMod)?.[1];
-  if (versionOf !== undefined && pinned === undefined) throw new Error(`${folder}/go.mod does not name ${versionOf}`);
+  if (versionOf !== undefined && pinned === undefined) throw new Error(`${module}/go.mod does not name ${versionOf}`);
   const version = pinned ?? 'v1';
   const parts = [goMod, goSum, goVersion, ...packages.map((name) => name.split('/').at(-1) ?? name)];
   const key = createHash('sha256')
@@ -96,7 +91,7 @@ async function build({ module, packages, linkerFlags }: GoPrograms, { folder, ve
   const flags = `-s -w ${linkerFlags?.(version) ?? ''}`.trim();
   const options = ['-mod=readonly', '-trimpath', '-buildvcs=false', '-ldflags', flags, '-o', `${unfinished}/`];
   const child = spawn('nice', ['-n', '15', 'go', 'build', ...options, ...packages], {
-    cwd: moduleFolder(module),
+    cwd: module,
     env: { ...process.env, CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOFLAGS: '', GOWORK: 'off' },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -107,14 +102,14 @@ async function build({ module, packages, linkerFlags }: GoPrograms, { folder, ve
   const code = await new Promise<number | null>((resolve, reject) =>
     child.once('error', reject).once('close', resolve),
   );
-  if (code !== 0) throw new Error(`go build of ${module} ended with ${code}: ${tail}`);
+  if (code !== 0) throw new Error(`go build of ${basename(module)} ended with ${code}: ${tail}`);
   await rename(unfinished, folder);
 }
 
 /** The folder of a dependency's source in Go's module cache; downloaded when it is not there. */
-export async function goSourceFolder(module: GoPrograms['module'], dependency: string): Promise<string> {
+export async function goSourceFolder(module: string, dependency: string): Promise<string> {
   const options = {
-    cwd: moduleFolder(module),
+    cwd: module,
     env: { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '-mod=readonly', GOWORK: 'off' },
   };
   await run('go', ['mod', 'download', dependency], options);

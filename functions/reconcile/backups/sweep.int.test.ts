@@ -1,0 +1,72 @@
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+import {
+  clearBackups,
+  endHeld,
+  holdOperation,
+  insertPlacedInstance,
+} from '#shared/adapters/postgres/backup-records.fixture.ts';
+import type { Database } from '#shared/adapters/postgres/database.ts';
+import { insertCatalogue, insertServer } from '#shared/testing/fleet-rows.ts';
+import { platformOfThisFile } from '#shared/testing/platform.ts';
+import { makeBackupSweep } from './sweep.ts';
+
+const platform = platformOfThisFile();
+let database: Database;
+beforeAll(async () => {
+  database = platform();
+  await insertCatalogue(database);
+});
+beforeEach(async () => {
+  await clearBackups(database);
+  await database.query('truncate leases');
+  await insertServer(database, { id: 'one', maxInstances: 50 });
+  await insertServer(database, { id: 'verify', maxInstances: 1 });
+  await database.query(`update db_servers set purpose = 'verification' where id = 'verify'`);
+});
+
+/** A cluster and servers in memory, each thing with the operation it belongs to. */
+function makeWorld(left: { jobs: Record<string, string | null>; databases: Record<string, string | null> }) {
+  const gone: string[] = [];
+  const troubles: string[] = [];
+  const sweep = makeBackupSweep({
+    database,
+    holder: 'test',
+    jobs: {
+      list: async () =>
+        Object.entries(left.jobs).map(([name, operationId]) => ({ name, operationId, instanceId: 'x' })),
+      remove: async (name) => void gone.push(`job ${name}`),
+    },
+    verifications: {
+      list: async ({ id }) =>
+        id === 'verify'
+          ? Object.entries(left.databases).map(([name, operationId]) => ({ database: name, operationId }))
+          : [],
+      sweep: async ({ id }, name) => void gone.push(`${name} on ${id}`),
+    },
+    onTrouble: (what, error) => void troubles.push(`${what}: ${(error as Error).message}`),
+  });
+  return { sweep, gone, troubles };
+}
+
+test('what belongs to an operation that is over, or to none, goes; what is at work stays', async () => {
+  const [one, two] = [await insertPlacedInstance(database, 1), await insertPlacedInstance(database, 2)];
+  const atWork = await holdOperation(database, one);
+  const over = await holdOperation(database, two);
+  await endHeld(database, over.id, 'failed');
+  const { sweep, gone } = makeWorld({
+    jobs: { working: atWork.id, failed: over.id, unknown: crypto.randomUUID(), unmarked: null },
+    databases: { verify_working: atWork.id, verify_failed: over.id },
+  });
+  expect(await sweep()).toEqual({ removed: 4 });
+  expect(gone).toEqual(['job failed', 'job unknown', 'job unmarked', 'verify_failed on verify']);
+  // once a minute
+  expect(await sweep()).toEqual({ removed: 0 });
+});
+
+test('a cluster that does not answer keeps no server from being swept, and is asked again by the next tick', async () => {
+  const { sweep, gone, troubles } = makeWorld({ jobs: { bad: 'no id' }, databases: { verify_old: null } });
+  expect(await sweep()).toEqual({ removed: 1 });
+  expect(gone).toEqual(['verify_old on verify']);
+  expect(troubles).toHaveLength(1);
+  expect(await sweep()).toEqual({ removed: 1 });
+});

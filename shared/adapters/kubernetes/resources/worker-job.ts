@@ -1,0 +1,128 @@
+import type { V1Job, V1PodSpec, V1Secret } from '@kubernetes/client-node';
+import type { WorkerJob } from '#shared/domain/backup/job-ports.ts';
+import { namesOf } from '#shared/domain/instance/names.ts';
+import { odooDataFolder } from '#shared/domain/instance/odoo-conf.ts';
+import { sameNodeAs } from './deployment.ts';
+import { annotationKeys, labelKeys, managedBy } from './labels.ts';
+import { environmentOf, odooUser } from './pod.ts';
+import type { ClusterSettings } from './settings.ts';
+
+/** A finished Job stays so long, for whoever wants to see its log. Its Secret holds keys. */
+const keptSeconds = 3_600;
+
+/** The key of the order in the Job's Secret, and the folder it is mounted in. */
+const orderKey = 'order.json';
+const orderFolder = '/etc/fleet';
+
+/** The only folder it may write to. */
+const temporaryFolder = '/var/run/worker';
+
+/** `app.kubernetes.io/name` of workers: what their NetworkPolicy selects. */
+export const workerLabel = 'odoo-fleet-worker';
+
+function labelsOfWorker({ owner }: WorkerJob): Record<string, string> {
+  return {
+    [labelKeys.name]: workerLabel,
+    [labelKeys.managedBy]: managedBy,
+    [labelKeys.instance]: namesOf(owner).object,
+    [labelKeys.owner]: owner,
+    [labelKeys.component]: 'job',
+  };
+}
+
+/**
+ * One run of the worker image; its entry point takes the order's file as its one argument. It has no token and no
+ * credentials of the platform: all it may do is in its order. It is tried once: whether there is another try is for the
+ * operation to decide, which gives that one a place of its own in the object store.
+ */
+export function workerJob(job: WorkerJob, settings: ClusterSettings): V1Job {
+  const labels = labelsOfWorker(job);
+  const annotations = { [annotationKeys.operation]: job.operationId };
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: job.name, namespace: settings.namespace, labels, annotations },
+    spec: {
+      backoffLimit: 0,
+      activeDeadlineSeconds: job.deadlineSeconds,
+      ttlSecondsAfterFinished: keptSeconds,
+      template: {
+        metadata: { labels, annotations },
+        spec: {
+          ...workerPodSpec(job, settings),
+          ...(job.volume?.isInUse ? { affinity: sameNodeAs(job.owner) } : {}),
+          restartPolicy: 'Never',
+        },
+      },
+    },
+  };
+}
+
+function workerPodSpec(job: WorkerJob, settings: ClusterSettings): V1PodSpec {
+  const { volume } = job;
+  return {
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    ...(settings.serviceAccountName ? { serviceAccountName: settings.serviceAccountName } : {}),
+    ...(settings.imagePullSecretName ? { imagePullSecrets: [{ name: settings.imagePullSecretName }] } : {}),
+    // Odoo's own user: what it keeps in its folder is for nobody else to read.
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: odooUser,
+      runAsGroup: odooUser,
+      fsGroup: odooUser,
+      fsGroupChangePolicy: 'OnRootMismatch',
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    containers: [
+      {
+        name: 'worker',
+        image: job.image,
+        args: [`${orderFolder}/${orderKey}`],
+        env: environmentOf({ TMPDIR: temporaryFolder }),
+        ...(settings.imagePullPolicy ? { imagePullPolicy: settings.imagePullPolicy } : {}),
+        // Its last line says why it failed.
+        terminationMessagePolicy: 'FallbackToLogsOnError',
+        resources: {
+          requests: { cpu: '250m', memory: `${Math.ceil(job.memoryMib / 2)}Mi` },
+          limits: { memory: `${job.memoryMib}Mi` },
+        },
+        securityContext: {
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+        },
+        volumeMounts: [
+          { name: 'order', mountPath: orderFolder, readOnly: true },
+          ...(volume === null ? [] : [{ name: 'data', mountPath: odooDataFolder, readOnly: true }]),
+          { name: 'temporary', mountPath: temporaryFolder },
+        ],
+      },
+    ],
+    volumes: [
+      {
+        name: 'order',
+        secret: { secretName: job.name, defaultMode: 0o440, items: [{ key: orderKey, path: orderKey }] },
+      },
+      ...(volume === null ? [] : [{ name: 'data', persistentVolumeClaim: { claimName: volume.claimName } }]),
+      { name: 'temporary', emptyDir: {} },
+    ],
+  };
+}
+
+/** The Job's order. It belongs to the Job and is deleted with it. */
+export function workerSecret(job: WorkerJob, namespace: string, jobUid: string): V1Secret {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name: job.name,
+      namespace,
+      labels: labelsOfWorker(job),
+      annotations: { [annotationKeys.operation]: job.operationId },
+      ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: job.name, uid: jobUid }],
+    },
+    type: 'Opaque',
+    data: { [orderKey]: Buffer.from(job.order).toString('base64') },
+  };
+}

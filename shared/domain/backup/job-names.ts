@@ -1,0 +1,30 @@
+import { shortOperationId } from '../operation/identifiers.ts';
+
+// Where the Jobs of a backup and of a verification write, and what they are called. The round tells them from each other:
+// nothing of a Job that was lost is taken for the next one's.
+
+/** A Job's place: of one operation on one instance, and the how-manieth Job of it. */
+export type JobPlace = { instanceId: string; operationId: string; round: number };
+
+/** A backup's id is its operation's. */
+export function backupPrefix({ instanceId, operationId, round }: JobPlace): string {
+  return `backups/${instanceId}/${operationId}/${round}`;
+}
+
+/** The signed manifest of a backup, written when everything it names is there. */
+export function manifestKey({ instanceId, operationId }: Omit<JobPlace, 'round'>): string {
+  return `backups/${instanceId}/${operationId}/manifest`;
+}
+
+export function verificationPrefix({ instanceId, operationId, round }: JobPlace, backupId: string): string {
+  return `verifications/${instanceId}/${backupId}/${operationId}/${round}`;
+}
+
+export function workerJobName(task: 'backup' | 'verify', { instanceId, operationId, round }: JobPlace): string {
+  return `odoo-${instanceId}-${task}-${shortOperationId(operationId)}-${round}`;
+}
+
+/** Of the database and of its role. */
+export function verificationDatabaseName({ operationId, round }: Omit<JobPlace, 'instanceId'>): string {
+  return `verify_${shortOperationId(operationId)}_${round}`;
+}
