@@ -121,14 +121,13 @@ export function openS3Calls({ endpoint, region, bucket, credentials, limits: giv
     bucket,
     limits,
     async call({ what, bytes = 0, isSilent = false }, run) {
+      const kind = isSilent ? 'silent' : 'ordinary';
+      loaded[kind] ??= load(isSilent ? Math.max(limits.idleMs, silentMs) : limits.idleMs);
+      const { client, sdk } = await loaded[kind];
       const aborting = new AbortController();
       // ended with the call: the body of an answer may take longer
       const timer = setTimeout(() => aborting.abort(), timeFor(limits, bytes));
       try {
-        const idleMs = isSilent ? Math.max(limits.idleMs, silentMs) : limits.idleMs;
-        const kind = isSilent ? 'silent' : 'ordinary';
-        loaded[kind] ??= load(idleMs);
-        const { client, sdk } = await loaded[kind];
         return await run(client, sdk, aborting.signal);
       } catch (error) {
         if (error instanceof Failure) throw error;
