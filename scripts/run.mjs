@@ -14,6 +14,7 @@ const programs = {
   bench: 'scripts/bench/main.ts',
   build: 'scripts/build/main.ts',
   cluster: 'scripts/cluster/main.ts',
+  fleet: 'scripts/fleet/main.ts',
   migrate: 'scripts/migrate.ts',
 };
 

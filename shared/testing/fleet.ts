@@ -230,8 +230,6 @@ export async function startTestFleet(
     tickMs: 500,
     warmTarget: 1,
     ...fleetOptions,
-    // A test sees the operations it asks for, and no backups because it has become time for them.
-    functionSettings: { BACKUP_SCHEDULE: 'off', ...fleetOptions.functionSettings },
   }).catch(async (cause: unknown) => {
     if (options.folder === undefined) await removeTree(folder);
     throw cause;

@@ -20,20 +20,22 @@ export async function readContents(
   onProgress: () => void = () => undefined,
 ): Promise<DatabaseContents> {
   const names = await tableNames(client);
-  const hashed = names.filter((name) => coreTables.includes(name.replace(/^public\./, '')));
-  const tables: DatabaseContents['tables'] = [];
-  for (let at = 0; at < names.length; at += tablesPerStatement) {
-    tables.push(...(await countRows(client, names.slice(at, at + tablesPerStatement))));
-    onProgress();
-  }
+  const isCore = (name: string) => coreTables.includes(name.replace(/^public\./, ''));
+  const counts = new Map<string, number>();
   const hashes: DatabaseContents['hashes'] = [];
-  for (const table of hashed) {
-    hashes.push({
-      table,
-      hash: await hashOf(client, `SELECT md5(concat(fleet_row)) AS h FROM ONLY ${table} fleet_row`),
-    });
+  for (const table of names.filter(isCore)) {
+    // counted by the same scan
+    const hash = await hashOf(client, `SELECT md5(concat(fleet_row)) AS h FROM ONLY ${table} fleet_row`);
+    hashes.push({ table, hash });
+    counts.set(table, Number(hash.split('.')[0]));
     onProgress();
   }
+  const others = names.filter((name) => !isCore(name));
+  for (let at = 0; at < others.length; at += tablesPerStatement) {
+    await countRows(client, others.slice(at, at + tablesPerStatement), counts);
+    onProgress();
+  }
+  const tables = names.map((name) => ({ name, rows: counts.get(name) ?? 0 }));
   return {
     tables,
     hashes,
@@ -53,11 +55,10 @@ async function tableNames(client: Client): Promise<string[]> {
   return rows.map(({ name }) => name).toSorted();
 }
 
-async function countRows(client: Client, names: readonly string[]): Promise<DatabaseContents['tables']> {
+async function countRows(client: Client, names: readonly string[], counts: Map<string, number>): Promise<void> {
   const texts = names.map((name, at) => `SELECT ${at} AS at, count(*)::text AS rows FROM ONLY ${name}`);
   const { rows } = await client.query<{ at: number; rows: string }>(texts.join(' UNION ALL '));
-  const counts = new Map(rows.map((row) => [row.at, Number(row.rows)]));
-  return names.map((name, at) => ({ name, rows: counts.get(at) ?? 0 }));
+  for (const { at, rows: count } of rows) counts.set(names[at] ?? '', Number(count));
 }
 
 /**

@@ -10,18 +10,23 @@ const password = 'bench';
 /** One of 1500 words, some of them much more often than others. */
 const word = `left(md5('w' || floor(1500 * random() ^ 3)), 2 + (10 * random() ^ 2)::int)`;
 
+/** What Odoo sends to customers and keeps with the order: markup that is the same, a few words that are not. */
+const templateMail = `'<div style="margin: 0px; padding: 0px;"><p style="margin: 0px; padding: 0px; font-size: 13px;">Hello,<br><br>'
+  || 'Your quotation <span style="font-weight: bold;">S' || lpad((m.n / 4)::text, 6, '0') || '</span> amounting in '
+  || '<span style="font-weight: bold;">$ ' || (m.n * 17 % 90000) / 2.0 || '</span> is ready for review.<br><br>'
+  || 'Do not hesitate to contact us if you have any questions.<br><br>--<br>Person ' || m.n % 3000 || '</p></div>'
+  || '<table border="0" cellpadding="0" cellspacing="0" style="padding-top: 16px; background-color: #F1F1F1; width: 100%;">'
+  || '<tr><td align="center"><a href="https://shop.example.com/my/orders/' || m.n / 4 || '?access_token=' || md5('t' || m.n)
+  || '" style="background-color: #875A7B; padding: 8px 16px; text-decoration: none; color: #fff;">View Quotation</a>'
+  || '</td></tr></table>'`;
+
 /**
- * Tables as those that are large in a database of Odoo: journal items (numbers and references), messages (HTML of words
- * that are as unequal as a language's, each with a signature and every second one quoting another) and attachments that are
- * kept in the database, which no compression makes smaller: some MB, as Odoo keeps its own icons and
- * style sheets there after a clone; a customer's go into the filestore.
+ * Tables as those that are large in a database of Odoo: journal items (numbers and references), messages (a quarter mails
+ * from a template, a quarter written by people, with words that are as unequal as a language's and the mail they answer,
+ * half notes of the system) and some MB of attachments in the database, where Odoo's own lie after a clone and which no
+ * compression makes smaller: a customer's are in the filestore.
  */
 const fill = (megabytes: number) => `
-  CREATE TEMPORARY TABLE paragraphs AS
-    SELECT n, (SELECT string_agg(${word}, ' ') FROM generate_series(1, 60) WHERE n > 0) AS text
-    FROM generate_series(1, ${megabytes} * 40) n;
-  CREATE INDEX ON paragraphs (n);
-  ANALYZE paragraphs;
   CREATE TABLE account_move_line (id bigserial PRIMARY KEY, move_id int, move_name varchar, account_id int, partner_id int,
     company_id int, currency_id int, name varchar, debit numeric, credit numeric, balance numeric, date date,
     parent_state varchar, display_type varchar, create_uid int, create_date timestamp, write_date timestamp,
@@ -38,19 +43,20 @@ const fill = (megabytes: number) => `
     subject varchar, body text, message_id varchar, message_type varchar, email_from varchar);
   INSERT INTO mail_message (model, res_id, author_id, date, subject, body, message_id, message_type, email_from)
     SELECT 'sale.order', m.n / 4, m.n % 3000, timestamp '2024-01-01' + m.n * interval '1 minute', 'Re: order ' || m.n / 4,
-      '<div><p>' || (SELECT string_agg(${word}, ' ') FROM generate_series(1, 15) WHERE m.n > 0) || '</p>'
-        || CASE WHEN m.n % 2 = 0 THEN '<blockquote data-o-mail-quote="1">' || p.text || '</blockquote>' ELSE '' END
-        || '<br><span data-o-mail-quote="1">-- <br>Person ' || m.n % 3000 || '<br>Sales department</span></div>',
+      CASE m.n % 4 WHEN 0 THEN ${templateMail}
+        WHEN 1 THEN '<div><p>' || (SELECT string_agg(${word}, ' ') FROM generate_series(1, 40) WHERE m.n > 0)
+          || '</p><blockquote data-o-mail-quote="1">' || ${templateMail} || '</blockquote><br><span data-o-mail-quote="1">-- <br>Person '
+          || m.n % 3000 || '<br>Sales department</span></div>'
+        WHEN 2 THEN '<p>Quotation confirmed</p>' ELSE '' END,
       '<' || md5(m.n::text) || '-openerp-' || m.n || '-sale.order@odoo.example.com>', 'email',
       '"Person ' || m.n % 3000 || '" <person' || m.n % 3000 || '@example.com>'
-    FROM generate_series(1, ${megabytes} * 900) m (n) JOIN paragraphs p ON p.n = 1 + m.n / 4 % (${megabytes} * 40);
+    FROM generate_series(1, ${megabytes} * 1100) m (n);
   CREATE TABLE ir_attachment (id bigserial PRIMARY KEY, name varchar, store_fname varchar, checksum varchar, file_size int,
     db_datas bytea);
   ALTER TABLE ir_attachment ALTER db_datas SET STORAGE EXTERNAL;
   INSERT INTO ir_attachment (name, file_size, db_datas)
     SELECT 'scan ' || n, 65536, (SELECT string_agg(sha256((n || '.' || k)::bytea), '') FROM generate_series(1, 2048) k)
     FROM generate_series(1, ${megabytes} / 3) n;
-  DROP TABLE paragraphs;
   CREATE INDEX ON account_move_line (partner_id);
   CREATE INDEX ON mail_message (res_id);
   ANALYZE;

@@ -133,10 +133,12 @@ export async function forget(fleet: TestFleet, instanceId: string): Promise<void
   for (const path of paths) {
     await fleet.cluster.request('DELETE', path, { body: { propagationPolicy: 'Background' } });
   }
-  const { database, role, ownerRole } = namesOf(instanceId);
+  const { database, role, ownerRole, backupRole } = namesOf(instanceId);
   const { odoo } = fleet.servers;
   // The ids are ours: base32.
   await queryAsSuperuser(odoo, `drop database if exists "${database}" with (force)`);
+  await queryAsSuperuser(odoo, `drop database if exists "tombstone_${instanceId}" with (force)`);
+  await queryAsSuperuser(odoo, `drop role if exists "${backupRole}"`);
   await queryAsSuperuser(odoo, `drop role if exists "${role}"`);
   await queryAsSuperuser(odoo, `drop role if exists "${ownerRole}"`);
 }

@@ -59,14 +59,17 @@ export const patientLimits = {
   attempts: 10,
 } satisfies Partial<S3Limits>;
 
+const silentMs = 300_000;
 const credentialsLastMs = 5 * 60_000;
 const msPerByte = 1_000 / (1024 * 1024);
 
 export type Call = {
   /** For the failure: `write a/b`. */
   what: string;
-  /** Bytes it carries. */
+  /** Bytes it carries, or moves. */
   bytes?: number;
+  /** The service may say nothing before it is done. */
+  isSilent?: boolean;
 };
 
 /** How long something may take that carries so many bytes. */
@@ -86,9 +89,11 @@ export type S3Calls = {
 
 export function openS3Calls({ endpoint, region, bucket, credentials, limits: given }: S3Access): S3Calls {
   const limits = { ...defaults, ...given };
-  let loaded: Promise<{ client: S3.S3Client; sdk: Sdk }> | undefined;
+  type Loaded = { client: S3.S3Client; sdk: Sdk };
+  /** A time in which nothing moves belongs to a client: one for ordinary calls, one for those that are silent for long. */
+  const loaded: { ordinary?: Promise<Loaded>; silent?: Promise<Loaded> } = {};
 
-  async function load(): Promise<{ client: S3.S3Client; sdk: Sdk }> {
+  async function load(idleMs: number): Promise<Loaded> {
     const sdk: Sdk = await import('@aws-sdk/client-s3');
     const client = new sdk.S3Client({
       endpoint,
@@ -104,7 +109,7 @@ export function openS3Calls({ endpoint, region, bucket, credentials, limits: giv
       responseChecksumValidation: 'WHEN_REQUIRED',
       requestHandler: {
         connectionTimeout: limits.connectMs,
-        socketTimeout: limits.idleMs,
+        socketTimeout: idleMs,
         httpAgent: { keepAlive: true, maxSockets: 16 },
         httpsAgent: { keepAlive: true, maxSockets: 16 },
       },
@@ -115,13 +120,14 @@ export function openS3Calls({ endpoint, region, bucket, credentials, limits: giv
   return {
     bucket,
     limits,
-    async call({ what, bytes = 0 }, run) {
+    async call({ what, bytes = 0, isSilent = false }, run) {
+      const kind = isSilent ? 'silent' : 'ordinary';
+      loaded[kind] ??= load(isSilent ? Math.max(limits.idleMs, silentMs) : limits.idleMs);
+      const { client, sdk } = await loaded[kind];
       const aborting = new AbortController();
       // ended with the call: the body of an answer may take longer
       const timer = setTimeout(() => aborting.abort(), timeFor(limits, bytes));
       try {
-        loaded ??= load();
-        const { client, sdk } = await loaded;
         return await run(client, sdk, aborting.signal);
       } catch (error) {
         if (error instanceof Failure) throw error;

@@ -92,9 +92,9 @@ async function complete(
   { uploadId, parts, condition }: { uploadId: string; parts: readonly Part[]; condition: { IfNoneMatch?: string } },
 ): Promise<void> {
   const input = { Bucket: fields.Bucket, Key: key, UploadId: uploadId, MultipartUpload: { Parts: [...parts] } };
-  // a store may copy the parts together before it answers
+  // A store may copy the parts together before it answers. One that is asked again meanwhile does so twice.
   const bytes = parts.length * calls.limits.partBytes;
-  await calls.call({ what: `finish writing ${key}`, bytes }, (client, sdk, abortSignal) =>
+  await calls.call({ what: `finish writing ${key}`, bytes, isSilent: true }, (client, sdk, abortSignal) =>
     client.send(new sdk.CompleteMultipartUploadCommand({ ...input, ...condition }), { abortSignal }),
   );
 }

@@ -82,6 +82,29 @@ describe('an S3 store', () => {
     });
   });
 
+  it('looks again for an object that is seen a little later than it was said to be there', async () => {
+    const keep = forgetfulService((all) => ({ bytes: all }));
+    const { endpoint, asked } = await serving((one, response, count) =>
+      count === 2 ? refuse(response, 404, 'NoSuchKey') : keep(one, response),
+    );
+    expect(await impatientStore(endpoint).put('k', bytes)).toBe('written');
+    expect(asked.map(({ method }) => method)).toEqual(['PUT', 'HEAD', 'HEAD']);
+  });
+
+  it('asks once to finish a large object, though the service is silent for long', async () => {
+    const { endpoint, asked } = await serving((one, response) => {
+      const xml = (text: string) => response.writeHead(200, { 'content-type': 'application/xml' }).end(text);
+      if (one.path.includes('uploads'))
+        xml('<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>');
+      else if (one.method === 'PUT') response.writeHead(200, { etag: '"e"' }).end();
+      else if (one.method === 'POST') setTimeout(() => xml('<CompleteMultipartUploadResult/>'), 1_000);
+      else response.writeHead(200, { 'content-length': 11_000_000 }).end();
+    });
+    const written = await impatientStore(endpoint).write('k', onePiece(Buffer.alloc(11_000_000)));
+    expect(written.outcome).toBe('written');
+    expect(asked.map(({ method }) => method)).toEqual(['POST', 'PUT', 'PUT', 'PUT', 'POST', 'HEAD']);
+  });
+
   it('finds that an object has another checksum', async () => {
     const checksum = Buffer.alloc(32).toString('base64');
     const { endpoint } = await serving(forgetfulService((all) => ({ bytes: all, checksum })));

@@ -8,7 +8,7 @@ import { base64Of, beforeSigning, knownPayloadHash } from './s3-checksums.ts';
 import type { S3Calls } from './s3-client.ts';
 import { statusOf } from './s3-errors.ts';
 import { uploadParts } from './s3-multipart.ts';
-import { headObject, writeIdKey } from './s3-read.ts';
+import { headObject, type S3Head, writeIdKey } from './s3-read.ts';
 
 /** What the requests of one write have in common. */
 export type S3Write = {
@@ -124,7 +124,7 @@ async function settled(
   for (const pauseMs of [...conflictPausesMs, undefined]) {
     const failure = await send().then(() => undefined, asFailure);
     if (failure !== undefined && failure.code !== 'unavailable') throw failure;
-    const found = await headObject(calls, key).catch((error: unknown) => {
+    const found = await lookAt(calls, key, { isSaidToBeThere: failure === undefined }).catch((error: unknown) => {
       throw failure ?? error;
     });
     const isOurs = found !== undefined && (found.writeId === writeId || found.writeId === undefined);
@@ -138,6 +138,20 @@ async function settled(
     await pause(pauseMs);
   }
   throw new Failure('internal', 'A write is settled by its last attempt.');
+}
+
+/** Some stores replace an object in two steps: what is said to be there and is not is looked for again. */
+async function lookAt(
+  calls: S3Calls,
+  key: string,
+  { isSaidToBeThere }: { isSaidToBeThere: boolean },
+): Promise<S3Head | undefined> {
+  for (const pauseMs of isSaidToBeThere ? [100, 400] : []) {
+    const found = await headObject(calls, key);
+    if (found !== undefined) return found;
+    await pause(pauseMs);
+  }
+  return await headObject(calls, key);
 }
 
 /** @throws Failure `unavailable` when the store has something else than it was given. */

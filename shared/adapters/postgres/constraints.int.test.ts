@@ -33,7 +33,7 @@ const insertInstance = (fields: Record<string, unknown> = {}) =>
   });
 const insertOperation = (number: number, fields: Record<string, unknown> = {}) =>
   insert('operations', {
-    id: `00000000-0000-7000-8000-00000000000${number}`,
+    id: `00000000-0000-7000-8000-${String(number).padStart(12, '0')}`,
     instance_id: 'abcdefgh2345',
     kind: 'provision',
     definition_version: 1,
@@ -155,8 +155,8 @@ describe('words and numbers', () => {
   test('the kinds and states of operations are those of the database', async () => {
     await insertInstance();
     for (const [index, kind] of operationKinds.entries()) await insertOperation(index, { kind });
-    await violates(insertOperation(9, { kind: 'explode' }), 'operations_kind_check');
-    await violates(insertOperation(9, { state: 'lost' }), 'operations_state_check');
+    await violates(insertOperation(99, { kind: 'explode' }), 'operations_kind_check');
+    await violates(insertOperation(99, { state: 'lost' }), 'operations_state_check');
   });
 
   test.each(['abc', 'ABCDEFGH2345', 'abcdefgh2341', 'abcdefgh23456', "abcdefgh234'"])('%j is no instance id', (id) =>

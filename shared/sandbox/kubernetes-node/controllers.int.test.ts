@@ -129,6 +129,21 @@ describe('a Job', () => {
     expect(status).toMatchObject({ failed: 1 });
   });
 
+  test('whose container asks for it says why in its log’s last lines, and only when it failed', async () => {
+    for (const [name, code] of [
+      ['saying', '1'],
+      ['quiet', '0'],
+    ] as const) {
+      const asked = { terminationMessagePolicy: 'FallbackToLogsOnError' } as const;
+      const main = container({ args: ['exit', code, 'The store is full.'], ...asked });
+      await cluster.client.create(jobs, namespace, job(name, main, { backoffLimit: 0 }));
+      await finished(name);
+      const [pod] = await cluster.jobPods(name);
+      const message = pod?.status?.containerStatuses?.[0]?.state.terminated?.message;
+      expect(message?.trimEnd().split('\n').at(-1)).toBe(code === '1' ? 'The store is full.' : undefined);
+    }
+  });
+
   test('fails at its deadline and its process ends', async () => {
     const main = container({ args: ['sleep'] });
     await cluster.client.create(jobs, namespace, job('late', main, { activeDeadlineSeconds: 1 }));

@@ -2,11 +2,14 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 
-// A small program for the node's tests. Arguments: `serve ADDRESS PORT [FILE]`, `exit CODE`, `write FILE TEXT`, `sleep`.
+// A small program for the node's tests. Arguments: `serve ADDRESS PORT [FILE]`, `exit CODE [LINE]`, `write FILE TEXT`, `sleep`.
 // `/healthz` answers 503 while the file named by UNHEALTHY_FILE exists; other paths answer what the program sees.
 const [what, ...rest] = process.argv.slice(2);
 
-if (what === 'exit') process.exit(Number(rest[0]));
+if (what === 'exit') {
+  if (rest[1] !== undefined) process.stderr.write(`${rest[1]}\n`);
+  process.exit(Number(rest[0]));
+}
 if (what === 'write') {
   writeFileSync(rest[0] ?? '', rest[1] ?? '');
   process.exit(0);

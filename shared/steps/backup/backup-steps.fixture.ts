@@ -1,7 +1,7 @@
 import type { Backup } from '#shared/domain/backup/backup.ts';
 import type { WorkerJob } from '#shared/domain/backup/job-ports.ts';
 import type { BackupRecords } from '#shared/domain/backup/ports.ts';
-import { Failure } from '#shared/domain/failure.ts';
+import type { Failure } from '#shared/domain/failure.ts';
 import type { JobState } from '#shared/domain/instance/ports.ts';
 import type { ObjectStore } from '#shared/domain/objects/ports.ts';
 import { exampleContext, exampleInstance, exampleOperation } from '#shared/testing/examples.ts';

@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import { openDirectoryStore } from '#shared/adapters/objectstore/directory.ts';
+import { backupFolderOf } from '#shared/sandbox/fleet/backups.ts';
+import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
+import { carryOut, lifeRequest, operationsOf, outcomeOf, runningInstance } from '#shared/testing/life.ts';
+
+const fleet = fleetOfThisFile({
+  waitsForWarm: true,
+  hasVerificationServer: true,
+  schedulesBackups: true,
+});
+
+/** The minute between two goes of the schedule is over. */
+const hurry = () => fleet().rows(`delete from leases where name like 'backup-%' returning name`);
+
+type Seen = { id: string; kind: string; state: string; proof: string };
+const backupsOf = (instanceId: string) =>
+  fleet().rows<Seen>('select id, kind, state, proof from backups where instance_id = $1 order by id', [instanceId]);
+
+/** Ticks go by until the instance's newest backup is of this kind and proven. */
+async function untilProven(instanceId: string, kind: string): Promise<Seen> {
+  const seen = await until(`a proven ${kind} backup`, async () => {
+    await hurry();
+    const last = (await backupsOf(instanceId)).at(-1);
+    return last?.kind === kind && last.proof === 'proven' ? last : undefined;
+  }).catch(async (cause: unknown) => {
+    throw new Error(JSON.stringify([await backupsOf(instanceId), await operationsOf(fleet(), instanceId)]), { cause });
+  });
+  return seen as Seen;
+}
+
+test('an instance is backed up and verified by itself, and purged after a final backup that was', {
+  timeout: 300_000,
+}, async () => {
+  const id = await runningInstance(fleet(), 'kept');
+  await hurry();
+  expect(await backupsOf(id)).toEqual([]);
+  // made long ago: its turn has come
+  await fleet().rows(`update instances set created_at = now() - interval '3 days' where id = $1 returning id`, [id]);
+  const scheduled = await untilProven(id, 'scheduled');
+  expect(scheduled.state).toBe('succeeded');
+
+  await carryOut(fleet(), 'terminate', id);
+  await fleet().rows(`update instances set purge_after = now() - interval '1 second' where id = $1 returning id`, [id]);
+  const early = lifeRequest('purge', id, {});
+  await fleet().publish(early);
+  expect(await outcomeOf(fleet(), early)).toBe('refused: backup-required');
+
+  const final = await untilProven(id, 'final');
+  await until('nothing to be at work', async () =>
+    (await operationsOf(fleet(), id)).every(({ state }) => state === 'succeeded'),
+  );
+  expect(await carryOut(fleet(), 'purge', id, {})).toMatchObject({ purged_at: expect.any(Date) });
+  // the one that was no final one is given up, the proof stays
+  await until('the older backup to be removed', async () => {
+    await hurry();
+    return (await backupsOf(id)).some((one) => one.id === scheduled.id && one.state === 'deleted');
+  });
+  const { keys } = await openDirectoryStore(backupFolderOf(fleet().folder)).list({ prefix: `backups/${id}/` });
+  expect(new Set(keys.map((key) => key.split('/')[2]))).toEqual(new Set([final.id]));
+  expect((await backupsOf(id)).at(-1)).toMatchObject({ id: final.id, state: 'succeeded', proof: 'proven' });
+});
