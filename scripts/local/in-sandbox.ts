@@ -4,6 +4,7 @@ import { takeFolder } from '#shared/sandbox/fleet/folder-lock.ts';
 import { recallMemory } from '#shared/sandbox/fleet/memory.ts';
 import { type Fleet, forgetFleet, startFleet } from '#shared/sandbox/fleet/start.ts';
 import { ensureOdooImage } from '#shared/sandbox/odoo/odoo-image.ts';
+import { ensureProgram } from '#shared/sandbox/packages.ts';
 import type { LocalFleet, StartedFleet } from './local-fleet.ts';
 import type { LocalOptions } from './options.ts';
 import { publicPort } from './public-port.ts';
@@ -19,6 +20,7 @@ export async function startInSandbox(options: LocalOptions, screen: Screen): Pro
     if (options.fresh) await forgetFleet(folder);
     const { image, digest, about } = await ensureOdooImage({ which: options.odoo, onProgress: screen.say });
     screen.say(about);
+    await ensureWorkerPrograms(screen);
     const began = performance.now();
     const { ingressPort } = await recallMemory(join(folder, 'secrets', 'memory.json'));
     const fleet = await startFleet({
@@ -48,6 +50,16 @@ export async function startInSandbox(options: LocalOptions, screen: Screen): Pro
   } catch (error) {
     await release();
     throw error;
+  }
+}
+
+/** Only backups need them: without them these fail, and say what is missing. */
+async function ensureWorkerPrograms({ say }: Screen): Promise<void> {
+  try {
+    await ensureProgram('zstd', 'zstd');
+    await ensureProgram('pg_dump', 'postgresql-client');
+  } catch (error) {
+    say(`backups cannot be made here: ${(error as Error).message}`);
   }
 }
 

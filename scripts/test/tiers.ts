@@ -4,6 +4,7 @@ import { whyNoControlPlane } from '#scripts/cluster/control-plane.ts';
 import { ensureNodePackages, whyNoClusterToTest } from '#scripts/cluster/obstacles.ts';
 import { realOdooImage } from '#shared/sandbox/odoo/odoo-image.ts';
 import { ensurePackages, ensureProgram, findProgram } from '#shared/sandbox/packages.ts';
+import { ensureVersitygw, versitygwObstacle } from '#shared/sandbox/servers/versitygw.ts';
 
 export const tierNames = ['unit', 'int', 'e2e', 'odoo', 'control-plane', 'cluster'] as const;
 export type TierName = (typeof tierNames)[number];
@@ -27,9 +28,13 @@ export const tiers: Readonly<Record<TierName, Tier>> = {
   },
   int: {
     name: 'int',
-    about: 'one part against real servers: PostgreSQL, PgBouncer, Redis, programs',
+    about: 'one part against real servers: PostgreSQL, PgBouncer, Redis, S3, programs',
     limitMinutes: 20,
-    setUp: ensureServers,
+    async setUp(say) {
+      await ensureServers(say);
+      // Its tests say why they cannot run where it cannot be built.
+      if ((await versitygwObstacle()) === undefined) await ensureVersitygw({ say });
+    },
   },
   e2e: {
     name: 'e2e',
@@ -76,7 +81,13 @@ export const tiers: Readonly<Record<TierName, Tier>> = {
 
 /** In one go, so that apt-get reads its lists once. PostgreSQL is no must: without it npm's binaries are taken. */
 async function ensureServers(say: (line: string) => void): Promise<void> {
-  const wanted = { pgbouncer: 'pgbouncer', 'redis-server': 'redis-server', openssl: 'openssl', unshare: 'util-linux' };
+  const wanted = {
+    pgbouncer: 'pgbouncer',
+    'redis-server': 'redis-server',
+    openssl: 'openssl',
+    unshare: 'util-linux',
+    zstd: 'zstd',
+  };
   const missing: string[] = [];
   for (const [program, packageName] of Object.entries(wanted)) {
     if ((await findProgram(program)) === undefined) missing.push(packageName);
