@@ -4,7 +4,7 @@ import { newOperationId, shortOperationId } from '../operation/identifiers.ts';
 import { deriveInstanceId, instanceIdPattern, namesOf } from './names.ts';
 
 const instanceId = fc.stringMatching(/^[a-z2-7]{12}$/);
-const postgresNames = ['database', 'role', 'ownerRole'] as const;
+const postgresNames = ['database', 'role', 'ownerRole', 'backupRole'] as const;
 
 describe('names of an instance', () => {
   test('fit into 63 bytes and need no quotes where they are used', () => {
