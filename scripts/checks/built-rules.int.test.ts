@@ -190,7 +190,7 @@ describe('the rules of what must agree', () => {
     [
       'a way to the API that is closed',
       () => changed('NetworkPolicy functions-to-cluster', [remove('/spec/podSelector/matchExpressions/0/values/0')]),
-      /keeps provision from/,
+      /keeps backup from/,
     ],
     [
       'a way to the API for others',
@@ -229,7 +229,7 @@ describe('the rules of what must agree', () => {
     [
       'a smaller bouncer',
       () => changed('ConfigMap pgbouncer', [replace('/data/pgbouncer.ini', 'max_client_conn = 200')]),
-      /245 connections, 200 are accepted/,
+      /275 connections, 200 are accepted/,
     ],
   ])('find %s', (_what, objects, message) => {
     expect(mistakesOf(objects())).toContainEqual(expect.stringMatching(message));

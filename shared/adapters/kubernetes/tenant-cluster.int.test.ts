@@ -230,7 +230,11 @@ describe('Jobs', () => {
       { type: 'SuccessCriteriaMet', status: 'True' },
       { type: 'Complete', status: 'True' },
     ]);
-    expect(await adapter.jobs.look(failed.name)).toEqual({ state: 'failed', reason: 'DeadlineExceeded: too long' });
+    expect(await adapter.jobs.look(failed.name)).toEqual({
+      state: 'failed',
+      reason: 'DeadlineExceeded: too long',
+      wasInterrupted: false,
+    });
     expect(await adapter.jobs.look(good.name)).toEqual({ state: 'succeeded' });
   });
 

@@ -112,7 +112,8 @@ describe('a Job', () => {
     });
 
   test('completes, and goes after its time to live with its pod', async () => {
-    const spec = { ttlSecondsAfterFinished: 1 };
+    // long enough to be seen by who looks now and then
+    const spec = { ttlSecondsAfterFinished: 4 };
     await cluster.client.create(jobs, namespace, job('done', container({ args: ['exit', '0'] }), spec));
     const { end, status } = await finished('done');
     expect(end).toMatchObject({ type: 'Complete', status: 'True' });
