@@ -10,7 +10,7 @@ import { odooDataFolder } from '#shared/domain/instance/odoo-conf.ts';
 import type { ClusterSettings } from './settings.ts';
 
 /** User and group `odoo` of the Odoo images; numeric, or the kubelet cannot prove that it is not root. */
-export const odooUser = 101;
+const odooUser = 101;
 
 const configurationFolder = '/etc/odoo';
 export const configurationFile = `${configurationFolder}/odoo.conf`;
@@ -25,9 +25,43 @@ export function environmentOf(variables: Readonly<Record<string, string>>): V1En
 }
 
 /**
- * A pod with one Odoo container: Pod Security's `restricted` profile, a read-only root, no token, no service variables
- * (they would reach Odoo's settings: it reads `ODOO_*` from its environment).
+ * What every pod among the tenants has: Pod Security's `restricted` profile, no token, no service variables (they would
+ * reach Odoo's settings: it reads `ODOO_*` from its environment). It runs as Odoo's own user: what Odoo keeps in its
+ * folder is for nobody else to read.
  */
+export function restrictedPod(settings: ClusterSettings): Omit<V1PodSpec, 'containers'> {
+  return {
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    ...(settings.serviceAccountName ? { serviceAccountName: settings.serviceAccountName } : {}),
+    ...(settings.imagePullSecretName ? { imagePullSecrets: [{ name: settings.imagePullSecretName }] } : {}),
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: odooUser,
+      runAsGroup: odooUser,
+      fsGroup: odooUser,
+      // A filestore of a million files is not walked at every start.
+      fsGroupChangePolicy: 'OnRootMismatch',
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+  };
+}
+
+/** What each container of such a pod has; its root is read-only. */
+export function restrictedContainer(
+  settings: ClusterSettings,
+): Pick<V1Container, 'imagePullPolicy' | 'securityContext'> {
+  return {
+    ...(settings.imagePullPolicy ? { imagePullPolicy: settings.imagePullPolicy } : {}),
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+  };
+}
+
+/** A pod with one Odoo container. */
 export function odooPodSpec(options: {
   settings: ClusterSettings;
   container: Pick<
@@ -57,30 +91,13 @@ export function odooPodSpec(options: {
     { name: 'temporary', mountPath: '/tmp', volume: { emptyDir: {} } },
   ];
   return {
-    automountServiceAccountToken: false,
-    enableServiceLinks: false,
-    ...(settings.serviceAccountName ? { serviceAccountName: settings.serviceAccountName } : {}),
-    ...(settings.imagePullSecretName ? { imagePullSecrets: [{ name: settings.imagePullSecretName }] } : {}),
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: odooUser,
-      runAsGroup: odooUser,
-      fsGroup: odooUser,
-      // A filestore of a million files is not walked at every start.
-      fsGroupChangePolicy: 'OnRootMismatch',
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
+    ...restrictedPod(settings),
     containers: [
       {
         name: 'odoo',
         ...options.container,
-        ...(settings.imagePullPolicy ? { imagePullPolicy: settings.imagePullPolicy } : {}),
+        ...restrictedContainer(settings),
         resources: options.resources,
-        securityContext: {
-          allowPrivilegeEscalation: false,
-          readOnlyRootFilesystem: true,
-          capabilities: { drop: ['ALL'] },
-        },
         volumeMounts: mounts.map(({ volume: _volume, ...mount }) => mount),
       },
     ],

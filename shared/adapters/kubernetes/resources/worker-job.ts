@@ -4,7 +4,7 @@ import { namesOf } from '#shared/domain/instance/names.ts';
 import { odooDataFolder } from '#shared/domain/instance/odoo-conf.ts';
 import { sameNodeAs } from './deployment.ts';
 import { annotationKeys, labelKeys, managedBy } from './labels.ts';
-import { environmentOf, odooUser } from './pod.ts';
+import { environmentOf, restrictedContainer, restrictedPod } from './pod.ts';
 import type { ClusterSettings } from './settings.ts';
 
 /** A finished Job stays so long, for whoever wants to see its log. Its Secret holds keys. */
@@ -61,36 +61,19 @@ export function workerJob(job: WorkerJob, settings: ClusterSettings): V1Job {
 function workerPodSpec(job: WorkerJob, settings: ClusterSettings): V1PodSpec {
   const { volume } = job;
   return {
-    automountServiceAccountToken: false,
-    enableServiceLinks: false,
-    ...(settings.serviceAccountName ? { serviceAccountName: settings.serviceAccountName } : {}),
-    ...(settings.imagePullSecretName ? { imagePullSecrets: [{ name: settings.imagePullSecretName }] } : {}),
-    // Odoo's own user: what it keeps in its folder is for nobody else to read.
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: odooUser,
-      runAsGroup: odooUser,
-      fsGroup: odooUser,
-      fsGroupChangePolicy: 'OnRootMismatch',
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
+    ...restrictedPod(settings),
     containers: [
       {
         name: 'worker',
         image: job.image,
         args: [`${orderFolder}/${orderKey}`],
         env: environmentOf({ TMPDIR: temporaryFolder }),
-        ...(settings.imagePullPolicy ? { imagePullPolicy: settings.imagePullPolicy } : {}),
+        ...restrictedContainer(settings),
         // Its last line says why it failed.
         terminationMessagePolicy: 'FallbackToLogsOnError',
         resources: {
           requests: { cpu: '250m', memory: `${Math.ceil(job.memoryMib / 2)}Mi` },
           limits: { memory: `${job.memoryMib}Mi` },
-        },
-        securityContext: {
-          allowPrivilegeEscalation: false,
-          readOnlyRootFilesystem: true,
-          capabilities: { drop: ['ALL'] },
         },
         volumeMounts: [
           { name: 'order', mountPath: orderFolder, readOnly: true },
