@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openDirectoryStore } from '#shared/adapters/objectstore/directory.ts';
 import {
-  clearBackups,
+  beginAfresh,
   endHeld,
   holdOperation,
   insertBackup,
@@ -19,7 +19,7 @@ import { signManifest } from '#shared/domain/backup/manifest.ts';
 import { hmacSigner } from '#shared/domain/backup/manifest-seal.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import type { ObjectStore } from '#shared/domain/objects/ports.ts';
-import { insertCatalogue, insertServer } from '#shared/testing/fleet-rows.ts';
+import { insertCatalogue } from '#shared/testing/fleet-rows.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { type BackupRemoval, longestBackupMs, makeBackupRemoval } from './remove.ts';
 
@@ -33,11 +33,7 @@ beforeAll(async () => {
   await insertCatalogue(database);
 });
 beforeEach(async () => {
-  await clearBackups(database);
-  await database.query('truncate leases');
-  await insertServer(database, { id: 'one', maxInstances: 50 });
-  await insertServer(database, { id: 'verify', maxInstances: 1 });
-  await database.query(`update db_servers set purpose = 'verification' where id = 'verify'`);
+  await beginAfresh(database);
   folder = await mkdtemp(join(tmpdir(), 'backup-removal-'));
   store = openDirectoryStore(folder);
   troubles = [];

@@ -1,12 +1,12 @@
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import {
-  clearBackups,
+  beginAfresh,
   endHeld,
   holdOperation,
   insertPlacedInstance,
 } from '#shared/adapters/postgres/backup-records.fixture.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
-import { insertCatalogue, insertServer } from '#shared/testing/fleet-rows.ts';
+import { insertCatalogue } from '#shared/testing/fleet-rows.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { makeBackupSweep } from './sweep.ts';
 
@@ -17,11 +17,7 @@ beforeAll(async () => {
   await insertCatalogue(database);
 });
 beforeEach(async () => {
-  await clearBackups(database);
-  await database.query('truncate leases');
-  await insertServer(database, { id: 'one', maxInstances: 50 });
-  await insertServer(database, { id: 'verify', maxInstances: 1 });
-  await database.query(`update db_servers set purpose = 'verification' where id = 'verify'`);
+  await beginAfresh(database);
 });
 
 /** A cluster and servers in memory, each thing with the operation it belongs to. */

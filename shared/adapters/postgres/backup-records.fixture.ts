@@ -1,5 +1,5 @@
 import { newOperationId } from '#shared/domain/operation/identifiers.ts';
-import { insertTestInstance, testInstanceId } from '#shared/testing/fleet-rows.ts';
+import { insertServer, insertTestInstance, testInstanceId } from '#shared/testing/fleet-rows.ts';
 import { backupRecords } from './backup-records.ts';
 import type { Database } from './database.ts';
 import { operationRecords } from './operation-records.ts';
@@ -82,4 +82,13 @@ export async function insertBackup(
     [operation.id, daysAgo],
   );
   return operation.id;
+}
+
+/** No backups and no leases, a server for instances (`one`) and one for verifications (`verify`). */
+export async function beginAfresh(database: Database): Promise<void> {
+  await clearBackups(database);
+  await database.query('truncate leases');
+  await insertServer(database, { id: 'one', maxInstances: 50 });
+  await insertServer(database, { id: 'verify', maxInstances: 1 });
+  await database.query(`update db_servers set purpose = 'verification' where id = 'verify'`);
 }
