@@ -26,8 +26,16 @@ export async function readyPods(
 }
 
 export function podsOfFunction(fleet: FleetUnderTest, name: string): Promise<ReadyPod[]> {
-  return readyPods(fleet, { namespace: 'odoo-fleet', labels: `serving.knative.dev/service=${name}` });
+  return readyPods(fleet, { namespace: 'odoo-fleet', labels: labelOf(name) });
 }
+
+/** Of all of its pods, those that begin and those on their way out included. */
+export async function podNamesOf({ kubectl }: FleetUnderTest, name: string): Promise<string[]> {
+  const text = await kubectl.run(['-n', 'odoo-fleet', 'get', 'pods', '-l', labelOf(name), '-o', 'name']);
+  return text.split('\n').filter((line) => line !== '');
+}
+
+const labelOf = (name: string) => `serving.knative.dev/service=${name}`;
 
 /** The numbers of a function's pods as Prometheus reads them, past queue-proxy: that starts nothing. */
 export async function numbersOf(fleet: FleetUnderTest, name: string): Promise<string> {

@@ -2,7 +2,7 @@ import type { Kubectl } from '../kubectl.ts';
 import { poll } from '../poll.ts';
 import { type Manifest, migrationManifests } from './manifests.ts';
 
-/** What a run of the migration Job says in its last line. */
+/** What a run of the migration Job says in the one line that is JSON. */
 export type Migrated = { applied: string[]; seconds: number };
 
 /**
@@ -24,7 +24,10 @@ export async function runMigrationJob(kubectl: Kubectl, options: { image: string
   });
   const said = await inPlace('logs', '--selector', `job-name=${name}`, '--tail=-1');
   if (!/\bComplete\b/.test(seen)) throw new Error(`the Job ${name} has failed:\n${said}`);
-  return JSON.parse(said.trim().split('\n').at(-1) ?? '') as Migrated;
+  // The other lines are its progress, from its other output: a log keeps no order between the two.
+  const result = said.split('\n').findLast((line) => line.startsWith('{'));
+  if (result === undefined) throw new Error(`the Job ${name} has not said what it did:\n${said}`);
+  return JSON.parse(result) as Migrated;
 }
 
 function jobOf(manifests: readonly Manifest[]): Manifest['metadata'] {
