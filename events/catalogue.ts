@@ -12,6 +12,9 @@ import { customerDeleted } from './customer/deleted.ts';
 import { customerReactivated } from './customer/reactivated.ts';
 import type { AnyEventDefinition } from './envelope.ts';
 import { backupAccepted, backupFailed, backupRequested, backupSucceeded } from './instance/backup.ts';
+import { cloneAccepted, cloneFailed, cloneRequested, cloneSucceeded } from './instance/clone.ts';
+import { exportAccepted, exportFailed, exportRequested, exportSucceeded } from './instance/export.ts';
+import { importAccepted, importFailed, importRequested, importSucceeded } from './instance/import.ts';
 import { provisionAccepted } from './instance/provision-accepted.ts';
 import { provisionFailed } from './instance/provision-failed.ts';
 import { provisionRequested } from './instance/provision-requested.ts';
@@ -19,6 +22,7 @@ import { provisioned } from './instance/provisioned.ts';
 import { purgeAccepted, purgeFailed, purgeRequested, purgeSucceeded } from './instance/purge.ts';
 import { repairAccepted, repairFailed, repairRequested, repairSucceeded } from './instance/repair.ts';
 import { restartAccepted, restartFailed, restartRequested, restartSucceeded } from './instance/restart.ts';
+import { restoreAccepted, restoreFailed, restoreRequested, restoreSucceeded } from './instance/restore.ts';
 import { resumeAccepted, resumeFailed, resumeRequested, resumeSucceeded } from './instance/resume.ts';
 import { startAccepted, startFailed, startRequested, startSucceeded } from './instance/start.ts';
 import { statusChanged } from './instance/status-changed.ts';
@@ -86,6 +90,22 @@ export const catalogue = [
   verifyAccepted,
   verifySucceeded,
   verifyFailed,
+  restoreRequested,
+  restoreAccepted,
+  restoreSucceeded,
+  restoreFailed,
+  cloneRequested,
+  cloneAccepted,
+  cloneSucceeded,
+  cloneFailed,
+  importRequested,
+  importAccepted,
+  importSucceeded,
+  importFailed,
+  exportRequested,
+  exportAccepted,
+  exportSucceeded,
+  exportFailed,
   statusChanged,
   subscriptionCreated,
   subscriptionChanged,

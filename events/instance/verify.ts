@@ -16,6 +16,8 @@ export const {
       ...requestEntries,
       /** Id of a backup of this instance; the newest unless stated. */
       backup: v.optional(fields.operationId),
+      /** Whether Odoo is started on what was restored, too; a sample decides unless stated, and final backups always are. */
+      boot: v.optional(v.boolean()),
     }),
     example: {
       instance: 'k3n5q2x7a4bc',
@@ -32,8 +34,10 @@ export const verifySucceeded = defineEvent(
     entries: {
       /** Id of the backup that is proven. */
       backup: fields.operationId,
+      /** Odoo was started on it, too, and answered; earlier releases did not say it. */
+      booted: v.optional(v.boolean()),
     },
-    example: { backup: '01936f2e-8b5a-7c3d-9e4f-0a1b2c3d4e5f' },
+    example: { backup: '01936f2e-8b5a-7c3d-9e4f-0a1b2c3d4e5f', booted: true },
   }),
 );
 export type VerifyRequested = InferData<typeof verifyRequested>;
