@@ -60,6 +60,8 @@ export function toVerification(row: Row<'verifications'>): Verification {
     startedAt: row.started_at,
     finishedAt: row.finished_at,
     odooBooted: row.odoo_booted,
+    boot: row.boot,
+    bootText: row.boot_text,
     differences: row.differences,
     error: errorOf(row),
   };

@@ -5,14 +5,28 @@ import { toBackup } from './backup-columns.ts';
 import type { Database, Queryable } from './database.ts';
 import type { Row } from './rows.ts';
 
-/** Instances with an id after `after` of which something is kept or left. */
-export async function listBackedUp(queryable: Queryable, page: { after: string; limit: number }): Promise<string[]> {
+/** Retention looks at each instance once in so long. */
+const everyHours = 24;
+/** Whoever took an instance and did not decide: it is taken again so much later. */
+const takenMinutes = 10;
+
+/** Takes instances whose backups retention has not looked at for a day: nobody else gets them until it has. */
+export async function takeToRetain(queryable: Queryable, limit: number): Promise<string[]> {
   const { rows } = await queryable.query<{ id: string }>(
-    `select distinct instance_id as id from backups
-     where instance_id > $1 and state in ('succeeded', 'failed') order by id limit $2`,
-    [page.after, page.limit],
+    `update instance_keys set retain_at = clock_timestamp() + $2::integer * interval '1 minute'
+     where instance_id in (select instance_id from instance_keys where retain_at <= now()
+       order by retain_at limit $1 for update skip locked)
+     returning instance_id as id`,
+    [limit, takenMinutes],
   );
   return rows.map(({ id }) => id);
+}
+
+/** The next tick decides about the instance's backups. In the transaction that ends its purge: the certificate says so. */
+export async function retainAtNextTurn(transaction: Queryable, instanceId: string): Promise<void> {
+  await transaction.query('update instance_keys set retain_at = clock_timestamp() where instance_id = $1', [
+    instanceId,
+  ]);
 }
 
 type Policy = { keep_daily: number; keep_weekly: number; keep_monthly: number; purged_at: Date | null; now: Date };
@@ -32,7 +46,13 @@ const setText = `
     as is_at_work
   from backups b where b.instance_id = $1 and b.state in ('running', 'succeeded', 'failed') order by b.id for update of b`;
 
-const inUseText = `select backup_id as id from verifications where instance_id = $1 and state = 'running'`;
+// Also by the load of another instance: a copy is made from it.
+const inUseText = `
+  select backup_id as id from verifications where instance_id = $1 and state = 'running'
+  union all
+  select backup_id from exports where instance_id = $1 and state = 'running'
+  union all
+  select l.backup_id from loads l join backups b on b.id = l.backup_id where b.instance_id = $1 and l.state = 'running'`;
 
 /** What the decision needs of all backups of an instance, locked. */
 async function lockSet(transaction: Queryable, instanceId: string): Promise<RetainedBackup[]> {
@@ -48,7 +68,7 @@ async function lockSet(transaction: Queryable, instanceId: string): Promise<Reta
 
 /**
  * Decides what of an instance's backups is given up and writes it down, in one transaction under the instance's lock: from
- * then on they cannot be restored or verified. Their objects are still there.
+ * then on they cannot be restored or verified. Their objects are still there. The next look comes a day later.
  */
 export async function giveUp(database: Database, instanceId: string, by: { actor: string }): Promise<GivenUp[]> {
   return await database.transaction(async (transaction) => {
@@ -63,20 +83,33 @@ export async function giveUp(database: Database, instanceId: string, by: { actor
       const entry = { actor: by.actor, action: 'backup.given-up', instanceId, operationId: id };
       await appendAudit(transaction, { ...entry, detail: { backup: id, reason } });
     }
+    await transaction.query(
+      `update instance_keys set retain_at = clock_timestamp() + $2::integer * interval '1 hour' where instance_id = $1`,
+      [instanceId, everyHours],
+    );
     return given;
   });
 }
 
-/** Backups that were given up and whose objects may still be there, in any order: one that cannot be removed keeps no other waiting. */
-export async function listDeleting(queryable: Queryable, limit: number): Promise<Backup[]> {
+/** Backups with an id after `after` that were given up and whose objects may still be there. */
+export async function listDeleting(
+  queryable: Queryable,
+  page: { after: string | null; limit: number },
+): Promise<Backup[]> {
   const { rows } = await queryable.query<Row<'backups'>>(
-    `select * from backups where state = 'deleting' order by random() limit $1`,
-    [limit],
+    `select * from backups where state = 'deleting' and ($1::uuid is null or id > $1) order by id limit $2`,
+    [page.after, page.limit],
   );
   return rows.map(toBackup);
 }
 
-/** Its objects are gone: its key is forgotten, too. Repeatable. */
+// Once in three days: it takes reading all of the instance's manifests. Of one that was purged, at once.
+const collectText = `
+  update instance_keys k set collect_at = case when i.purged_at is null
+    then greatest(clock_timestamp(), k.collected_at + interval '3 days') else clock_timestamp() end
+  from instances i where k.instance_id = $1 and i.id = k.instance_id`;
+
+/** Its objects are gone: its key is forgotten, too, and files that only it named are to be looked for. Repeatable. */
 export async function markDeleted(
   database: Database,
   backup: Pick<Backup, 'id' | 'instanceId'>,
@@ -89,6 +122,7 @@ export async function markDeleted(
       [backup.id],
     );
     if (rowCount === 0) return;
+    await transaction.query(collectText, [backup.instanceId]);
     const entry = { actor: by.actor, action: 'backup.deleted', instanceId: backup.instanceId, operationId: backup.id };
     await appendAudit(transaction, { ...entry, detail: { backup: backup.id, objects: by.objects } });
   });

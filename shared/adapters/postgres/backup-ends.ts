@@ -2,25 +2,28 @@ import { Failure } from '#shared/domain/failure.ts';
 import { oneLine } from '#shared/domain/one-line.ts';
 import type { Database, Queryable } from './database.ts';
 
-const endText = (table: 'backups' | 'verifications') => `
+const endText = (table: 'backups' | 'verifications' | 'exports') => `
   update ${table} set state = 'failed', finished_at = clock_timestamp(), error_code = $2, error_text = $3
+    ${table === 'exports' ? ', archive_key = null' : ''}
   where id = $1 and state = 'running'`;
 
 /**
- * Gives the slot and the intent of an operation's backup or verification back, in the transaction that ends the
+ * Gives the slot and the intent of an operation's backup, verification or export back, in the transaction that ends the
  * operation. Does nothing for one that has ended; the proof of a backup stays what it was.
  */
 export async function endUnfinished(transaction: Queryable, operationId: string, failure: Failure): Promise<void> {
   const values = [operationId, failure.code, oneLine(failure.message, 1_000)];
   await transaction.query(endText('backups'), values);
   await transaction.query(endText('verifications'), values);
+  await transaction.query(endText('exports'), values);
 }
 
 // With the operations locked: one that is retried meanwhile goes on with what it had.
 const abandonedText = `
   select o.id from operations o
   where o.state in ('succeeded', 'failed', 'cancelled') and o.id in (
-    select id from backups where state = 'running' union all select id from verifications where state = 'running')
+    select id from backups where state = 'running' union all select id from verifications where state = 'running'
+    union all select id from exports where state = 'running')
   limit $1 for update of o skip locked`;
 
 /**

@@ -12,7 +12,7 @@ export type HeldOperation = { id: string; fence: number };
 export async function clearBackups(database: Database): Promise<void> {
   await database.query(
     `truncate operations, operation_steps, inbox, outbox, instances, suspensions, db_servers, backups, verifications,
-       instance_keys, backup_requests cascade`,
+       exports, instance_keys, backup_requests cascade`,
   );
 }
 
@@ -31,7 +31,7 @@ export async function insertPlacedInstance(database: Database, number: number, s
 export async function holdOperation(
   database: Database,
   instanceId: string,
-  kind: 'backup' | 'verify' | 'stop' = 'backup',
+  kind: 'backup' | 'verify' | 'export' | 'restore' | 'purge' | 'stop' = 'backup',
 ): Promise<HeldOperation> {
   const id = newOperationId();
   const common = { id, instanceId, kind, definitionVersion: 1, deadlineMs: 60_000 } as const;
@@ -63,11 +63,34 @@ export const aSuccess = (change: { round?: number; snapshotAt?: Date; sha256?: s
   lockedUntil: null,
 });
 
+type Kind = 'manual' | 'scheduled' | 'final';
+
+/** A backup at work: its intent is written, its operation's lease is held. */
+export async function beginBackup(
+  database: Database,
+  instanceId: string,
+  kind: Kind = 'manual',
+): Promise<HeldOperation> {
+  const operation = await holdOperation(database, instanceId);
+  await backupRecords(database).begin(operation, { instanceId, kind, dumpKey: 'dump', filesKey: 'files' });
+  return operation;
+}
+
+/** A verification that somebody is said to have made. */
+export async function setProof(database: Database, id: string, proof: 'proven' | 'refuted' = 'proven'): Promise<void> {
+  await database.query('update backups set proof = $2, proof_at = now() where id = $1', [id, proof]);
+}
+
+/** What retention does to one, without its reasons. */
+export async function setDeleting(database: Database, id: string): Promise<void> {
+  await database.query(`update backups set state = 'deleting', delete_reason = 'x' where id = $1`, [id]);
+}
+
 /** A backup that succeeded, some days ago. Its operation is over. */
 export async function insertBackup(
   database: Database,
   instanceId: string,
-  change: { kind?: 'manual' | 'scheduled' | 'final'; daysAgo?: number } = {},
+  change: { kind?: Kind; daysAgo?: number; proof?: 'proven' | 'refuted' } = {},
 ): Promise<string> {
   const { kind = 'scheduled', daysAgo = 0 } = change;
   const operation = await holdOperation(database, instanceId);
@@ -81,6 +104,7 @@ export async function insertBackup(
        snapshot_at = snapshot_at - $2::float8 * interval '1 day' where id = $1`,
     [operation.id, daysAgo],
   );
+  if (change.proof !== undefined) await setProof(database, operation.id, change.proof);
   return operation.id;
 }
 

@@ -37,7 +37,7 @@ const pageText = `
   where i.id > $1 and i.purged_at is null and i.observed_generation > 0 and i.db_server_id is not null
     and (i.terminated_at is null or i.status = 'terminated')
     and not exists (select 1 from operations o where o.instance_id = i.id
-      and o.kind in ('provision', 'terminate', 'undo', 'purge', 'backup', 'verify')
+      and o.kind in ('provision', 'clone', 'import', 'terminate', 'undo', 'purge', 'backup', 'verify', 'restore')
       and o.state in ('queued', 'running', 'waiting'))
   order by i.id limit $2`;
 

@@ -1,7 +1,16 @@
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { insertCatalogue, insertServer } from '#shared/testing/fleet-rows.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
-import { clearBackups, endHeld, holdOperation, insertBackup, insertPlacedInstance } from './backup-records.fixture.ts';
+import { markDeleted } from './backup-deletion.ts';
+import {
+  beginBackup,
+  clearBackups,
+  endHeld,
+  holdOperation,
+  insertBackup,
+  insertPlacedInstance,
+  setDeleting,
+} from './backup-records.fixture.ts';
 import { backupRecords } from './backup-records.ts';
 import type { Database } from './database.ts';
 import { beginCollection, endCollection, listToCollect, renewCollection } from './file-collection.ts';
@@ -19,15 +28,15 @@ beforeEach(async () => {
   instanceId = await insertPlacedInstance(database, 1);
 });
 const take = (collector: string, leaseMs = 60_000) => beginCollection(database, { instanceId, collector, leaseMs });
-const end = (collector: string, removed: number | undefined) =>
-  endCollection(database, { instanceId, collector }, { removed, left: 1, actor: 'test' });
+const end = (collector: string, removed: number | undefined, begunAt = new Date()) =>
+  endCollection(database, { instanceId, collector, begunAt }, { removed, left: 1, actor: 'test' });
 const intent = () => ({ instanceId, kind: 'manual', dumpKey: 'd', filesKey: 'f' }) as const;
 
 test('the right to remove files is one collector’s, with the backups whose files have to stay', async () => {
   expect(await take('a')).toBeUndefined();
   const kept = await insertBackup(database, instanceId);
   const gone = await insertBackup(database, instanceId);
-  await database.query(`update backups set state = 'deleting', delete_reason = 'x' where id = $1`, [gone]);
+  await setDeleting(database, gone);
   expect((await take('a'))?.kept.map(({ id }) => id)).toEqual([kept]);
   expect(await take('b')).toBeUndefined();
   await end('b', 0);
@@ -38,8 +47,7 @@ test('the right to remove files is one collector’s, with the backups whose fil
 
 test('it cannot be had while a backup runs, and keeps the next one waiting', async () => {
   await insertBackup(database, instanceId);
-  const operation = await holdOperation(database, instanceId);
-  await backupRecords(database).begin(operation, intent());
+  const operation = await beginBackup(database, instanceId);
   expect(await take('a')).toBeUndefined();
   await database.query(
     `update backups set state = 'failed', error_code = 'x', error_text = 'x', finished_at = now() where state = 'running'`,
@@ -74,20 +82,41 @@ test('it lasts as long as it is renewed in time', async () => {
 });
 
 test('files are gone through after a deletion, and not again within three days', async () => {
-  const backup = await insertBackup(database, instanceId);
   const due = () => listToCollect(database, 10);
+  const remove = async () => {
+    const backup = { id: await insertBackup(database, instanceId), instanceId };
+    await setDeleting(database, backup.id);
+    await markDeleted(database, backup, { actor: 'test', objects: 1 });
+  };
+  await insertBackup(database, instanceId);
   expect(await due()).toEqual([]);
-  const remove = () =>
-    database.query(`update backups set state = 'deleted', delete_reason = 'x', deleted_at = now() where id = $1`, [
-      backup,
-    ]);
   await remove();
   expect(await due()).toEqual([instanceId]);
-  await take('a');
+  const begun = await take('a');
   expect(await due()).toEqual([]);
-  await end('a', 0);
+  await end('a', 0, begun?.begunAt);
+  expect(await due()).toEqual([]);
   await remove();
   expect(await due()).toEqual([]);
   await database.query(`update instance_keys set collected_at = now() - interval '3 days'`);
+  await remove();
   expect(await due()).toEqual([instanceId]);
+});
+
+test('what was not gone through to its end waits a little, and what was deleted meanwhile three days', async () => {
+  const when = async () => {
+    const text = 'select extract(epoch from collect_at - clock_timestamp())::float8 as seconds from instance_keys';
+    return (await database.query<{ seconds: number | null }>(text)).rows[0]?.seconds ?? null;
+  };
+  await insertBackup(database, instanceId);
+  await database.query('update instance_keys set collect_at = clock_timestamp()');
+  const begun = await take('a');
+  await end('a', undefined, begun?.begunAt);
+  expect(await when()).toBeCloseTo(600, -1);
+  await take('b');
+  await end('b', 0, new Date(0));
+  expect(await when()).toBeCloseTo(3 * 86_400, -1);
+  await take('c');
+  await end('c', 0, new Date(Date.now() + 4 * 86_400_000));
+  expect(await when()).toBeNull();
 });

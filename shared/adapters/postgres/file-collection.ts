@@ -4,30 +4,25 @@ import { toBackup } from './backup-columns.ts';
 import type { Database, Queryable } from './database.ts';
 import type { Row } from './rows.ts';
 
-/** To go through an instance's files takes reading all its manifests. */
-const everyDays = 3;
+/** One whose files could not be gone through to their end is tried again so much later: it keeps no other waiting. */
+const againMinutes = 10;
 
 /**
- * Instances whose files may hold some that no backup names: one was deleted since they were last gone through. In any
- * order: one whose files cannot be told apart keeps no other waiting.
+ * Instances whose files may hold some that no backup names: one was deleted since they were last gone through. Those that
+ * have waited longest come first.
  */
 export async function listToCollect(queryable: Queryable, limit: number): Promise<string[]> {
   const { rows } = await queryable.query<{ id: string }>(
     `select k.instance_id as id from instance_keys k
-     join instances i on i.id = k.instance_id
-     where (k.collecting_until is null or k.collecting_until < clock_timestamp())
-       and exists (select 1 from backups b where b.instance_id = k.instance_id and b.state = 'deleted'
-         and b.deleted_at > coalesce(k.collected_at, '-infinity'))
-       and (k.collected_at is null or i.purged_at is not null
-         or k.collected_at < clock_timestamp() - $2::integer * interval '1 day')
+     where k.collect_at <= now() and (k.collecting_until is null or k.collecting_until < clock_timestamp())
        and not exists (select 1 from backups b where b.instance_id = k.instance_id and b.state = 'running')
-     order by random() limit $1`,
-    [limit, everyDays],
+     order by k.collect_at limit $1`,
+    [limit],
   );
   return rows.map(({ id }) => id);
 }
 
-export type Collection = { instanceId: string; collector: string; kept: readonly Backup[] };
+export type Collection = { instanceId: string; collector: string; begunAt: Date; kept: readonly Backup[] };
 
 /**
  * Takes the right to remove files of an instance for `leaseMs`: no backup of it begins meanwhile. Undefined while one runs,
@@ -51,12 +46,13 @@ export async function beginCollection(
       [instanceId],
     );
     if (rows.some(({ state }) => state === 'running')) return undefined;
-    await transaction.query(
+    const taken = await transaction.query<{ now: Date }>(
       `update instance_keys set collected_by = $2,
-         collecting_until = clock_timestamp() + $3::integer * interval '1 millisecond' where instance_id = $1`,
+         collecting_until = clock_timestamp() + $3::integer * interval '1 millisecond' where instance_id = $1
+       returning clock_timestamp() as now`,
       [instanceId, collector, wanted.leaseMs],
     );
-    return { instanceId, collector, kept: rows.map(toBackup) };
+    return { instanceId, collector, begunAt: taken.rows[0]?.now ?? new Date(0), kept: rows.map(toBackup) };
   });
 }
 
@@ -73,22 +69,26 @@ export async function renewCollection(
   return rowCount > 0;
 }
 
+// What was deleted meanwhile has its turn in three days, as after every other time.
+const endText = `
+  update instance_keys set collected_by = null, collecting_until = null,
+    collected_at = case when $3 then clock_timestamp() else collected_at end,
+    collect_at = case when not $3 then clock_timestamp() + $5::integer * interval '1 minute'
+      when collect_at > $4 then clock_timestamp() + interval '3 days' end
+  where instance_id = $1 and collected_by = $2`;
+
 /**
  * Gives the right back. `removed`: all files were gone through, and so many were no longer needed; undefined: it did not
  * come to its end. The key of an instance that was purged is forgotten with its last backup.
  */
 export async function endCollection(
   database: Database,
-  { instanceId, collector }: Pick<Collection, 'instanceId' | 'collector'>,
+  { instanceId, collector, begunAt }: Pick<Collection, 'instanceId' | 'collector' | 'begunAt'>,
   end: { removed: number | undefined; left: number; actor: string },
 ): Promise<void> {
   await database.transaction(async (transaction) => {
-    const { rowCount } = await transaction.query(
-      `update instance_keys set collected_by = null, collecting_until = null,
-         collected_at = case when $3 then clock_timestamp() else collected_at end
-       where instance_id = $1 and collected_by = $2`,
-      [instanceId, collector, end.removed !== undefined],
-    );
+    const values = [instanceId, collector, end.removed !== undefined, begunAt, againMinutes];
+    const { rowCount } = await transaction.query(endText, values);
     if (rowCount === 0 || end.removed === undefined) return;
     if (end.removed > 0) {
       const detail = { removed: end.removed, left: end.left };

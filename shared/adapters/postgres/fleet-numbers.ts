@@ -1,4 +1,4 @@
-import { type BackupNumbers, noBackupNumbers, readBackupNumbers } from './backup-numbers.ts';
+import { type BackupNumbers, noBackupNumbers, type PointNumbers, readBackupNumbers } from './backup-numbers.ts';
 import type { Queryable } from './database.ts';
 
 /** The fleet in numbers, for its gauges. Kinds and states that have no row are left out. Ages and delays in seconds. */
@@ -59,13 +59,17 @@ type Row = Omit<FleetNumbers, 'overdueOperations' | 'deadEvents' | 'backups'> & 
   dead: FleetNumbers['deadEvents'];
 };
 
-/** Counts all of it, in two statements. */
-export async function readFleetNumbers(queryable: Queryable): Promise<FleetNumbers> {
+/** Counts all of it, in three statements; `readPoints` as of `readBackupNumbers`. */
+export async function readFleetNumbers(
+  queryable: Queryable,
+  readPoints?: () => Promise<PointNumbers>,
+): Promise<FleetNumbers> {
   const { rows } = await queryable.query<Row>(numbersText, [shardGraceSeconds]);
   const [row] = rows;
   if (row === undefined) return noNumbers;
   const { overdue, dead, ...rest } = row;
-  return { ...rest, overdueOperations: overdue, deadEvents: dead, backups: await readBackupNumbers(queryable) };
+  const backups = await readBackupNumbers(queryable, readPoints);
+  return { ...rest, overdueOperations: overdue, deadEvents: dead, backups };
 }
 
 /** Those of a fleet without anything. */

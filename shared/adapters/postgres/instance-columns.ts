@@ -18,6 +18,7 @@ export type InstanceColumns = Pick<
   | 'admin_login'
   | 'language'
   | 'restarted_by'
+  | 'cloned_from'
 > & { suspensions: Row<'suspensions'>['reason'][] };
 
 /** The instance of a row and of what the row refers to. */
@@ -34,6 +35,7 @@ export function toInstance(
     desiredState: row.desired_state,
     suspensions: row.suspensions,
     restartedBy: row.restarted_by,
+    clonedFrom: row.cloned_from,
     status: row.status,
     generation: row.generation,
     observedGeneration: row.observed_generation,

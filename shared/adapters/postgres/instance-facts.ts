@@ -1,6 +1,6 @@
 import type { Intent, Wish } from '#shared/domain/instance/intent.ts';
 import type { OperationFacts } from '#shared/domain/instance/operation-admission.ts';
-import type { OperationKind } from '#shared/domain/operation/operation.ts';
+import { isMaking, type OperationKind } from '#shared/domain/operation/operation.ts';
 import type { UnfinishedOperation } from '#shared/domain/operation/queueing.ts';
 import { lockCustomer } from './customers.ts';
 import type { Queryable } from './database.ts';
@@ -12,7 +12,7 @@ export const openSuspensions = `array(select s.reason from suspensions s
 
 // Before the instance's row: whoever ends an operation locks them in this order, too.
 const unfinishedText = `
-  select id, kind, request ->> case kind when 'backup' then 'kind' when 'verify' then 'backup' else 'cause' end as cause,
+  select id, kind, request ->> case kind when 'backup' then 'kind' when 'verify' then 'backup' when 'export' then 'backup' else 'cause' end as cause,
     fence > 0 as "hasBegun" from operations
   where instance_id = $1 and state in ('queued', 'running', 'waiting') and not cancel_requested
   order by created_at, id for update`;
@@ -63,7 +63,7 @@ export async function lockInstance(
       status: row.status,
       observedGeneration: row.observed_generation,
       customerId: row.customer_id,
-      isBeingMade: unfinished.some(({ kind }) => kind === 'provision'),
+      isBeingMade: unfinished.some(({ kind }) => isMaking(kind)),
       isPastUndo: row.is_past_undo,
       isPurged: row.is_purged,
       liveInstances: customer?.liveInstances ?? 0,

@@ -21,7 +21,7 @@ type InstanceRow = InstanceColumns & {
 // One round trip: the row with what it refers to.
 const readText = `
   select i.id, i.customer_id, i.name, i.host, i.cluster_id, i.desired_state, i.status, i.generation,
-    i.observed_generation, i.modules, i.settings, i.admin_login, i.language, i.restarted_by, c.scheme, c.public_port,
+    i.observed_generation, i.modules, i.settings, i.admin_login, i.language, i.restarted_by, i.cloned_from, c.scheme, c.public_port,
     ${openSuspensions},
     to_jsonb(p) as plan, to_jsonb(m) as image, to_jsonb(s) as server
   from instances i

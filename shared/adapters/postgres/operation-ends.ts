@@ -37,6 +37,8 @@ type FailedEnd = {
   refusesCancel?: boolean;
   /** Nothing of its work is left: a retry begins at the first step. */
   fromStart?: boolean;
+  /** A retry begins at this step, the first one; what the steps made before is there, and a cancel undoes it. */
+  restartAt?: string;
 };
 
 /**
@@ -47,7 +49,7 @@ type FailedEnd = {
 export async function failOperation(
   transaction: Queryable,
   lease: Lease,
-  { failure, refusesCancel = false, fromStart = false }: FailedEnd,
+  { failure, refusesCancel = false, fromStart = false, restartAt }: FailedEnd,
 ): Promise<void> {
   const message = oneLine(failure.message, 1_000);
   const text = `update operations set
@@ -55,9 +57,9 @@ export async function failOperation(
       next_check_at = case when cancel_requested and not $5 then clock_timestamp() end,
       finished_at = case when not cancel_requested or $5 then clock_timestamp() end,
       cancel_requested = cancel_requested and not $5,
-      step = case when $6 then null else step end, lease_holder = null, lease_until = null, waiting_for = null
+      step = case when $6 then null when step is not null then coalesce($7, step) end, lease_holder = null, lease_until = null, waiting_for = null
     where id = $1 and fence = $2 and state = 'running'`;
-  await end(transaction, lease, text, [failure.code, message, refusesCancel, fromStart]);
+  await end(transaction, lease, text, [failure.code, message, refusesCancel, fromStart, restartAt ?? null]);
   await closeSteps(transaction, lease, { outcome: 'failed', code: failure.code, text: message });
 }
 

@@ -66,7 +66,8 @@ export function fencedOut(operationId: string): Failure {
 const takeText = `
   update operations as mine set
     state = 'running', lease_holder = $2,
-    fence = 1 + greatest(fence, (select max(other.fence) from operations as other where other.instance_id = mine.instance_id)),
+    fence = 1 + greatest(fence, (select max(other.fence) from operations as other where other.instance_id = mine.instance_id),
+      (select i.fence_floor from instances as i where i.id = mine.instance_id)),
     lease_until = clock_timestamp() + $3::integer * interval '1 millisecond',
     next_check_at = clock_timestamp() + $3::integer * interval '1 millisecond',
     generation = coalesce(generation, (select i.generation from instances as i where i.id = mine.instance_id)),

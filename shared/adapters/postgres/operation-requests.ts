@@ -79,8 +79,8 @@ const nothingLater = `not exists (
   select 1 from operations as later where later.instance_id = mine.instance_id
     and (later.created_at, later.id) > (mine.created_at, mine.id) and later.state <> 'cancelled'
     and coalesce(later.result ->> 'result', '') <> 'nothing-to-do'
-    -- a repair brings about what the row wants: so does whoever goes on; the other two change nothing
-    and later.kind not in ('repair', 'backup', 'verify'))`;
+    -- a repair brings about what the row wants: so does whoever goes on; the others change nothing
+    and later.kind not in ('repair', 'backup', 'verify', 'export'))`;
 
 /**
  * Puts a failed operation back in the queue, with a new round and a new deadline. It is carried out by the version that

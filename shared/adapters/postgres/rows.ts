@@ -1,4 +1,9 @@
 import type { BackupKind, BackupState, ProofState, VerificationState } from '#shared/domain/backup/backup.ts';
+import type { Trace } from '#shared/domain/backup/deletion-certificate.ts';
+import type { ExportState } from '#shared/domain/backup/export.ts';
+import type { LoadState } from '#shared/domain/backup/load-ports.ts';
+import type { LoadResult } from '#shared/domain/backup/load-result.ts';
+import type { RestoreState } from '#shared/domain/backup/restore-ports.ts';
 import type { BillingPolicy, CustomerStanding } from '#shared/domain/billing/policy.ts';
 import type { BillingRequestKind } from '#shared/domain/billing/requests.ts';
 import type { Place } from '#shared/domain/drift/findings.ts';
@@ -42,6 +47,7 @@ type Narrower = {
     desired_before: 'running' | 'stopped' | null;
     observation: 'unavailable' | 'gone' | null;
   };
+  exports: { state: ExportState };
   suspensions: { reason: SuspensionReason };
   subscriptions: { phase: 'trial' | 'evergreen'; ends_by: 'cancellation' | 'expiry' | null };
   customer_standings: { standing: CustomerStanding };
@@ -56,7 +62,14 @@ type Narrower = {
   };
   findings: { kind: DriftKind; place: Place };
   backups: { kind: BackupKind; state: BackupState; proof: ProofState; summary: Record<string, unknown> };
-  verifications: { state: VerificationState; differences: string[] };
+  verifications: {
+    state: VerificationState;
+    differences: string[];
+    boot: 'not-wanted' | 'wanted' | 'booted' | 'failed' | null;
+  };
+  purge_findings: { found: Trace[] };
+  loads: { state: LoadState; result: LoadResult | null };
+  restores: { state: RestoreState };
   backup_requests: { task: 'backup' | 'verify' };
   audit: { detail: Record<string, unknown> };
 };

@@ -204,6 +204,38 @@ ALTER TABLE public.dead_events ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDE
     CACHE 1
 );
 
+CREATE TABLE public.exports (
+    id uuid NOT NULL,
+    instance_id text NOT NULL,
+    backup_id uuid NOT NULL,
+    state text NOT NULL,
+    round integer NOT NULL,
+    archive_key text,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    object_key text,
+    bytes bigint,
+    sha256 text,
+    files bigint,
+    expires_at timestamp with time zone,
+    downloads integer DEFAULT 0 NOT NULL,
+    downloaded_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    error_code text,
+    error_text text,
+    CONSTRAINT exports_bytes_check CHECK ((bytes >= 0)),
+    CONSTRAINT exports_deleted CHECK (((state = 'deleted'::text) = (deleted_at IS NOT NULL))),
+    CONSTRAINT exports_downloads_check CHECK ((downloads >= 0)),
+    CONSTRAINT exports_end CHECK (((state = 'running'::text) = (finished_at IS NULL))),
+    CONSTRAINT exports_failure CHECK (((state <> 'failed'::text) OR ((error_code IS NOT NULL) AND (error_text IS NOT NULL)))),
+    CONSTRAINT exports_files_check CHECK ((files >= 0)),
+    CONSTRAINT exports_key CHECK (((archive_key IS NOT NULL) = (state = ANY (ARRAY['running'::text, 'ready'::text])))),
+    CONSTRAINT exports_ready CHECK (((state <> 'ready'::text) OR ((object_key IS NOT NULL) AND (bytes IS NOT NULL) AND (sha256 IS NOT NULL) AND (files IS NOT NULL) AND (expires_at IS NOT NULL)))),
+    CONSTRAINT exports_round_check CHECK ((round > 0)),
+    CONSTRAINT exports_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT exports_state_check CHECK ((state = ANY (ARRAY['running'::text, 'ready'::text, 'failed'::text, 'deleting'::text, 'deleted'::text])))
+);
+
 CREATE TABLE public.findings (
     kind text NOT NULL,
     subject text NOT NULL,
@@ -256,6 +288,8 @@ CREATE TABLE public.instance_keys (
     collected_by text,
     collecting_until timestamp with time zone,
     collected_at timestamp with time zone,
+    retain_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    collect_at timestamp with time zone,
     CONSTRAINT instance_keys_collector CHECK (((collected_by IS NULL) = (collecting_until IS NULL)))
 );
 
@@ -284,13 +318,19 @@ CREATE TABLE public.instances (
     terminated_at timestamp with time zone,
     purge_after timestamp with time zone,
     desired_before text,
+    cloned_from text,
+    cloned_backup uuid,
+    fence_floor bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT instances_clone CHECK (((cloned_backup IS NULL) OR (cloned_from IS NOT NULL))),
     CONSTRAINT instances_desired_before_check CHECK ((desired_before = ANY (ARRAY['running'::text, 'stopped'::text]))),
     CONSTRAINT instances_desired_state_check CHECK ((desired_state = ANY (ARRAY['running'::text, 'stopped'::text, 'terminated'::text]))),
+    CONSTRAINT instances_fence_floor_check CHECK ((fence_floor >= 0)),
     CONSTRAINT instances_generation_check CHECK ((generation > 0)),
     CONSTRAINT instances_host_check CHECK (((length(host) <= 253) AND (host ~ '^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$'::text))),
     CONSTRAINT instances_host_not_reserved CHECK (((host IS NULL) OR (split_part(host, '.'::text, 1) <> ALL (ARRAY['admin'::text, 'api'::text, 'app'::text, 'auth'::text, 'backup'::text, 'billing'::text, 'blog'::text, 'broker'::text, 'cdn'::text, 'console'::text, 'dashboard'::text, 'db'::text, 'dev'::text, 'dns'::text, 'docs'::text, 'events'::text, 'fleet'::text, 'ftp'::text, 'git'::text, 'grafana'::text, 'help'::text, 'imap'::text, 'internal'::text, 'localhost'::text, 'login'::text, 'mail'::text, 'metrics'::text, 'mx'::text, 'ns'::text, 'ns1'::text, 'ns2'::text, 'pop'::text, 'portal'::text, 'postgres'::text, 'prometheus'::text, 'proxy'::text, 'public'::text, 'rabbitmq'::text, 'redis'::text, 'registry'::text, 'root'::text, 's3'::text, 'shop'::text, 'smtp'::text, 'sso'::text, 'staging'::text, 'static'::text, 'status'::text, 'support'::text, 'system'::text, 'template0'::text, 'template1'::text, 'test'::text, 'vpn'::text, 'webmail'::text, 'www'::text])))),
     CONSTRAINT instances_id_check CHECK (((length(id) = 12) AND (id ~ '^[a-z2-7]+$'::text))),
     CONSTRAINT instances_name_check CHECK (((length(name) <= 40) AND (name ~ '^[a-z]([a-z0-9-]*[a-z0-9])?$'::text))),
+    CONSTRAINT instances_no_clone_of_itself CHECK ((cloned_from <> id)),
     CONSTRAINT instances_observed_generation CHECK ((observed_generation <= generation)),
     CONSTRAINT instances_settings_check CHECK ((jsonb_typeof(settings) = 'object'::text)),
     CONSTRAINT instances_status_check CHECK ((status = ANY (ARRAY['creating'::text, 'starting'::text, 'running'::text, 'stopping'::text, 'stopped'::text, 'restarting'::text, 'updating'::text, 'maintenance'::text, 'suspended'::text, 'missing'::text, 'error'::text, 'terminating'::text, 'terminated'::text]))),
@@ -302,6 +342,26 @@ CREATE TABLE public.leases (
     name text NOT NULL,
     holder text NOT NULL,
     until timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.loads (
+    id uuid NOT NULL,
+    instance_id text NOT NULL,
+    server_id text NOT NULL,
+    backup_id uuid,
+    round integer NOT NULL,
+    job_key text NOT NULL,
+    state text NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    result jsonb,
+    error_code text,
+    error_text text,
+    CONSTRAINT loads_end CHECK (((state = 'running'::text) = (finished_at IS NULL))),
+    CONSTRAINT loads_failure CHECK (((state <> 'failed'::text) OR ((error_code IS NOT NULL) AND (error_text IS NOT NULL)))),
+    CONSTRAINT loads_round_check CHECK ((round > 0)),
+    CONSTRAINT loads_state_check CHECK ((state = ANY (ARRAY['running'::text, 'loaded'::text, 'failed'::text]))),
+    CONSTRAINT loads_success CHECK (((state <> 'loaded'::text) OR (result IS NOT NULL)))
 );
 
 CREATE TABLE public.observations (
@@ -362,7 +422,7 @@ CREATE TABLE public.operations (
     CONSTRAINT operations_definition_version_check CHECK ((definition_version > 0)),
     CONSTRAINT operations_failure_has_reason CHECK (((state <> 'failed'::text) OR ((error_code IS NOT NULL) AND (error_text IS NOT NULL) AND (finished_at IS NOT NULL)))),
     CONSTRAINT operations_fence_check CHECK ((fence >= 0)),
-    CONSTRAINT operations_kind_check CHECK ((kind = ANY (ARRAY['provision'::text, 'start'::text, 'stop'::text, 'restart'::text, 'suspend'::text, 'resume'::text, 'terminate'::text, 'undo'::text, 'purge'::text, 'repair'::text, 'backup'::text, 'verify'::text]))),
+    CONSTRAINT operations_kind_check CHECK ((kind = ANY (ARRAY['provision'::text, 'start'::text, 'stop'::text, 'restart'::text, 'suspend'::text, 'resume'::text, 'terminate'::text, 'undo'::text, 'purge'::text, 'repair'::text, 'backup'::text, 'verify'::text, 'restore'::text, 'clone'::text, 'import'::text, 'export'::text]))),
     CONSTRAINT operations_lease_has_holder CHECK (((lease_holder IS NULL) = (lease_until IS NULL))),
     CONSTRAINT operations_round_check CHECK ((round > 0)),
     CONSTRAINT operations_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text]))),
@@ -412,6 +472,7 @@ CREATE TABLE public.plans (
     keep_weekly integer DEFAULT 4 NOT NULL,
     keep_monthly integer DEFAULT 3 NOT NULL,
     verify_days integer DEFAULT 7 NOT NULL,
+    undo_restore_hours integer DEFAULT 72 NOT NULL,
     CONSTRAINT plans_backup_hours_check CHECK (((backup_hours >= 0) AND (backup_hours <= 8760))),
     CONSTRAINT plans_cpu_millis_check CHECK ((cpu_millis > 0)),
     CONSTRAINT plans_cron_threads_check CHECK ((cron_threads >= 0)),
@@ -428,8 +489,17 @@ CREATE TABLE public.plans (
     CONSTRAINT plans_on_overdue_check CHECK ((on_overdue = ANY (ARRAY['suspend'::text, 'nothing'::text]))),
     CONSTRAINT plans_replicas_check CHECK ((replicas > 0)),
     CONSTRAINT plans_undo_days_check CHECK ((undo_days >= 0)),
+    CONSTRAINT plans_undo_restore_hours_check CHECK (((undo_restore_hours >= 1) AND (undo_restore_hours <= 8760))),
     CONSTRAINT plans_verify_days_check CHECK (((verify_days >= 0) AND (verify_days <= 366))),
     CONSTRAINT plans_workers_check CHECK ((workers >= 0))
+);
+
+CREATE TABLE public.purge_findings (
+    operation_id uuid NOT NULL,
+    instance_id text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    found jsonb NOT NULL,
+    CONSTRAINT purge_findings_found_check CHECK ((jsonb_typeof(found) = 'array'::text))
 );
 
 CREATE TABLE public.reconcile_shards (
@@ -441,6 +511,38 @@ CREATE TABLE public.reconcile_shards (
     blind text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT reconcile_shards_holder CHECK (((holder IS NULL) = (until IS NULL))),
     CONSTRAINT reconcile_shards_shard_check CHECK ((shard ~ '^([a-z2-7]|fleet)$'::text))
+);
+
+CREATE TABLE public.restores (
+    id uuid NOT NULL,
+    instance_id text NOT NULL,
+    server_id text NOT NULL,
+    backup_id uuid,
+    undoes uuid,
+    state text NOT NULL,
+    round integer NOT NULL,
+    job_key text NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    switched_at timestamp with time zone,
+    swapped_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    keep_until timestamp with time zone,
+    dropping_at timestamp with time zone,
+    dropped_at timestamp with time zone,
+    taken_back_by uuid,
+    error_code text,
+    error_text text,
+    drop_tries integer DEFAULT 0 NOT NULL,
+    drop_after timestamp with time zone,
+    CONSTRAINT restores_drop_tries_check CHECK ((drop_tries >= 0)),
+    CONSTRAINT restores_dropped CHECK (((dropped_at IS NULL) OR (dropping_at IS NOT NULL))),
+    CONSTRAINT restores_dropping CHECK (((dropping_at IS NULL) OR (state = 'succeeded'::text))),
+    CONSTRAINT restores_failure CHECK (((state <> 'failed'::text) OR ((error_code IS NOT NULL) AND (error_text IS NOT NULL)))),
+    CONSTRAINT restores_round_check CHECK ((round > 0)),
+    CONSTRAINT restores_source CHECK (((backup_id IS NULL) <> (undoes IS NULL))),
+    CONSTRAINT restores_state_check CHECK ((state = ANY (ARRAY['running'::text, 'switched'::text, 'succeeded'::text, 'failed'::text]))),
+    CONSTRAINT restores_success CHECK (((state <> 'succeeded'::text) OR ((finished_at IS NOT NULL) AND (keep_until IS NOT NULL)))),
+    CONSTRAINT restores_switch CHECK (((state <> ALL (ARRAY['switched'::text, 'succeeded'::text])) OR (switched_at IS NOT NULL)))
 );
 
 CREATE TABLE public.source_keys (
@@ -526,6 +628,9 @@ CREATE TABLE public.verifications (
     differences jsonb DEFAULT '[]'::jsonb NOT NULL,
     error_code text,
     error_text text,
+    boot text,
+    boot_text text,
+    CONSTRAINT verifications_boot_check CHECK ((boot = ANY (ARRAY['not-wanted'::text, 'wanted'::text, 'booted'::text, 'failed'::text]))),
     CONSTRAINT verifications_differences_check CHECK ((jsonb_typeof(differences) = 'array'::text)),
     CONSTRAINT verifications_end CHECK (((state = 'running'::text) = (finished_at IS NULL))),
     CONSTRAINT verifications_failure CHECK (((state <> 'failed'::text) OR ((error_code IS NOT NULL) AND (error_text IS NOT NULL)))),
@@ -563,6 +668,9 @@ ALTER TABLE ONLY public.dead_events
 ALTER TABLE ONLY public.dead_events
     ADD CONSTRAINT dead_events_pkey PRIMARY KEY (sequence);
 
+ALTER TABLE ONLY public.exports
+    ADD CONSTRAINT exports_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.findings
     ADD CONSTRAINT findings_pkey PRIMARY KEY (kind, subject);
 
@@ -583,6 +691,9 @@ ALTER TABLE ONLY public.instances
 
 ALTER TABLE ONLY public.leases
     ADD CONSTRAINT leases_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.loads
+    ADD CONSTRAINT loads_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.observations
     ADD CONSTRAINT observations_pkey PRIMARY KEY (instance_id);
@@ -605,8 +716,14 @@ ALTER TABLE ONLY public.outbox
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.purge_findings
+    ADD CONSTRAINT purge_findings_pkey PRIMARY KEY (operation_id);
+
 ALTER TABLE ONLY public.reconcile_shards
     ADD CONSTRAINT reconcile_shards_pkey PRIMARY KEY (shard);
+
+ALTER TABLE ONLY public.restores
+    ADD CONSTRAINT restores_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.source_keys
     ADD CONSTRAINT source_keys_pkey PRIMARY KEY (source, key_id);
@@ -626,17 +743,25 @@ ALTER TABLE ONLY public.suspensions
 ALTER TABLE ONLY public.verifications
     ADD CONSTRAINT verifications_pkey PRIMARY KEY (id);
 
+CREATE INDEX audit_certificates ON public.audit USING btree (instance_id, sequence) WHERE (action = 'purge.certified'::text);
+
 CREATE INDEX audit_instance ON public.audit USING btree (instance_id, sequence);
 
 CREATE INDEX backups_deleting ON public.backups USING btree (id) WHERE (state = 'deleting'::text);
 
 CREATE INDEX backups_failed ON public.backups USING btree (finished_at) WHERE (error_code IS NOT NULL);
 
+CREATE INDEX backups_failures ON public.backups USING btree (instance_id, started_at) WHERE (error_code IS NOT NULL);
+
 CREATE INDEX backups_instance ON public.backups USING btree (instance_id, started_at);
 
-CREATE INDEX backups_kept ON public.backups USING btree (instance_id, snapshot_at DESC) WHERE (state = 'succeeded'::text);
+CREATE INDEX backups_kept ON public.backups USING btree (instance_id, snapshot_at DESC) INCLUDE (proof, dump_bytes) WHERE (state = 'succeeded'::text);
+
+CREATE INDEX backups_looked ON public.backups USING btree (instance_id, proof_at DESC) WHERE (proof <> 'none'::text);
 
 CREATE INDEX backups_proven ON public.backups USING btree (instance_id, snapshot_at DESC) WHERE ((state = 'succeeded'::text) AND (proof = 'proven'::text));
+
+CREATE INDEX backups_refuted ON public.backups USING btree (id) WHERE ((state = 'succeeded'::text) AND (proof = 'refuted'::text));
 
 CREATE INDEX backups_running ON public.backups USING btree (server_id) WHERE (state = 'running'::text);
 
@@ -656,6 +781,12 @@ CREATE INDEX dead_events_open ON public.dead_events USING btree (state, class) W
 
 CREATE INDEX dead_events_received ON public.dead_events USING btree (received_at);
 
+CREATE INDEX exports_backup ON public.exports USING btree (backup_id) WHERE (state = 'running'::text);
+
+CREATE INDEX exports_instance ON public.exports USING btree (instance_id, started_at);
+
+CREATE INDEX exports_to_delete ON public.exports USING btree (expires_at) WHERE (state = ANY (ARRAY['ready'::text, 'failed'::text, 'deleting'::text]));
+
 CREATE INDEX findings_instance ON public.findings USING btree (instance_id) WHERE (instance_id IS NOT NULL);
 
 CREATE INDEX findings_open ON public.findings USING btree (shard) WHERE (resolved_at IS NULL);
@@ -666,6 +797,12 @@ CREATE INDEX inbox_hints ON public.inbox USING btree (received_at) WHERE (type ~
 
 CREATE INDEX inbox_received ON public.inbox USING btree (received_at) WHERE (type !~~ 'dev.knative.%'::text);
 
+CREATE INDEX instance_keys_collect ON public.instance_keys USING btree (collect_at) WHERE (collect_at IS NOT NULL);
+
+CREATE INDEX instance_keys_retain ON public.instance_keys USING btree (retain_at);
+
+CREATE INDEX instances_cloned_from ON public.instances USING btree (cloned_from) WHERE (cloned_from IS NOT NULL);
+
 CREATE INDEX instances_customer ON public.instances USING btree (customer_id);
 
 CREATE INDEX instances_db_server ON public.instances USING btree (db_server_id);
@@ -673,6 +810,10 @@ CREATE INDEX instances_db_server ON public.instances USING btree (db_server_id);
 CREATE INDEX instances_purge_after ON public.instances USING btree (purge_after) WHERE ((purged_at IS NULL) AND (purge_after IS NOT NULL));
 
 CREATE INDEX instances_shard ON public.instances USING btree ("left"(id, 1), id);
+
+CREATE INDEX loads_backup ON public.loads USING btree (backup_id) WHERE (state = 'running'::text);
+
+CREATE INDEX loads_instance ON public.loads USING btree (instance_id, started_at);
 
 CREATE INDEX operations_due ON public.operations USING btree (next_check_at) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text]));
 
@@ -683,6 +824,12 @@ CREATE UNIQUE INDEX operations_one_active ON public.operations USING btree (inst
 CREATE INDEX outbox_published ON public.outbox USING btree (published_at) WHERE (published_at IS NOT NULL);
 
 CREATE INDEX outbox_waiting ON public.outbox USING btree (attempts, sequence) WHERE (published_at IS NULL);
+
+CREATE INDEX purge_findings_instance ON public.purge_findings USING btree (instance_id, at);
+
+CREATE INDEX restores_instance ON public.restores USING btree (instance_id, started_at);
+
+CREATE INDEX restores_kept ON public.restores USING btree (COALESCE(drop_after, keep_until)) WHERE ((state = 'succeeded'::text) AND (taken_back_by IS NULL) AND (dropped_at IS NULL));
 
 CREATE INDEX subscriptions_customer ON public.subscriptions USING btree (customer_id);
 
@@ -723,11 +870,23 @@ ALTER TABLE ONLY public.billing_requests
 ALTER TABLE ONLY public.customer_standings
     ADD CONSTRAINT customer_standings_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
 
+ALTER TABLE ONLY public.exports
+    ADD CONSTRAINT exports_backup_id_fkey FOREIGN KEY (backup_id) REFERENCES public.backups(id);
+
+ALTER TABLE ONLY public.exports
+    ADD CONSTRAINT exports_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
+
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_operation_id_fkey FOREIGN KEY (operation_id) REFERENCES public.operations(id) DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY public.instance_keys
     ADD CONSTRAINT instance_keys_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
+
+ALTER TABLE ONLY public.instances
+    ADD CONSTRAINT instances_cloned_backup_fkey FOREIGN KEY (cloned_backup) REFERENCES public.backups(id);
+
+ALTER TABLE ONLY public.instances
+    ADD CONSTRAINT instances_cloned_from_fkey FOREIGN KEY (cloned_from) REFERENCES public.instances(id);
 
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_cluster_id_fkey FOREIGN KEY (cluster_id) REFERENCES public.clusters(id);
@@ -744,6 +903,15 @@ ALTER TABLE ONLY public.instances
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES public.plans(id);
 
+ALTER TABLE ONLY public.loads
+    ADD CONSTRAINT loads_backup_id_fkey FOREIGN KEY (backup_id) REFERENCES public.backups(id);
+
+ALTER TABLE ONLY public.loads
+    ADD CONSTRAINT loads_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
+
+ALTER TABLE ONLY public.loads
+    ADD CONSTRAINT loads_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.db_servers(id);
+
 ALTER TABLE ONLY public.operation_steps
     ADD CONSTRAINT operation_steps_operation_id_fkey FOREIGN KEY (operation_id) REFERENCES public.operations(id);
 
@@ -752,6 +920,24 @@ ALTER TABLE ONLY public.operations
 
 ALTER TABLE ONLY public.operations
     ADD CONSTRAINT operations_overtaken_by_fkey FOREIGN KEY (overtaken_by) REFERENCES public.operations(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.purge_findings
+    ADD CONSTRAINT purge_findings_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
+
+ALTER TABLE ONLY public.restores
+    ADD CONSTRAINT restores_backup_id_fkey FOREIGN KEY (backup_id) REFERENCES public.backups(id);
+
+ALTER TABLE ONLY public.restores
+    ADD CONSTRAINT restores_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
+
+ALTER TABLE ONLY public.restores
+    ADD CONSTRAINT restores_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.db_servers(id);
+
+ALTER TABLE ONLY public.restores
+    ADD CONSTRAINT restores_taken_back_by_fkey FOREIGN KEY (taken_back_by) REFERENCES public.restores(id);
+
+ALTER TABLE ONLY public.restores
+    ADD CONSTRAINT restores_undoes_fkey FOREIGN KEY (undoes) REFERENCES public.restores(id);
 
 ALTER TABLE ONLY public.sources
     ADD CONSTRAINT sources_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);

@@ -37,6 +37,7 @@ export const tables = {
     keep_weekly: 'integer',
     keep_monthly: 'integer',
     verify_days: 'integer',
+    undo_restore_hours: 'integer',
   },
   images: {
     id: 'text',
@@ -99,6 +100,9 @@ export const tables = {
     terminated_at: 'timestamptz?',
     purge_after: 'timestamptz?',
     desired_before: 'text?',
+    cloned_from: 'text?',
+    cloned_backup: 'uuid?',
+    fence_floor: 'bigint',
   },
   observations: { instance_id: 'text', what: 'text', reason: 'text', at: 'timestamptz' },
   suspensions: {

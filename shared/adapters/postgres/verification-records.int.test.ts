@@ -40,6 +40,27 @@ const good = { round: 1, odooBooted: false, differences: [] };
 const proofOf = async (backupId: string) => (await backupRecords(database).read(backupId))?.proof;
 
 describe('a verification', () => {
+  test('says what came of starting Odoo; where it failed the backup stays proven, and another look begins anew', async () => {
+    const backup = await insertBackup(database, instanceId);
+    const operation = await verify();
+    await begin(operation);
+    await records.noteBoot(operation, { round: 1, boot: 'wanted' });
+    await records.noteBoot(operation, { round: 1, boot: 'booted' });
+    await records.finish(operation, { ...good, odooBooted: true });
+    expect(await proofOf(backup)).toMatchObject({ state: 'proven', odooBooted: true, text: null });
+    await expect(records.noteBoot(operation, { round: 1, boot: 'failed' })).rejects.toMatchObject({ code: 'conflict' });
+    await endHeld(database, operation.id);
+
+    const later = await verify();
+    await begin(later);
+    await records.noteBoot(later, { round: 1, boot: 'failed', text: '/web/login answers 500' });
+    await records.finish(later, good);
+    const text = 'Odoo did not run on it: /web/login answers 500';
+    expect(await proofOf(backup)).toMatchObject({ state: 'proven', odooBooted: false, text });
+    const again = await begin(later);
+    expect(again.verification).toMatchObject({ state: 'running', round: 2, boot: null, bootText: null });
+  });
+
   test('is of the newest backup, on a server for verifications, the same for every call', async () => {
     await insertBackup(database, instanceId, { daysAgo: 2 });
     const newest = await insertBackup(database, instanceId, { daysAgo: 1 });

@@ -69,12 +69,14 @@ const beginText = `
   insert into verifications as v (id, backup_id, instance_id, server_id, round, state)
   values ($1, $2, $3, $4, 1, 'running')
   on conflict (id) do update set state = 'running', server_id = excluded.server_id, round = v.round + 1,
-    started_at = clock_timestamp(), finished_at = null, differences = '[]', error_code = null, error_text = null
+    started_at = clock_timestamp(), finished_at = null, differences = '[]', error_code = null, error_text = null,
+    boot = null, boot_text = null
   returning *`;
 
 async function begin(transaction: Queryable, operationId: string, wanted: Wanted): Promise<BegunVerification> {
   const found = await readVerification(transaction, operationId);
-  if (found?.state === 'running' || found?.state === 'proven') return await begun(transaction, found);
+  const isProven = found?.state === 'proven' && found.boot !== 'failed';
+  if (found?.state === 'running' || isProven) return await begun(transaction, found);
   const backup = await lockBackup(transaction, wanted.instanceId, found?.backup_id ?? wanted.backupId);
   const serverId = await takeServer(transaction, operationId);
   const values = [operationId, backup.id, wanted.instanceId, serverId];
@@ -90,7 +92,7 @@ async function another(
   next: { round: number },
 ): Promise<BegunVerification> {
   const { rows } = await transaction.query<Row<'verifications'>>(
-    `update verifications set round = round + 1 where id = $1 and round = $2 and state = 'running' returning *`,
+    `update verifications set round = round + 1, boot = null, boot_text = null where id = $1 and round = $2 and state = 'running' returning *`,
     [operationId, next.round],
   );
   const row = rows[0] ?? (await readVerification(transaction, operationId));
@@ -115,15 +117,21 @@ async function finish(transaction: Queryable, operationId: string, end: End): Pr
   if (row === undefined) {
     const found = await readVerification(transaction, operationId);
     if (found?.round === end.round && found.state === state) return toVerification(found);
-    throw new Failure('conflict', `Round ${end.round} of verification ${operationId} is not at work.`);
+    throw notAtWork(operationId, end.round);
   }
+  const hasFailed = row.boot === 'failed';
+  const told = differences.join('; ') || (hasFailed ? `Odoo did not run on it: ${row.boot_text ?? ''}` : '');
   await transaction.query(
     `update backups set proof = $2, proof_at = clock_timestamp(), proof_by = $3, proof_text = $4,
-       odoo_booted = $5 or ($2 = 'proven' and odoo_booted)
+       odoo_booted = $5 or ($2 = 'proven' and odoo_booted and $6)
      where id = $1 and state in ('succeeded', 'deleting')`,
-    [row.backup_id, state, operationId, oneLine(differences.join('; '), 1_000) || null, end.odooBooted],
+    [row.backup_id, state, operationId, oneLine(told, 1_000) || null, end.odooBooted, !hasFailed],
   );
   return toVerification(row);
+}
+
+function notAtWork(operationId: string, round: number): Failure {
+  return new Failure('conflict', `Round ${round} of verification ${operationId} is not at work.`);
 }
 
 /** Records of verifications in the platform's database. */
@@ -143,6 +151,15 @@ export function verificationRecords(database: Database): VerificationRecords {
       database.transaction(async (transaction) => {
         await lockOperation(transaction, operation);
         return await another(transaction, operation.id, next);
+      }),
+    noteBoot: (operation, { round, boot, text }) =>
+      database.transaction(async (transaction) => {
+        await lockOperation(transaction, operation);
+        const { rowCount } = await transaction.query(
+          `update verifications set boot = $3, boot_text = $4 where id = $1 and round = $2 and state = 'running'`,
+          [operation.id, round, boot, text === undefined ? null : oneLine(text, 500)],
+        );
+        if (rowCount === 0) throw notAtWork(operation.id, round);
       }),
     async read(operationId) {
       const row = await readVerification(database, operationId);
