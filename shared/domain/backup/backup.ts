@@ -10,6 +10,9 @@ export type ProofState = 'none' | 'proven' | 'refuted';
 /** `failed`: it could not be told whether the backup is good. */
 export type VerificationState = 'running' | 'proven' | 'refuted' | 'failed';
 
+/** `failed`: it did not come up, or answered otherwise than expected. That refutes no backup: its data are what they were. */
+export type BootState = 'not-wanted' | 'wanted' | 'booted' | 'failed';
+
 export type BackupSizes = {
   /** Of the dump as it is stored. */
   dumpBytes: number;
@@ -65,6 +68,10 @@ export type Verification = {
   startedAt: Date;
   finishedAt: Date | null;
   odooBooted: boolean;
+  /** Whether Odoo is to be started on what was restored, and what came of it; null: nobody has decided. */
+  boot: BootState | null;
+  /** Of one that failed: why. */
+  bootText: string | null;
   /** What differs from the manifest, in words. */
   differences: readonly string[];
   error: { code: string; text: string } | null;

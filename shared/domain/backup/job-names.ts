@@ -20,7 +20,24 @@ export function verificationPrefix({ instanceId, operationId, round }: JobPlace,
   return `verifications/${instanceId}/${backupId}/${operationId}/${round}`;
 }
 
-export function workerJobName(task: 'backup' | 'verify', { instanceId, operationId, round }: JobPlace): string {
+/** Of an export and all its tries; the tick removes what lies below. */
+export function exportFolder({ instanceId, operationId }: Omit<JobPlace, 'round'>): string {
+  return `exports/${instanceId}/${operationId}`;
+}
+
+export function exportPrefix({ round, ...place }: JobPlace): string {
+  return `${exportFolder(place)}/${round}`;
+}
+
+/** What Jobs of the worker image are there for; part of their names. */
+export type WorkerTask = 'backup' | 'verify' | 'load' | 'neutralize' | 'swap' | 'tidy' | 'export';
+
+/** Of the Job that starts Odoo on what was restored. */
+export function bootJobName({ instanceId, operationId, round }: JobPlace): string {
+  return `odoo-${instanceId}-boot-${shortOperationId(operationId)}-${round}`;
+}
+
+export function workerJobName(task: WorkerTask, { instanceId, operationId, round }: JobPlace): string {
   return `odoo-${instanceId}-${task}-${shortOperationId(operationId)}-${round}`;
 }
 

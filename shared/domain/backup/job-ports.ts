@@ -1,5 +1,6 @@
 import type { DatabaseServer } from '../instance/instance.ts';
 import type { Fenced, JobRunner } from '../instance/ports.ts';
+import type { WorkerTask } from './job-names.ts';
 
 /**
  * The role with which one Job reads an instance's database: a member of the tenant's role, so that it may read all of it.
@@ -22,8 +23,8 @@ export type BackupAccess = {
   close(server: DatabaseServer, fenced: Fenced): Promise<void>;
 };
 
-/** A database of a verification that may be there no longer. */
-export type LeftVerification = { database: string; operationId: string | null };
+/** A database of a verification that may be needed no longer; of its operation the short id that is in its name. */
+export type LeftVerification = { database: string; operation: string };
 
 /** Databases for verifications, on servers where no tenant has a role. Each belongs to a role of its own of the same name. */
 export type VerificationDatabases = {
@@ -39,7 +40,7 @@ export type VerificationDatabases = {
   isThere(server: DatabaseServer, name: string): Promise<boolean>;
   /** Ends the sessions in it, drops it and its role. Repeatable. */
   drop(server: DatabaseServer, fenced: Fenced, name: string): Promise<void>;
-  /** Every verification's database on a server, by its mark: those of operations that have ended are nobody's. */
+  /** Every verification's database on a server, by its name: those of operations that have ended are nobody's. */
   list(server: DatabaseServer): Promise<readonly LeftVerification[]>;
   /** Drops one of them under no fence: for what no operation knows any more. Repeatable. */
   sweep(server: DatabaseServer, name: string): Promise<void>;
@@ -51,21 +52,42 @@ export type WorkerJob = {
   /** The instance's id; a label. */
   owner: string;
   operationId: string;
-  task: 'backup' | 'verify';
+  task: WorkerTask;
   image: string;
   /** The order as JSON: it holds keys and passwords, and is kept in a Secret of the Job's name that goes with it. */
   order: string;
-  /** The instance's volume, to be read at Odoo's data folder. Null: none. */
+  /** The instance's volume, at Odoo's data folder. Null: none. */
   volume: {
-    claimName: string /** Pods of the instance are there: only their node can mount it. */;
+    claimName: string;
+    /** Pods of the instance are there: only their node can mount it. */
     isInUse: boolean;
+    /** The Job may write to it. Not unless stated. */
+    isWritable?: boolean;
   } | null;
+  memoryMib: number;
+  deadlineSeconds: number;
+};
+
+/** One start of Odoo on a restored database: the instance's image beside the worker's. */
+export type BootJob = {
+  name: string;
+  /** The instance's id; a label. */
+  owner: string;
+  operationId: string;
+  /** Odoo's. */
+  image: string;
+  workerImage: string;
+  /** The `BootOrder` as JSON; with odoo.conf it is kept in a Secret of the Job's name that goes with it. */
+  order: string;
+  odooConf: string;
+  /** Of Odoo: plain values, never a secret. */
+  environment: Readonly<Record<string, string>>;
   memoryMib: number;
   deadlineSeconds: number;
 };
 
 /** Jobs of the worker image, in the tenants' namespace. */
 export type WorkerJobs = JobRunner<WorkerJob> & {
-  /** All there are, for the sweep: those of operations that have ended are nobody's. */
+  /** All there are, those that start Odoo included, for the sweep: those of operations that have ended are nobody's. */
   list(): Promise<readonly { name: string; operationId: string | null; instanceId: string }[]>;
 };

@@ -9,6 +9,8 @@ export type JobSecrets = {
   password: string;
   /** What the Job signs its results with: 32 bytes as base64. */
   resultKey: string;
+  /** Of Odoo's superuser where Odoo is started on what was restored: printable ASCII. */
+  odooPassword: string;
 };
 
 /** Other ones for each Job: an operation's rounds are told apart. */
@@ -18,5 +20,6 @@ export function jobSecrets(dumpKey: Uint8Array, job: { operationId: string; roun
   return {
     password: derive('password of a job', 24).toString('base64url'),
     resultKey: derive('result of a job', 32).toString('base64'),
+    odooPassword: derive('password of odoo', 24).toString('base64url'),
   };
 }

@@ -3,8 +3,15 @@ import * as v from 'valibot';
 import { Failure } from '../failure.ts';
 import { hmacSigner, type Signer } from './manifest-seal.ts';
 
-/** What a wrapped key is for. A key wrapped for one thing is refused for another. */
-export type KeyContext = { purpose: 'dump' | 'files'; instanceId: string; backupId?: string };
+/**
+ * What a wrapped key is for. A key wrapped for one thing is refused for another. `load`: of the Jobs of one operation that
+ * loads or exchanges an instance's data, whose id is in `backupId`.
+ */
+export type KeyContext = {
+  purpose: 'dump' | 'files' | 'export' | 'import' | 'load' | 'platform';
+  instanceId: string;
+  backupId?: string;
+};
 
 /** Encrypts the keys of backups with one that a key ring, or a key management service, keeps to itself. */
 export type KeyWrapper = {

@@ -3,7 +3,17 @@ import * as v from 'valibot';
 import { Failure } from '#shared/domain/failure.ts';
 
 /** What a sealed document is. It is part of what is signed: a result is never taken for a manifest. */
-export type SealPurpose = 'backup-result' | 'backup-manifest' | 'verify-result';
+export type SealPurpose =
+  | 'backup-result'
+  | 'backup-manifest'
+  | 'platform-manifest'
+  | 'verify-result'
+  | 'load-result'
+  | 'swap-go'
+  | 'swap-result'
+  | 'deletion-certificate'
+  | 'export-result'
+  | 'import-upload';
 
 /** Puts a signature on bytes, and tells whether one is right. A key ring gives one; so does the one key of a Job. */
 export type Signer = {

@@ -39,6 +39,17 @@ export type DatabaseContents = v.InferOutput<typeof databaseContentsSchema>;
 export const storedFileSchema = v.strictTuple([sha256, count, sha256]);
 export type StoredFile = v.InferOutput<typeof storedFileSchema>;
 
+/**
+ * A file that an attachment names and the instance had not: `missing`, or `damaged`, its content another than that of its
+ * name. The backup cannot have it either, and says so. `name` as of a stored file.
+ */
+export const lostFileSchema = v.strictObject({
+  name: sha256,
+  attachment: count,
+  why: v.picklist(['missing', 'damaged']),
+});
+export type LostFile = v.InferOutput<typeof lostFileSchema>;
+
 const resultEntries = {
   version: v.literal(1),
   instanceId: id,
@@ -90,6 +101,8 @@ const resultEntries = {
     contents: sha256,
     /** Sorted by name. */
     objects: v.array(storedFileSchema),
+    /** Sorted by name; left out where there is none. */
+    lost: v.optional(v.array(lostFileSchema)),
   }),
 };
 
@@ -167,6 +180,16 @@ export function signManifest(result: BackupResult, wrappedKeys: BackupManifest['
 /** @throws Failure `damaged` when it is not a final manifest that was signed with a key of the ring. */
 export function openManifest(bytes: Uint8Array, signer: Pick<Signer, 'isSigned'>): BackupManifest {
   return openSealed(bytes, backupManifestSchema, { purpose: 'backup-manifest', what: 'The manifest', signer });
+}
+
+/**
+ * The ids of the ring's keys without which this backup cannot be restored, sorted: of the one that signed its manifest, and
+ * of those that wrapped its keys, whatever wraps them elsewhere since. `bytes`: of a manifest that was opened.
+ */
+export function ringKeysOf(bytes: Uint8Array, { wrappedKeys }: Pick<BackupManifest, 'wrappedKeys'>): string[] {
+  const { keyId } = JSON.parse(Buffer.from(bytes).toString('utf8')) as { keyId: string };
+  const wrapping = Object.values(wrappedKeys).flatMap((wrapped) => wrapped.split('.')[1] ?? []);
+  return [...new Set([keyId, ...wrapping])].sort();
 }
 
 /** The order of a Job, as far as its results are signed by it. */

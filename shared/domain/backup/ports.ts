@@ -1,5 +1,5 @@
 import type { DatabaseServer } from '../instance/instance.ts';
-import type { Backup, BackupKind, BackupSizes, Verification } from './backup.ts';
+import type { Backup, BackupKind, BackupSizes, BootState, Verification } from './backup.ts';
 
 /** An operation whose lease the caller holds. Every write below refuses an older fence: Failure `fenced`. */
 type Holder = { id: string; fence: number };
@@ -68,7 +68,7 @@ export type BackupRecords = {
 export type VerificationRecords = {
   /**
    * Takes a slot of a server for verifications; retention leaves the backup alone until the end. Round 1, or the next one
-   * after an end that did not prove the backup. `backupId` null: the newest that succeeded; the one it was begun with
+   * after an end that did not prove the backup, or where Odoo did not run on it. `backupId` null: the newest that succeeded; the one it was begun with
    * first stays. Repeatable: while it runs, or when it has proven the backup, it is returned as it is.
    * @throws Failure `no-capacity` while no such server has a free slot, `not-found` when the instance has no such backup
    * (also for another instance's), or one that cannot be restored.
@@ -81,5 +81,7 @@ export type VerificationRecords = {
     operation: Holder,
     end: { round: number; odooBooted: boolean; differences: readonly string[] },
   ): Promise<Verification>;
+  /** What was decided about starting Odoo, or what came of it. @throws Failure `conflict` as `finish`. */
+  noteBoot(operation: Holder, note: { round: number; boot: BootState; text?: string }): Promise<void>;
   read(operationId: string): Promise<Verification | undefined>;
 };

@@ -120,6 +120,23 @@ export function retain(input: RetentionInput): GivenUp[] {
   return [...ended, ...given];
 }
 
+/**
+ * When retention may remove a backup of an instance that was purged at `purgedAt`; null: at its next turn. What the store
+ * has locked stays longer.
+ */
+export function keptAfterPurge(
+  backup: Pick<Backup, 'kind' | 'state' | 'finishedAt' | 'keepUntil'>,
+  purgedAt: Date,
+): Date | null {
+  const after = (at: Date | null, days: number) => (at === null ? [] : [new Date(at.getTime() + days * dayMs)]);
+  const times = [
+    ...(backup.state === 'failed' ? after(backup.finishedAt, failedDays) : []),
+    ...(backup.state === 'succeeded' && backup.kind === 'final' ? after(purgedAt, finalDaysAfterPurge) : []),
+    ...after(backup.keepUntil, 0),
+  ].filter((at) => at > purgedAt);
+  return times.length === 0 ? null : new Date(Math.max(...times.map(Number)));
+}
+
 function afterPurge(free: readonly RetainedBackup[], time: { purgedAt: Date; now: Date }): GivenUp[] {
   const { purgedAt, now } = time;
   return free

@@ -72,6 +72,8 @@ export type Instance = {
   suspensions: readonly SuspensionReason[];
   /** The operation whose restart its pods must have seen; null before the first. */
   restartedBy: string | null;
+  /** The instance it is a staging copy of. Such a one is kept from the world for good: see `networkPolicy`. */
+  clonedFrom: string | null;
   status: InstanceStatus;
   generation: number;
   observedGeneration: number;

@@ -49,6 +49,10 @@ export function intentOf(kind: OperationKind, wish: Wish, cause: SuspensionReaso
     case 'repair':
     case 'backup':
     case 'verify':
+    case 'restore':
+    case 'clone':
+    case 'import':
+    case 'export':
       return {};
     default: {
       const unreachable: never = kind;

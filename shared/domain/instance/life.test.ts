@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type OperationKind, operationKinds } from '../operation/operation.ts';
+import { isMaking, type OperationKind, operationKinds } from '../operation/operation.ts';
 import { queue, type UnfinishedOperation } from '../operation/queueing.ts';
 import { type InstanceStatus, isMade, isWantedRunning, type SuspensionReason } from './instance.ts';
 import { after, intentOf } from './intent.ts';
@@ -47,7 +47,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
     weight: 6,
     arbitrary: fc.record({
       what: fc.constant('ask' as const),
-      kind: fc.constantFrom(...operationKinds.filter((kind) => kind !== 'provision')),
+      kind: fc.constantFrom(...operationKinds.filter((kind) => !isMaking(kind))),
       cause: fc.constantFrom(...causes),
     }),
   },
@@ -78,7 +78,7 @@ function ask(world: World, kind: OperationKind, cause: SuspensionReason): void {
     {
       ...world,
       customerId: 'c',
-      isBeingMade: unfinished.some((one) => one.kind === 'provision'),
+      isBeingMade: unfinished.some((one) => isMaking(one.kind)),
       liveInstances: 0,
       quota: 1,
     },
@@ -107,13 +107,16 @@ function takeTurn(world: World): void {
 
 /** With each lease: the row is read anew. */
 function begin(world: World, { kind }: Operation): void {
-  if (kind === 'provision') move(world, world.status === 'error' ? 'provision-retried' : 'provision-started');
+  if (isMaking(kind)) move(world, world.status === 'error' ? 'provision-retried' : 'provision-started');
   else if (!isWithoutMoves(kind)) move(world, `${kind}-began`);
 }
 
 /** What each kind's steps are for: of another wish they do nothing. */
 const isStillWanted: Readonly<Record<OperationKind, (world: World) => boolean>> = {
   provision: ({ desiredState }) => desiredState !== 'terminated',
+  clone: ({ desiredState }) => desiredState !== 'terminated',
+  import: ({ desiredState }) => desiredState !== 'terminated',
+  restore: ({ desiredState }) => desiredState !== 'terminated',
   start: isWantedRunning,
   restart: isWantedRunning,
   stop: ({ desiredState }) => desiredState === 'stopped',
@@ -125,11 +128,14 @@ const isStillWanted: Readonly<Record<OperationKind, (world: World) => boolean>> 
   repair: () => true,
   backup: () => true,
   verify: () => true,
+  export: () => true,
 };
 
 /** Kinds that leave the instance alone, or have only a move of the end. */
+const leavesAloneKinds = ['backup', 'verify', 'export'] as const;
+const leavesAlone = (kind: OperationKind): kind is (typeof leavesAloneKinds)[number] =>
+  (leavesAloneKinds as readonly OperationKind[]).includes(kind);
 const isWithoutMoves = (kind: OperationKind) => kind === 'purge' || kind === 'repair' || leavesAlone(kind);
-const leavesAlone = (kind: OperationKind) => kind === 'backup' || kind === 'verify';
 
 /** The step that writes the Deployment, of the row as it is then. It may come long before the operation's end. */
 function apply(world: World): void {
@@ -137,7 +143,7 @@ function apply(world: World): void {
   if (first?.state !== 'active' || first.isOvertaken) return;
   begin(world, first);
   if (!isStillWanted[first.kind](world) || leavesAlone(first.kind)) return;
-  if (first.kind !== 'provision' && !isMade(world) && world.desiredState !== 'terminated') return;
+  if (!isMaking(first.kind) && !isMade(world) && world.desiredState !== 'terminated') return;
   if (first.kind === 'resume' && world.suspensions.length > 0) return;
   world.replicas = isWantedRunning(world) ? 1 : 0;
 }
@@ -147,16 +153,17 @@ function end(world: World, how: 'finished' | 'failed'): void {
   if (first?.state !== 'active') return;
   if (how === 'finished') {
     // Its last look at the Deployment; those that settle write it again.
-    if (first.kind !== 'provision' || world.replicas === 0) apply(world);
+    if (!isMaking(first.kind) || world.replicas === 0) apply(world);
   }
   world.queue.shift();
   if (first.isOvertaken || leavesAlone(first.kind)) return;
   if (how === 'failed') {
-    if (!isWithoutMoves(first.kind)) move(world, `${first.kind}-failed`);
+    if (isMaking(first.kind)) move(world, 'provision-failed');
+    else if (!isWithoutMoves(first.kind)) move(world, `${first.kind}-failed`);
     return;
   }
   const isLast = first.generation === world.generation;
-  if (first.kind === 'provision') {
+  if (isMaking(first.kind)) {
     if (isLast) move(world, 'provision-finished');
     world.observedGeneration = first.generation;
     return;

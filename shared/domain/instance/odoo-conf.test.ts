@@ -226,3 +226,20 @@ describe('limits of a plan', () => {
     expect(mib(limitsOf({ ...plan, memoryMib: 65_536 })['limit_memory_hard'])).toBe(2560);
   });
 });
+
+it('sends the mails of a staging copy to the sink, whatever relay there is', () => {
+  const text = odooConf({
+    instance: { ...instance, clonedFrom: 'zyxwvutsrq76' },
+    databaseServer,
+    databasePassword: 'generated-password',
+    masterPasswordHash: 'hash',
+    mailRelay: { host: 'relay.example.com', port: 587 },
+  });
+  const options = readIni(text).get('options');
+  expect(['smtp_server', 'smtp_port', 'smtp_user'].map((key) => options?.get(key))).toEqual([
+    'outbound-sink',
+    '2525',
+    instance.id,
+  ]);
+  expect(text).not.toContain('relay.example.com');
+});

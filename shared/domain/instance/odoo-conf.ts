@@ -2,6 +2,7 @@ import { Failure } from '../failure.ts';
 import type { DatabaseServer, Instance, Plan } from './instance.ts';
 import { namesOf } from './names.ts';
 import { customerSettings, refusalOf, type SettingValue } from './odoo-settings.ts';
+import { isStaging, stagingMailSettings } from './staging.ts';
 
 /** Ports of every Odoo container: the HTTP server, and the gevent process that runs when there are workers. */
 export const odooPorts = { http: 8069, websocket: 8072 } as const;
@@ -44,7 +45,7 @@ export function odooConf(options: {
     admin_passwd: options.masterPasswordHash,
     ...connectionSettings({ database, role, databaseServer, databasePassword: options.databasePassword }),
     ...(options.addonsPath?.length ? { addons_path: options.addonsPath.join(',') } : {}),
-    ...(options.mailRelay ? { smtp_server: options.mailRelay.host, smtp_port: options.mailRelay.port } : {}),
+    ...(isStaging(instance) ? stagingMailSettings(instance) : mailSettings(options.mailRelay)),
     data_dir: odooDataFolder,
     proxy_mode: true,
     http_port: odooPorts.http,
@@ -54,6 +55,10 @@ export function odooConf(options: {
     ...limitsOf(instance.plan),
   };
   return write({ ...permitted(instance.settings), ...ours });
+}
+
+function mailSettings(relay: { host: string; port: number } | undefined): Settings {
+  return relay === undefined ? {} : { smtp_server: relay.host, smtp_port: relay.port };
 }
 
 /**

@@ -142,6 +142,13 @@ const rules: Readonly<Record<OperationKind, readonly Rule[]>> = {
   backup: [isNotPurged, hasSomethingToKeep, isFinalOfTerminated],
   // Its backups outlive it.
   verify: [],
+  // Of a stopped and of a suspended one, too: it stays so.
+  restore: [isNotPurged, isAlive, wasMade],
+  // The new instance's first operations: what they need is asked when its row is written.
+  clone: [],
+  import: [],
+  // Its backups are the customer's, also when it is terminated.
+  export: [isNotPurged],
 };
 
 /** The first reason to refuse what is asked of an instance, or undefined. Pure. */

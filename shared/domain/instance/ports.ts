@@ -71,6 +71,8 @@ export type TenantDatabases = {
     fenced: Fenced,
     options: { password: string; connectionLimit: number },
   ): Promise<void>;
+  /** The same without the right to log in, which `createRoles` gives later. One that may log in already loses it. */
+  createClosedRoles(server: DatabaseServer, fenced: Fenced): Promise<void>;
 
   /**
    * `absent`, `empty` (there, but Odoo's `base` is not installed: garbage of a broken initialisation or a fresh one),
@@ -190,6 +192,8 @@ export type JobState =
       reason: string;
       /** By somebody else, such as an eviction: its program did not end by itself. */
       wasInterrupted?: boolean;
+      /** Of the container that failed. */
+      exitCode?: number;
     };
 
 /** Kubernetes Jobs of the fleet, by deterministic name. */

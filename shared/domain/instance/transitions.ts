@@ -7,7 +7,7 @@ export type InstanceEvent =
   | 'provision-failed'
   | 'provision-retried'
   | 'provision-cancelled'
-  | `${'start' | 'stop' | 'restart' | 'suspend' | 'resume' | 'terminate' | 'undo'}-${'began' | 'finished' | 'failed'}`
+  | `${'start' | 'stop' | 'restart' | 'suspend' | 'resume' | 'terminate' | 'undo' | 'restore'}-${'began' | 'finished' | 'failed'}`
   | 'repair-finished'
   | 'purge-finished'
   | 'observed-available'
@@ -111,6 +111,11 @@ export const transitions: readonly Transition[] = [
   ...rows(['terminated', 'terminating', ...there], 'undo-began', 'maintenance', 'made, wanted back'),
   ...rest(there, 'undo-finished'),
   ...rows(['maintenance'], 'undo-failed', 'error'),
+
+  // What it shows while its database is exchanged; until then it runs on.
+  ...rows([...made, ...moving], 'restore-began', 'maintenance', 'made, wanted back'),
+  ...rest(there, 'restore-finished'),
+  ...rows(['maintenance'], 'restore-failed', 'error'),
 
   // A termination that failed is carried out by either of these, too.
   ...rows(['terminating', 'error'], 'purge-finished', 'terminated', 'wanted terminated'),

@@ -21,6 +21,12 @@ export function checkPrefix(prefix: string): void {
   if (!isRight || prefix.length > maxLength) throw refused('A prefix of object keys', prefix);
 }
 
+/** @throws Failure `invalid-request` when an object of that size has no byte there; the beginning is always there. */
+export function checkFrom(key: string, { from, size }: { from: number; size: number }): void {
+  if (from === 0 || (Number.isSafeInteger(from) && from > 0 && from < size)) return;
+  throw new Failure('invalid-request', `The object ${key} has ${size} bytes: none is at ${from}.`);
+}
+
 function refused(what: string, text: string): Failure {
   const shown = JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
   return new Failure(

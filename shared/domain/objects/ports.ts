@@ -43,9 +43,10 @@ export type ObjectHead = {
 };
 
 export type ReadObject = {
+  /** Of the whole object. */
   size: number;
   /**
-   * To be gone through once; leaving the loop closes it. It ends only after `size` bytes: what comes to an end before
+   * To be gone through once; leaving the loop closes it. It ends only after the last of them: what comes to an end before
    * throws Failure `unavailable`, or `damaged` where the store has no more.
    */
   bytes: AsyncIterable<Buffer>;
@@ -74,8 +75,11 @@ export type ObjectStore = {
   write(key: string, bytes: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<Written>;
   /** undefined: there is no such object. */
   get(key: string): Promise<Buffer | undefined>;
-  /** As `get`, for an object of any size. */
-  read(key: string): Promise<ReadObject | undefined>;
+  /**
+   * As `get`, for an object of any size. `from`: so many bytes of it are left out at the beginning, without being read.
+   * @throws Failure `invalid-request` as well, when the object has no byte there.
+   */
+  read(key: string, options?: { from?: number }): Promise<ReadObject | undefined>;
   /** undefined: there is no such object. */
   head(key: string): Promise<ObjectHead | undefined>;
   /** At most `limit` (1,000) keys that begin with `prefix` and come after the key `after`, which need not be there. */

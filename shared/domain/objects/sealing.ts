@@ -75,6 +75,40 @@ export async function* unseal(sealed: AsyncIterable<Uint8Array>, { key, name }: 
   }
 }
 
+/** Bytes at the beginning of a sealed object that `unsealFrom` needs, wherever it begins. */
+export const sealedHeaderSize = headerSize;
+
+/** Where the chunk begins that holds the byte `from` of the content: its number, and its place in the sealed object. */
+export function chunkAt(from: number): { number: number; at: number } {
+  const number = Math.floor(from / chunkSize);
+  return { number, at: headerSize + number * (chunkSize + tagSize) };
+}
+
+/**
+ * As `unseal`, of the content from the byte `from` on. `sealed` begins where `chunkAt` says. What is before is not looked
+ * at; what is given out is authentic and in its place all the same, for every chunk is bound to its number.
+ */
+export async function* unsealFrom(
+  header: Buffer,
+  sealed: AsyncIterable<Uint8Array>,
+  { key, name, from }: SealOptions & { from: number },
+): AsyncGenerator<Buffer> {
+  async function* nothing(): AsyncGenerator<Uint8Array> {
+    yield header;
+  }
+  await readHeader(nothing(), { key, name });
+  const chunkCipher = cipherOf(header, { key, name });
+  let { number } = chunkAt(from);
+  let left = from - number * chunkSize;
+  for await (const { chunk, isLast } of chunksOf(sealed, chunkSize + tagSize)) {
+    const opened = openChunk(chunk, chunkCipher, { number, isLast });
+    if (opened === undefined) throw chunkDamaged(chunk, chunkCipher, { number, isLast, name });
+    yield opened.subarray(left);
+    left = 0;
+    number += 1;
+  }
+}
+
 /** Size of the object that content of `size` bytes becomes. */
 export function sealedSize(size: number): number {
   return headerSize + size + tagSize * Math.max(1, Math.ceil(size / chunkSize));

@@ -12,8 +12,19 @@ export const operationKinds = [
   'repair',
   'backup',
   'verify',
+  'restore',
+  'clone',
+  'import',
+  'export',
 ] as const;
 export type OperationKind = (typeof operationKinds)[number];
+
+/** The first operation of an instance is one of these: it makes it. */
+export const makingKinds = ['provision', 'clone', 'import'] as const satisfies readonly OperationKind[];
+
+export function isMaking(kind: OperationKind): kind is (typeof makingKinds)[number] {
+  return (makingKinds as readonly OperationKind[]).includes(kind);
+}
 
 /** `failed` is not the end: `retry` continues it where it stopped, `cancel` undoes what it made. */
 export type OperationState = 'queued' | 'running' | 'waiting' | 'succeeded' | 'failed' | 'cancelled';

@@ -27,7 +27,7 @@ describe('each cell of the table of kinds that is not "wait"', () => {
   });
 
   test('there are as many as the table has, and every other pair waits', () => {
-    expect(cells).toHaveLength(69);
+    expect(cells).toHaveLength(98);
     const others = operationKinds.flatMap((requested) =>
       operationKinds.filter((other) => relationOf(requested, other) === 'wait').map((other) => ({ requested, other })),
     );
@@ -69,6 +69,15 @@ describe('a backup', () => {
     expect(overtakers).toEqual(['suspend', 'terminate', 'undo']);
   });
 
+  test.each(['start', 'stop', 'restart', 'resume', 'restore'] as const)(
+    'that only the clock has asked for gives way to a %s; one that somebody wanted does not',
+    (kind) => {
+      const [nightly, wanted] = [unfinished('backup', 'scheduled'), unfinished('backup', 'before-upgrade')];
+      expect(queue({ kind, cause: null }, [nightly])).toEqual({ decision: 'enter', overtakes: [nightly] });
+      expect(queue({ kind, cause: null }, [wanted])).toEqual({ decision: 'enter', overtakes: [] });
+    },
+  );
+
   test('is made of what a termination leaves, before a purge takes that', () => {
     expect(relationOf('backup', 'terminate')).toBe('wait');
     expect(relationOf('purge', 'backup')).toBe('wait');
@@ -84,7 +93,18 @@ describe('a backup', () => {
 
 test('a verification gives way to whatever changes the instance', () => {
   const overtakers = operationKinds.filter((kind) => relationOf(kind, 'verify') === 'cancel');
-  expect(overtakers).toEqual(['start', 'stop', 'restart', 'suspend', 'resume', 'terminate', 'undo', 'repair']);
+  expect(overtakers).toEqual([
+    'start',
+    'stop',
+    'restart',
+    'suspend',
+    'resume',
+    'terminate',
+    'undo',
+    'repair',
+    'restore',
+    'export',
+  ]);
 });
 
 describe('a termination that is to be undone', () => {

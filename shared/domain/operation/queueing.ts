@@ -37,6 +37,8 @@ export const relations: Readonly<Record<OperationKind, Row>> = {
     repair: 'cancel',
     backup: 'cancel',
     verify: 'cancel',
+    restore: 'cancel',
+    export: 'cancel',
     terminate: 'refuse',
     purge: 'refuse',
   },
@@ -44,6 +46,8 @@ export const relations: Readonly<Record<OperationKind, Row>> = {
   terminate: {
     terminate: 'coalesce',
     provision: 'cancel',
+    clone: 'cancel',
+    import: 'cancel',
     start: 'cancel',
     stop: 'cancel',
     restart: 'cancel',
@@ -53,10 +57,12 @@ export const relations: Readonly<Record<OperationKind, Row>> = {
     repair: 'cancel',
     backup: 'cancel',
     verify: 'cancel',
+    restore: 'cancel',
+    export: 'cancel',
     purge: 'refuse',
   },
   // The final backup that it interrupts is of no use any more.
-  undo: { undo: 'coalesce', repair: 'cancel', backup: 'cancel', verify: 'cancel', purge: 'refuse' },
+  undo: { undo: 'coalesce', repair: 'cancel', backup: 'cancel', verify: 'cancel', export: 'cancel', purge: 'refuse' },
   purge: { purge: 'coalesce', repair: 'cancel', undo: 'refuse' },
   // Whatever is at work brings about what is wanted by itself, and whatever is asked for ends a repair; what either leaves
   // is found again.
@@ -64,7 +70,11 @@ export const relations: Readonly<Record<OperationKind, Row>> = {
     repair: 'coalesce',
     verify: 'cancel',
     backup: 'refuse',
+    restore: 'refuse',
+    export: 'refuse',
     provision: 'refuse',
+    clone: 'refuse',
+    import: 'refuse',
     start: 'refuse',
     stop: 'refuse',
     restart: 'refuse',
@@ -76,9 +86,32 @@ export const relations: Readonly<Record<OperationKind, Row>> = {
   },
   // Of what is not there yet, or no longer. Whatever else is at work ends before the backup begins, so that what it holds
   // is not half of it.
-  backup: { backup: 'coalesce', provision: 'refuse', purge: 'refuse' },
+  backup: { backup: 'coalesce', provision: 'refuse', clone: 'refuse', import: 'refuse', purge: 'refuse' },
   // It needs nothing of the instance but its place in the queue, which it gives to everybody who wants something done.
-  verify: { verify: 'coalesce', provision: 'refuse', purge: 'refuse' },
+  verify: { verify: 'coalesce', provision: 'refuse', clone: 'refuse', import: 'refuse', purge: 'refuse' },
+  // Two of them asked at once are a mistake of somebody's: the second is decided when the first one's result is seen.
+  restore: {
+    restore: 'refuse',
+    repair: 'cancel',
+    verify: 'cancel',
+    provision: 'refuse',
+    clone: 'refuse',
+    import: 'refuse',
+    terminate: 'refuse',
+    purge: 'refuse',
+  },
+  // First operations, as `provision`.
+  clone: {},
+  import: {},
+  // Reads a backup only; it holds its place in the queue as a backup does.
+  export: {
+    export: 'coalesce',
+    verify: 'cancel',
+    provision: 'refuse',
+    clone: 'refuse',
+    import: 'refuse',
+    purge: 'refuse',
+  },
 };
 
 export function relationOf(requested: OperationKind, unfinished: OperationKind): Relation {
@@ -89,11 +122,22 @@ export function relationOf(requested: OperationKind, unfinished: OperationKind):
 export type UnfinishedOperation = {
   id: string;
   kind: OperationKind;
-  /** Of suspend and resume the reason, of backup the kind, of verify the backup: only those of one stand for each other. */
+  /** Of suspend and resume the reason, of backup the kind, of verify and export the backup: only those of one stand for each other. */
   cause: string | null;
   /** It had its first turn. */
   hasBegun: boolean;
 };
+
+/** What a person waits for. */
+const interactive: readonly OperationKind[] = ['start', 'stop', 'restart', 'resume', 'restore'];
+
+/**
+ * Nobody waits hours for a backup that only the clock has asked for: it is asked for again. One that somebody wanted, before
+ * an upgrade say, is waited for.
+ */
+function givesWay(other: UnfinishedOperation, to: OperationKind): boolean {
+  return other.kind === 'backup' && other.cause === 'scheduled' && interactive.includes(to);
+}
 
 /** Operations of one instance that may be unfinished at a time. */
 export const queueLimit = 20;
@@ -130,7 +174,8 @@ export function queue(
   requested: { kind: OperationKind; cause: string | null },
   unfinished: readonly UnfinishedOperation[],
 ): Queueing {
-  const relation = (other: UnfinishedOperation) => relationOf(requested.kind, other.kind);
+  const relation = (other: UnfinishedOperation) =>
+    givesWay(other, requested.kind) ? 'cancel' : relationOf(requested.kind, other.kind);
   const refusing = standing(unfinished).find((other) => relation(other) === 'refuse');
   if (refusing !== undefined) return { decision: 'refuse', because: refusing };
   const last = unfinished.at(-1);
