@@ -5,6 +5,7 @@ import type { BackupOrder } from '#shared/domain/backup/order.ts';
 import { attachedFiles, readContents, readModules } from './contents.ts';
 import { takeSnapshot, writeDump } from './dump.ts';
 import { namedFiles, openFilestore } from './filestore.ts';
+import { checkLost } from './lost-files.ts';
 import { manifestIn, sha256Of } from './manifest-bytes.ts';
 import { checkClientVersion, programEnvironment } from './postgres-programs.ts';
 import { reportProgress } from './progress.ts';
@@ -25,15 +26,17 @@ export async function backUp(order: BackupOrder, context: TaskContext): Promise<
   const taken = await backUpDatabase(order, context, progress);
   const files = namedFiles(taken.attached);
   progress.phase('files', { total: files.length, unit: 'files' });
+  const filesKey = Buffer.from(order.keys.files, 'base64');
   const stored = await storeFiles(files, {
     instanceId: order.instanceId,
     store,
-    filesKey: Buffer.from(order.keys.files, 'base64'),
+    filesKey,
     filestore: openFilestore(order.filestore),
     known: await knownFiles(order, context),
     signal,
     onFile: () => progress.add(1),
   });
+  await checkLost(stored.lost ?? [], { files, filesKey, database: order.database, signal });
   progress.phase('finish');
   const { kind, customerId, imageId, addonsDigest, previous } = order.facts;
   const result: BackupResult = {

@@ -27,7 +27,7 @@ export async function takeSnapshot(client: Client): Promise<{ name: string; at: 
  * before, the stream throws, and the store writes nothing.
  */
 export async function writeDump(
-  order: BackupOrder,
+  order: Pick<BackupOrder, 'operationId'>,
   store: ObjectStore,
   options: {
     key: string;

@@ -30,7 +30,8 @@ export function namedFiles(attached: readonly AttachedFile[]): NamedFile[] {
 export type Filestore = {
   /**
    * The content of a file. It fails at its end when it is not the content of its name.
-   * @throws Failure `job-failed` that names an attachment, when the file is missing, damaged, or no file at all.
+   * @throws Failure that names an attachment: `not-found` when the file is missing, `damaged` when its content is another,
+   * `job-failed` when it is a link or no file at all.
    */
   read(file: NamedFile): AsyncGenerator<Buffer>;
 };
@@ -51,10 +52,7 @@ export function openFilestore(folder: string): Filestore {
   async function* read(file: NamedFile): AsyncGenerator<Buffer> {
     const handle = (await isInside(file.file)) ? await openFile(join(folder, file.file)) : 'other';
     if (handle === 'missing') {
-      throw refused(
-        file,
-        `names the file ${file.file}, which is not in the filestore. Restore the file, or delete the attachment`,
-      );
+      throw refused(file, `names the file ${file.file}, which is not in the filestore`, 'not-found');
     }
     if (handle === 'other') throw refused(file, `names the file ${file.file}, which is a link or no file`);
     const sha1 = createHash('sha1');
@@ -65,7 +63,8 @@ export function openFilestore(folder: string): Filestore {
     }
     const found = sha1.digest('hex');
     if (found === file.sha1) return;
-    throw refused(file, `names the file ${file.file}, whose content is another (sha1 ${found}): it is damaged`);
+    const what = `names the file ${file.file}, whose content is another (sha1 ${found}): it is damaged`;
+    throw refused(file, what, 'damaged');
   }
   return { read };
 }
@@ -112,6 +111,10 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
 }
 
-function refused({ attachment }: AttachedFile, what: string): Failure {
-  return new Failure('job-failed', `Attachment ${attachment} ${what}. No backup was made.`);
+function refused(
+  { attachment }: AttachedFile,
+  what: string,
+  code: 'job-failed' | 'not-found' | 'damaged' = 'job-failed',
+): Failure {
+  return new Failure(code, `Attachment ${attachment} ${what}.`);
 }

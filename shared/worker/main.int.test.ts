@@ -132,7 +132,7 @@ describe('the worker', () => {
     ['is not JSON', '{"resultKey": "c2VjcmV0'],
     ['is wrong: task', '{"task": "format"}'],
     ['is wrong: resultKey', 'short key'],
-    ['its prefix is not one of that backup', 'foreign prefix'],
+    ['its prefix is not one of that task', 'foreign prefix'],
   ])('refuses an order that %s, without showing what is in it', async (words, text) => {
     const order = backupOrder(tenant, { store: access });
     const changed: Record<string, WorkerOrder> = {

@@ -9,14 +9,15 @@ const key = v.pipe(
   v.base64(),
   v.check((base64) => Buffer.from(base64, 'base64').length === 32, 'is not 32 bytes as base64'),
 );
-const manifestReference = v.strictObject({ key: text, sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) });
+const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+const manifestReference = v.strictObject({ key: text, sha256 });
+const path = v.pipe(text, v.startsWith('/'));
 
 const base = {
   version: v.literal(1),
   instanceId: text,
   operationId: text,
   attempt: v.pipe(v.number(), v.integer(), v.minValue(1)),
-  backupId: text,
   store: v.variant('kind', [
     v.strictObject({ kind: v.literal('directory'), folder: v.pipe(text, v.startsWith('/')) }),
     v.strictObject({
@@ -30,22 +31,26 @@ const base = {
   ]),
   prefix: text,
   resultKey: key,
-  database: v.strictObject({
-    host: text,
-    port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
-    user: text,
-    password: text,
-    database: text,
-    sslMode: v.picklist(['disable', 'require', 'verify-ca', 'verify-full']),
-  }),
-  keys: v.strictObject({ dump: key, files: key }),
 };
+/** How a session on PostgreSQL is written in an order. */
+export const databaseSchema = v.strictObject({
+  host: text,
+  port: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
+  user: text,
+  password: text,
+  database: text,
+  sslMode: v.picklist(['disable', 'require', 'verify-ca', 'verify-full']),
+});
+const database = databaseSchema;
+const ofBackup = { backupId: text, keys: v.strictObject({ dump: key, files: key }) };
 
 const orderSchema = v.variant('task', [
   v.strictObject({
     ...base,
+    ...ofBackup,
+    database,
     task: v.literal('backup'),
-    filestore: v.pipe(text, v.startsWith('/')),
+    filestore: path,
     facts: v.strictObject({
       kind: text,
       customerId: text,
@@ -55,7 +60,48 @@ const orderSchema = v.variant('task', [
     }),
     previousManifest: v.exactOptional(v.nullable(manifestReference)),
   }),
-  v.strictObject({ ...base, task: v.literal('verify'), manifest: manifestReference }),
+  v.strictObject({ ...base, ...ofBackup, database, task: v.literal('verify'), manifest: manifestReference }),
+  v.strictObject({
+    ...base,
+    ...ofBackup,
+    task: v.literal('export'),
+    manifest: manifestReference,
+    archiveKey: key,
+    databaseName: text,
+  }),
+  v.strictObject({
+    ...base,
+    task: v.literal('load'),
+    source: v.variant('kind', [
+      v.strictObject({ kind: v.literal('backup'), instanceId: text, ...ofBackup, manifest: manifestReference }),
+      v.strictObject({
+        kind: v.literal('odoo-zip'),
+        key: text,
+        sha256: v.nullable(sha256),
+        encryptionKey: v.nullable(key),
+        odooVersion: text,
+        mostBytes: v.exactOptional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
+      }),
+    ]),
+    database,
+    filestore: v.strictObject({
+      folder: path,
+      linkFrom: v.nullable(path),
+      left: v.exactOptional(v.array(v.pipe(text, v.regex(/^load_[a-z2-7]{12}_[0-9a-f]{8}_\d+$/)))),
+    }),
+  }),
+  v.strictObject({
+    ...base,
+    task: v.literal('neutralize'),
+    database,
+    identity: v.nullable(v.strictObject({ baseUrl: v.pipe(v.string(), v.url()) })),
+  }),
+  v.strictObject({
+    ...base,
+    task: v.literal('swap'),
+    folders: v.strictObject({ live: path, incoming: path, outgoing: path }),
+  }),
+  v.strictObject({ ...base, task: v.literal('tidy'), folders: v.array(path) }),
 ]);
 
 /**
@@ -63,24 +109,37 @@ const orderSchema = v.variant('task', [
  * @throws Failure `misconfigured` that names the entry that is wrong, and shows no value: the file is full of secrets.
  */
 export async function readOrder(file: string): Promise<WorkerOrder> {
+  const order = await readOrderFile(file, orderSchema);
+  if (!order.prefix.startsWith(`${placeOf(order)}/`)) {
+    throw new Failure('misconfigured', `The order ${file} is wrong: its prefix is not one of that task.`);
+  }
+  return order;
+}
+
+/** What is in the file, when it is as the schema wants it. @throws Failure as `readOrder`. */
+export async function readOrderFile<Schema extends v.GenericSchema>(
+  file: string,
+  schema: Schema,
+): Promise<v.InferOutput<Schema>> {
   const content = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new Failure('misconfigured', `The order ${file} cannot be read: is its Secret mounted there?`, { cause });
   });
-  const result = v.safeParse(orderSchema, parsed(content, file));
-  if (!result.success) {
-    const [issue] = result.issues;
-    const entry = v.getDotPath(issue) ?? 'it';
-    throw new Failure(
-      'misconfigured',
-      `The order ${file} is wrong: ${entry} is not ${issue.expected ?? 'as it must be'}.`,
-    );
-  }
-  const order = result.output;
-  const above = order.task === 'backup' ? 'backups' : 'verifications';
-  if (!order.prefix.startsWith(`${above}/${order.instanceId}/${order.backupId}/`)) {
-    throw new Failure('misconfigured', `The order ${file} is wrong: its prefix is not one of that backup.`);
-  }
-  return order;
+  const result = v.safeParse(schema, parsed(content, file));
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const entry = v.getDotPath(issue) ?? 'it';
+  throw new Failure(
+    'misconfigured',
+    `The order ${file} is wrong: ${entry} is not ${issue.expected ?? 'as it must be'}.`,
+  );
+}
+
+/** Where the results of a task lie, whichever try it is. */
+function placeOf(order: v.InferOutput<typeof orderSchema>): string {
+  if (order.task === 'backup') return `backups/${order.instanceId}/${order.backupId}`;
+  if (order.task === 'verify') return `verifications/${order.instanceId}/${order.backupId}`;
+  const places = { export: 'exports', load: 'loads', neutralize: 'loads', swap: 'swaps', tidy: 'tidies' } as const;
+  return `${places[order.task]}/${order.instanceId}/${order.operationId}`;
 }
 
 function parsed(content: string, file: string): unknown {

@@ -27,15 +27,15 @@ const keptOfStderr = 8_192;
  */
 export function startPipeline(
   stages: readonly [Stage, Stage],
-  { gives, signal }: { gives: 'input' | 'output'; signal: AbortSignal },
+  { gives, signal }: { gives: 'input' | 'output' | 'both'; signal: AbortSignal },
 ): Pipeline {
   signal.throwIfAborted();
   const [first, second] = stages;
   // The second one first: of a child's stdin we hold an end that nobody reads from. A child's stdout Node would read.
-  const reader = spawnStage(second, ['pipe', gives === 'output' ? 'pipe' : 'ignore']);
+  const reader = spawnStage(second, ['pipe', gives === 'input' ? 'ignore' : 'pipe']);
   const joint = reader.child.stdin;
   if (joint === null) throw new Error('a child that was asked for a pipe has none');
-  const writer = spawnStage(first, [gives === 'input' ? 'pipe' : 'ignore', joint]);
+  const writer = spawnStage(first, [gives === 'output' ? 'ignore' : 'pipe', joint]);
   // only the first stage is to hold it now: its end is the end of the second one's input
   joint.destroy();
   const children = [writer, reader];
@@ -54,6 +54,25 @@ export function startPipeline(
   // who asks for the streams' end first learns of it there
   ended.catch(() => undefined);
   return { input: writer.child.stdin, output: reader.child.stdout, ended };
+}
+
+/** One program alone, as a pipeline of one. */
+export function startProgram(
+  stage: Stage,
+  { gives, signal }: { gives: 'input' | 'output'; signal: AbortSignal },
+): Pipeline {
+  signal.throwIfAborted();
+  const stdio = gives === 'input' ? (['pipe', 'ignore'] as const) : (['ignore', 'pipe'] as const);
+  const { child, outcome } = spawnStage(stage, [...stdio]);
+  const stop = () => end(child);
+  signal.addEventListener('abort', stop, { once: true });
+  const ended = outcome.then((said) => {
+    signal.removeEventListener('abort', stop);
+    signal.throwIfAborted();
+    if (said !== undefined) throw new Failure('job-failed', said);
+  });
+  ended.catch(() => undefined);
+  return { input: child.stdin, output: child.stdout, ended };
 }
 
 type Started = { child: ChildProcess; outcome: Promise<string | undefined>; startFailed: Promise<void> };

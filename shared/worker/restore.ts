@@ -1,6 +1,6 @@
 import { pipeline as pump } from 'node:stream/promises';
 import type { BackupManifest } from '#shared/domain/backup/manifest.ts';
-import type { VerifyOrder } from '#shared/domain/backup/order.ts';
+import type { BackupKeys, DatabaseAccess } from '#shared/domain/backup/order.ts';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
 import { startPipeline } from './pipeline.ts';
 import { checkClientVersion, programEnvironment } from './postgres-programs.ts';
@@ -22,11 +22,11 @@ const notTheDump =
  * @throws Failure when something else than the dump is wrong.
  */
 export async function restoreDump(
-  order: VerifyOrder,
+  order: { manifest: BackupManifest; keys: Pick<BackupKeys, 'dump'>; database: DatabaseAccess },
   { store, folder, signal }: TaskContext,
-  { manifest, onBytes }: { manifest: BackupManifest; onBytes(count: number): void },
+  onBytes: (count: number) => void,
 ): Promise<{ differences: string[]; bytes: number }> {
-  const { dump } = manifest;
+  const { dump } = order.manifest;
   const opened = await openStoredObject(store, dump.key, Buffer.from(order.keys.dump, 'base64'));
   if (opened === undefined) return { differences: [`The dump ${dump.key} is missing.`], bytes: 0 };
   await withSession(order.database, signal, async (client) => {
@@ -36,7 +36,7 @@ export async function restoreDump(
   const ended = await feedRestore(opened, { environment, database: order.database.database, signal, onBytes });
   signal.throwIfAborted();
   const { failure, bytes } = ended;
-  if (failure !== undefined) return { differences: [await damageIn(failure, order, signal)], bytes };
+  if (failure !== undefined) return { differences: [await damageIn(failure, order.database, signal)], bytes };
   const stored = opened.stored();
   if (stored.sha256 === dump.sha256 && stored.size === dump.storedBytes) return { differences: [], bytes };
   return {
@@ -93,13 +93,13 @@ async function feedRestore(
 }
 
 /** The text of what is wrong with the dump. @throws Failure when the failure is none of the dump's. */
-async function damageIn(failure: Failure, order: VerifyOrder, signal: AbortSignal): Promise<string> {
+async function damageIn(failure: Failure, database: DatabaseAccess, signal: AbortSignal): Promise<string> {
   if (failure.code === 'damaged') return failure.message;
   if (failure.code !== 'job-failed') throw failure;
   if (notTheDump.test(failure.message)) {
     throw new Failure('unavailable', `The restore was interrupted: ${failure.message}`, { cause: failure });
   }
   // a server that went away lets nobody in
-  await withSession(order.database, signal, (client) => client.query('SELECT 1'));
+  await withSession(database, signal, (client) => client.query('SELECT 1'));
   return `The dump cannot be restored: ${failure.message}`;
 }

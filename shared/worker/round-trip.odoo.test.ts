@@ -37,7 +37,7 @@ describe.skipIf(isSkipped)(
 
     async function served(database: string, settings: Record<string, string> = {}): Promise<Served> {
       const data = join(site.folder, `data-${database}`);
-      const one = await site.serve(database, settings, data);
+      const one = await site.serve(database, settings, { data });
       const health = async () => expect((await fetch(`${one.url}/web/health`)).status).toBe(200);
       await vi.waitFor(health, { timeout: 120_000, interval: 100 });
       return one;

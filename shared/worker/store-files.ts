@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { encryptedStore } from '#shared/adapters/objectstore/encrypted.ts';
-import { type BackupResult, type StoredFile, storedFileKey, storedFileName } from '#shared/domain/backup/manifest.ts';
-import { asFailure } from '#shared/domain/failure.ts';
+import {
+  type BackupResult,
+  type LostFile,
+  type StoredFile,
+  storedFileKey,
+  storedFileName,
+} from '#shared/domain/backup/manifest.ts';
+import { asFailure, type Failure } from '#shared/domain/failure.ts';
 import type { ObjectStore } from '#shared/domain/objects/ports.ts';
 import { contentSize } from '#shared/domain/objects/sealing.ts';
 import { concurrently } from './concurrently.ts';
@@ -26,7 +32,8 @@ export type StoreFilesOptions = {
 
 /**
  * Brings those files to the store that are not there, and says of each what is there. What is there and in no backup that
- * we know of (of one that failed, say) is read first; where it is damaged it is written anew.
+ * we know of (of one that failed, say) is read first; where it is damaged it is written anew. A file that the instance has
+ * lost, and that is not in the store, is told in `lost`.
  */
 export async function storeFiles(
   files: readonly NamedFile[],
@@ -37,11 +44,17 @@ export async function storeFiles(
   const byName = new Map(files.map((file) => [storedFileName(filesKey, file.sha1), file]));
   const present = byName.size === 0 ? new Set<string>() : await presentNames(options);
   const objects: StoredFile[] = [];
+  const lost: LostFile[] = [];
   const totals = { bytes: 0, uploadedCount: 0, uploadedBytes: 0 };
   await concurrently(byName, uploads, async ([name, file]) => {
     const key = storedFileKey(instanceId, name);
     const taken = present.has(name) ? (known.get(name) ?? (await knownByReading(options, key, file))) : undefined;
     const object = taken ?? (await retrying(signal, () => upload(options, key, file)));
+    if (typeof object === 'string') {
+      lost.push({ name, attachment: file.attachment, why: object });
+      onFile();
+      return;
+    }
     if (taken === undefined) {
       totals.uploadedCount += 1;
       totals.uploadedBytes += object[1];
@@ -50,6 +63,8 @@ export async function storeFiles(
     onFile();
   });
   objects.sort(([a], [b]) => (a < b ? -1 : 1));
+  lost.sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const { name } of lost) byName.delete(name);
   const storedBytes = objects.reduce((sum, [, size]) => sum + size, 0);
   return {
     count: objects.length,
@@ -58,6 +73,7 @@ export async function storeFiles(
     uploaded: { count: totals.uploadedCount, bytes: totals.uploadedBytes },
     contents: digestOf([...byName.values()].map(({ sha1 }) => sha1)),
     objects,
+    ...(lost.length > 0 && { lost }),
   };
 }
 
@@ -69,9 +85,26 @@ export function digestOf(sha1s: readonly string[]): string {
 
 type StoredSize = readonly [name: string, size: number, sha256: string];
 
-async function upload(options: StoreFilesOptions, key: string, file: NamedFile): Promise<StoredSize> {
+/** Why the instance has lost it, or what was written. */
+async function upload(options: StoreFilesOptions, key: string, file: NamedFile): Promise<StoredSize | LostFile['why']> {
   const { store, filesKey, filestore, signal } = options;
-  const written = await encryptedStore(store, filesKey).write(key, whileWanted(filestore.read(file), signal));
+  let ofFile: Failure | undefined;
+  async function* content(): AsyncGenerator<Buffer> {
+    try {
+      yield* whileWanted(filestore.read(file), signal);
+    } catch (error) {
+      ofFile = asFailure(error);
+      throw error;
+    }
+  }
+  const written = await encryptedStore(store, filesKey)
+    .write(key, content())
+    .catch((error: unknown) => {
+      if (ofFile?.code === 'not-found') return 'missing';
+      if (ofFile?.code === 'damaged') return 'damaged';
+      throw error;
+    });
+  if (typeof written === 'string') return written;
   // without `onlyIfNew` nothing is left as it was
   if (written.outcome === 'exists') throw new Error(`the store did not write ${key}`);
   return [key, written.stored.size, written.stored.sha256];
