@@ -1,13 +1,17 @@
-import type { BackupAccess, VerificationDatabases, WorkerJobs } from '#shared/domain/backup/job-ports.ts';
+import type { BackupAccess, BootJob, VerificationDatabases, WorkerJobs } from '#shared/domain/backup/job-ports.ts';
+import type { LoadDatabases } from '#shared/domain/backup/load-ports.ts';
+import type { RestoredState, RestoreSides } from '#shared/domain/backup/restore-ports.ts';
 import type {
   ClusterJobs,
   CredentialsStore,
   Hosts,
+  JobRunner,
   Placement,
   TenantCluster,
   TenantDatabases,
   TenantHttp,
 } from '#shared/domain/instance/ports.ts';
+import type { InstanceTraces } from '#shared/domain/instance/traces.ts';
 import { openTenantCluster } from './kubernetes/open.ts';
 import { openTenantHttp } from './odoo-http/tenant-http.ts';
 import { type OdooServers, openOdooServers } from './odoo-server/odoo-servers.ts';
@@ -26,7 +30,12 @@ export type InstancePorts = {
   http: TenantHttp;
   backupAccess: BackupAccess;
   verificationDatabases: VerificationDatabases;
+  loadDatabases: LoadDatabases;
+  restoreSides: RestoreSides;
+  restoredState: RestoredState;
+  traces: InstanceTraces;
   workers: WorkerJobs;
+  boots: JobRunner<BootJob>;
 };
 
 export type InstancePortsOptions = {
@@ -61,7 +70,12 @@ export function openInstancePorts(options: InstancePortsOptions): {
       http,
       backupAccess: servers.backupAccess,
       verificationDatabases: servers.verifications,
+      loadDatabases: servers.loads,
+      restoreSides: servers.sides,
+      restoredState: servers.restoredState,
+      traces: servers.traces,
       workers: tenants.workers,
+      boots: tenants.boots,
     },
     closers: [
       { name: 'odoo servers', close: () => servers.end() },

@@ -1,5 +1,5 @@
 import type { V1Job, V1Pod, V1Secret } from '@kubernetes/client-node';
-import type { WorkerJob, WorkerJobs } from '#shared/domain/backup/job-ports.ts';
+import type { BootJob, WorkerJob, WorkerJobs } from '#shared/domain/backup/job-ports.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import type { ClusterJobs, JobRunner } from '#shared/domain/instance/ports.ts';
 import { oneLine } from '#shared/domain/one-line.ts';
@@ -7,8 +7,9 @@ import { applyObject, writeQuery } from './apply.ts';
 import type { Call, KubernetesApi } from './client.ts';
 import { kinds, type Stored } from './kinds.ts';
 import { listObjects } from './list.ts';
+import { bootJob, bootSecret } from './resources/boot-job.ts';
 import { jobSecret, odooJob } from './resources/job.ts';
-import { annotationKeys, labelKeys, managedBy } from './resources/labels.ts';
+import { annotationKeys, bootLabel, labelKeys, managedBy } from './resources/labels.ts';
 import type { ClusterSettings } from './resources/settings.ts';
 import { workerJob, workerLabel, workerSecret } from './resources/worker-job.ts';
 
@@ -27,12 +28,17 @@ export function clusterJobs(api: KubernetesApi, settings: ClusterSettings): Clus
   return jobRunner(api, settings, { job: odooJob, secret: jobSecret });
 }
 
+/** Starts of Odoo on restored databases. */
+export function bootJobs(api: KubernetesApi, settings: ClusterSettings): JobRunner<BootJob> {
+  return jobRunner(api, settings, { job: bootJob, secret: bootSecret });
+}
+
 /** Runs of the worker image. */
 export function workerJobs(api: KubernetesApi, settings: ClusterSettings): WorkerJobs {
   return {
     ...jobRunner<WorkerJob>(api, settings, { job: workerJob, secret: workerSecret }),
     async list() {
-      const labelSelector = `${labelKeys.managedBy}=${managedBy},${labelKeys.name}=${workerLabel}`;
+      const labelSelector = `${labelKeys.managedBy}=${managedBy},${labelKeys.name} in (${workerLabel},${bootLabel})`;
       const jobs: { name: string; operationId: string | null; instanceId: string }[] = [];
       for await (const { metadata } of listObjects<Job>(api, kinds.job, {
         namespace: settings.namespace,
@@ -155,10 +161,13 @@ function foreign(namespace: string, name: string): Failure {
 async function whyFailed(
   api: KubernetesApi,
   { namespace, name, end }: { namespace: string; name: string; end: { reason?: string; message?: string } },
-): Promise<{ reason: string; wasInterrupted: boolean }> {
+): Promise<{ reason: string; wasInterrupted: boolean; exitCode?: number }> {
   const query = { labelSelector: `batch.kubernetes.io/job-name=${name}`, limit: '5' };
   const pods = await api.list<Pod>(kinds.pod, namespace, query);
-  const ends = pods.flatMap((pod) => pod.status?.containerStatuses ?? []).map(({ state }) => state?.terminated);
+  // Init containers last: a sidecar that was ended with the others says nothing.
+  const ends = pods
+    .flatMap(({ status }) => [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])])
+    .map(({ state }) => state?.terminated);
   const bad = ends.find((terminated) => terminated !== undefined && terminated.exitCode !== 0);
   const last = bad?.message?.trimEnd().split('\n').at(-1);
   const container = bad
@@ -167,5 +176,6 @@ async function whyFailed(
   const reason = `${end.reason ?? 'Failed'}${container}${end.message ? `: ${end.message}` : ''}`;
   // Killed by a signal, or gone with its node before anybody saw how it ended. Its own deadline is not an interruption.
   const isKilled = bad === undefined || bad.exitCode > 128;
-  return { reason, wasInterrupted: isKilled && end.reason !== 'DeadlineExceeded' };
+  const wasInterrupted = isKilled && end.reason !== 'DeadlineExceeded';
+  return { reason, wasInterrupted, ...(bad === undefined ? {} : { exitCode: bad.exitCode }) };
 }

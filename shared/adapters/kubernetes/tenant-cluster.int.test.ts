@@ -77,6 +77,26 @@ tenantClusterContract("the sandbox's server", openSandbox);
 clusterDriftContract("the sandbox's server", openSandbox);
 clusterSurveyContract("the sandbox's server", openSandbox);
 
+describe('what the cluster holds', () => {
+  it('is told of each instance, with the server of its database and without a password', async () => {
+    const instance = exampleInstance();
+    const runtime = exampleRuntime({ fence: 6 });
+    for (const part of ['volume', 'configuration', 'deployment', 'ingress'] as const) {
+      await adapter.cluster.apply(instance, part, runtime);
+    }
+    const held = (await adapter.holdings()).get(instance.id);
+    expect(held).toMatchObject({
+      fence: 6,
+      hasVolume: true,
+      deployment: { replicas: 1 },
+      ingress: { host: instance.host },
+      record: { customer: 'customer-1', name: 'shop' },
+      databaseServer: { host: '10.0.0.5', port: 5432 },
+    });
+    expect(JSON.stringify(held)).not.toContain(runtime.credentials.databasePassword);
+  });
+});
+
 describe('two holders of one instance', () => {
   it('the older one, stopped between its look and its write, is refused by the server', async () => {
     const instance = exampleInstance();

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { chmod, type FileHandle, link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Failure } from '#shared/domain/failure.ts';
-import { checkKey, checkPrefix } from '#shared/domain/objects/keys.ts';
+import { checkFrom, checkKey, checkPrefix } from '#shared/domain/objects/keys.ts';
 import type { KeyPage, ObjectStore, WriteOptions, Written } from '#shared/domain/objects/ports.ts';
 import { checkExpected, measured, onePiece } from './measured.ts';
 
@@ -74,13 +74,18 @@ export function openDirectoryStore(folder: string, options: DirectoryOptions = {
       return await reporting(`read ${key}`, () => readFile(fileOf(key)).catch(ignoreMissing));
     },
 
-    async read(key) {
+    async read(key, { from = 0 } = {}) {
       checkKey(key);
       return await reporting(`read ${key}`, async () => {
         const file = await open(fileOf(key), 'r').catch(ignoreMissing);
         if (file === undefined) return undefined;
         const { size } = await file.stat().catch(closing(file));
-        return { size, bytes: piecesOf(file, { key, size }) };
+        try {
+          checkFrom(key, { from, size });
+        } catch (error) {
+          return await closing(file)(error);
+        }
+        return { size, bytes: piecesOf(file, { key, size, from }) };
       });
     },
 
@@ -127,9 +132,12 @@ async function writeBeside(folder: string, bytes: AsyncIterable<Uint8Array>, mod
   return path;
 }
 
-async function* piecesOf(file: FileHandle, { key, size }: { key: string; size: number }): AsyncGenerator<Buffer> {
+async function* piecesOf(
+  file: FileHandle,
+  { key, size, from }: { key: string; size: number; from: number },
+): AsyncGenerator<Buffer> {
   try {
-    let read = 0;
+    let read = from;
     while (read < size) {
       const buffer = Buffer.allocUnsafe(Math.min(pieceSize, size - read));
       const { bytesRead } = await reporting(`read ${key}`, () => file.read(buffer, 0, buffer.length, read));

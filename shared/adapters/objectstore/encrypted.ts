@@ -1,7 +1,7 @@
 import { Failure } from '#shared/domain/failure.ts';
-import { checkKey } from '#shared/domain/objects/keys.ts';
-import type { ObjectStore, WriteOptions, Written } from '#shared/domain/objects/ports.ts';
-import { contentSize, seal, unseal } from '#shared/domain/objects/sealing.ts';
+import { checkFrom, checkKey } from '#shared/domain/objects/keys.ts';
+import type { ObjectStore, ReadObject, WriteOptions, Written } from '#shared/domain/objects/ports.ts';
+import { chunkAt, contentSize, seal, sealedHeaderSize, unseal, unsealFrom } from '#shared/domain/objects/sealing.ts';
 import { checkExpected, measured, onePiece } from './measured.ts';
 
 /**
@@ -42,7 +42,8 @@ export function encryptedStore(store: ObjectStore, key: Uint8Array): ObjectStore
       return Buffer.concat(pieces);
     },
 
-    async read(name) {
+    async read(name, { from = 0 } = {}) {
+      if (from > 0) return await readFrom(store, name, { key, from });
       const sealed = await store.read(name);
       if (sealed === undefined) return undefined;
       // a size that cannot be is found to be damage when the bytes are read
@@ -60,4 +61,29 @@ export function encryptedStore(store: ObjectStore, key: Uint8Array): ObjectStore
     list: (options) => store.list(options),
     remove: (name) => store.remove(name),
   };
+}
+
+/** Reads the header, then from the chunk on that holds the byte. */
+async function readFrom(
+  store: ObjectStore,
+  name: string,
+  { key, from }: { key: Uint8Array; from: number },
+): Promise<ReadObject | undefined> {
+  const whole = await store.read(name);
+  if (whole === undefined) return undefined;
+  const size = contentSize(whole.size) ?? 0;
+  const header = await firstOf(whole.bytes, sealedHeaderSize);
+  checkFrom(name, { from, size });
+  const rest = await store.read(name, { from: chunkAt(from).at });
+  if (rest?.size === whole.size) return { size, bytes: unsealFrom(header, rest.bytes, { key, name, from }) };
+  throw new Failure('unavailable', `The object ${name} was replaced or removed while it was read.`);
+}
+
+async function firstOf(bytes: AsyncIterable<Buffer>, size: number): Promise<Buffer> {
+  let first = Buffer.alloc(0);
+  for await (const piece of bytes) {
+    first = Buffer.concat([first, piece]);
+    if (first.length >= size) break;
+  }
+  return first.subarray(0, size);
 }

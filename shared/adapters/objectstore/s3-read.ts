@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type * as S3 from '@aws-sdk/client-s3';
 import { Failure } from '#shared/domain/failure.ts';
+import { checkFrom } from '#shared/domain/objects/keys.ts';
 import type { ObjectHead, ReadObject } from '#shared/domain/objects/ports.ts';
 import { type S3Calls, timeFor } from './s3-client.ts';
 import { s3Failure, statusOf } from './s3-errors.ts';
@@ -29,11 +30,15 @@ export async function headObject(calls: S3Calls, key: string): Promise<S3Head | 
 }
 
 /** As a stream that goes on where it was when its connection breaks. */
-export async function readObject(calls: S3Calls, key: string): Promise<ReadObject | undefined> {
-  const first = await missingAsUndefined(getFrom(calls, key, { at: 0 }));
+export async function readObject(calls: S3Calls, key: string, from = 0): Promise<ReadObject | undefined> {
+  const first = await missingAsUndefined(getFrom(calls, key, { at: from })).catch(async (error: unknown) => {
+    if (statusOf(error) !== 416) throw error;
+    checkFrom(key, { from, size: (await headObject(calls, key))?.size ?? 0 });
+    throw error;
+  });
   if (first === undefined) return undefined;
-  const size = first.ContentLength ?? 0;
-  return { size, bytes: piecesOf(calls, key, { first, size }) };
+  const size = from + (first.ContentLength ?? 0);
+  return { size, bytes: piecesOf(calls, key, { first, size, from }) };
 }
 
 /** As a whole, in a time that is bounded. */
@@ -58,9 +63,9 @@ const maxBreaks = 3;
 async function* piecesOf(
   calls: S3Calls,
   key: string,
-  { first, size }: { first: Got; size: number },
+  { first, size, from }: { first: Got; size: number; from: number },
 ): AsyncGenerator<Buffer> {
-  let read = 0;
+  let read = from;
   let breaks = 0;
   let current: Got | undefined = first;
   while (read < size || current === first) {

@@ -41,9 +41,9 @@ export function openS3Store(access: S3Access): ObjectStore {
       return await getObject(calls, key);
     },
 
-    async read(key) {
+    async read(key, { from = 0 } = {}) {
       checkKey(key);
-      return await readObject(calls, key);
+      return await readObject(calls, key, from);
     },
 
     async head(key) {

@@ -253,6 +253,33 @@ describe.each(['system', 'embedded'] as const)('setting aside on the %s PostgreS
     await on.query('SELECT 1', asTenant(other.role, other.database));
   });
 
+  test('no other tenant can keep an instance’s roles by what he gives them, wherever his database is', async () => {
+    const purged = await provision(on, servers, template);
+    const give = `CREATE TABLE given (id int); ALTER TABLE given ENABLE ROW LEVEL SECURITY;
+      GRANT SELECT ON given TO ${purged.role}, ${purged.ownerRole};
+      CREATE POLICY theirs ON given TO ${purged.role} USING (true);
+      ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO ${purged.role}`;
+    const [live, aside, out] = [
+      await provision(on, servers, template),
+      await provision(on, servers, template),
+      await provision(on, servers, template),
+    ];
+    for (const { role, database } of [live, aside, out]) await on.query(give, asTenant(role, database));
+    await servers.databases.setAside(on.server, fencedBy(aside.instance, 2));
+    const old = `old_${out.instance.id}_3d4e5f00`;
+    await on.query(`ALTER DATABASE ${out.database} RENAME TO ${old}`);
+    await on.query(`ALTER DATABASE ${old} ALLOW_CONNECTIONS false`);
+    await servers.databases.setAside(on.server, fencedBy(purged.instance, 2));
+    await servers.databases.purge(on.server, fencedBy(purged.instance, 2));
+    expect(await on.query(`SELECT rolname FROM pg_roles WHERE rolname ~ '${purged.instance.id}'`)).toEqual([]);
+    // and they have what they had
+    await on.query('SELECT id FROM given', asTenant(live.role, live.database));
+    const closed = `SELECT datname FROM pg_database WHERE datname IN ('${old}', 'tombstone_${aside.instance.id}') AND NOT datallowconn`;
+    expect(await on.query(closed)).toHaveLength(2);
+    await servers.databases.bringBack(on.server, fencedBy(aside.instance, 3));
+    await on.query('SELECT id FROM given', asTenant(aside.role, aside.database));
+  });
+
   test('a purge refuses a database that is there under its own name, whoever owns it', async () => {
     const { instance, database, role } = await provision(on, servers, template);
     await expect(servers.databases.purge(on.server, fencedBy(instance, 2))).rejects.toMatchObject({

@@ -4,7 +4,8 @@ import { Failure } from '#shared/domain/failure.ts';
 import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
 import type { Fenced } from '#shared/domain/instance/ports.ts';
 import { findPlaces, refuseBoth } from './databases.ts';
-import { withFence } from './fence.ts';
+import { fencedApplicationName, withFence } from './fence.ts';
+import { droppingRoles } from './free-roles.ts';
 import { tenantNames } from './object-names.ts';
 import { closePassingRole, endSessionsOf, openPassingRole, roleExists } from './passing-roles.ts';
 import { quoteIdentifier } from './quote.ts';
@@ -76,7 +77,11 @@ async function close(access: ServerAccess, fenced: Fenced): Promise<void> {
     await client.query(`ALTER DATABASE ${quoteIdentifier(aside.name)} WITH ALLOW_CONNECTIONS false`);
   });
   await endSessionsOf(access, backupRole);
-  await withFence(access, fenced, { doing: 'drop the role of the backup' }, (client) =>
-    client.query(`DROP ROLE IF EXISTS ${quoteIdentifier(backupRole)}`),
+  // it owns nothing, and has no database of its own
+  const freed = { roles: [backupRole], own: backupRole, applicationName: fencedApplicationName(fenced) };
+  await droppingRoles(access, freed, () =>
+    withFence(access, fenced, { doing: 'drop the role of the backup' }, async (client) => {
+      await client.query(`DROP ROLE IF EXISTS ${quoteIdentifier(backupRole)}`);
+    }),
   );
 }

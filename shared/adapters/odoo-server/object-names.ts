@@ -67,9 +67,25 @@ export function personalisedMark(instanceId: string): string {
 /** The comment of a database that was made empty for an init Job: what is in it counts when the Job has succeeded. */
 export const initialisingMark = 'fleet: being initialised by a Job';
 
-function checkInstanceId(instanceId: string): string {
+export function checkInstanceId(instanceId: string): string {
   if (!instanceIdPattern.test(instanceId)) {
     throw new Failure('invalid-request', 'An instance id has 12 characters of lower-case base32');
   }
   return instanceId;
+}
+
+/** Database and role of a load, beside what is live. @throws Failure `invalid-request` */
+export function checkLoadName(name: string): string {
+  if (!/^load_[a-z2-7]{12}_[0-9a-f]{8}_[0-9]{1,9}$/.test(name)) {
+    throw new Failure('invalid-request', 'The database of a load is named load_<instance>_<operation>_<round>');
+  }
+  return name;
+}
+
+/** The database that a restore took out. @throws Failure `invalid-request` */
+export function checkOldSideName(name: string): string {
+  if (!/^old_[a-z2-7]{12}_[0-9a-f]{8}$/.test(name)) {
+    throw new Failure('invalid-request', 'The database that a restore took out is named old_<instance>_<operation>');
+  }
+  return name;
 }

@@ -4,6 +4,7 @@ import type { Instance } from '#shared/domain/instance/instance.ts';
 import type { Fenced } from '#shared/domain/instance/ports.ts';
 import { findTenantDatabase } from './databases.ts';
 import { fencedApplicationName, withFence } from './fence.ts';
+import { identityStatements, nowUtc } from './identity.ts';
 import { personalisedMark, templateObjectsRole, tenantNames } from './object-names.ts';
 import { closeToPublic, grantOwnership, openToTenant } from './ownership.ts';
 import { hashOdooPassword } from './password-hash.ts';
@@ -51,7 +52,8 @@ export async function personalise(access: ServerAccess, fenced: Fenced, personal
         // this one, and its flush of the server's one write-ahead log covers both.
         'SET LOCAL synchronous_commit = off',
         ...ownershipStatements(fenced.instanceId),
-        ...parameterStatements(personal.baseUrl),
+        ...identityStatements(personal.baseUrl),
+        attachmentStatement,
         ...administratorStatements(personal, { ...facts, passwordHash: await passwordHash }),
         `COMMENT ON DATABASE ${quoteIdentifier(database)} IS ${quoteLiteral(personalisedMark(fenced.instanceId))}`,
       ];
@@ -90,31 +92,8 @@ function ownershipStatements(instanceId: string): string[] {
   ];
 }
 
-/**
- * Odoo's own list of what two databases must not share (`ir.config_parameter.init(force=True)`), and the address.
- * The server makes the random values, so that they are in no statement: gen_random_uuid is cryptographic.
- */
-function parameterStatements(baseUrl: string): string[] {
-  const set = (key: string, value: string) => `(${quoteLiteral(key)}, ${value}, 1, 1, ${nowUtc}, ${nowUtc})`;
-  const values = [
-    set('database.uuid', 'gen_random_uuid()::text'),
-    set('database.secret', "replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', '')"),
-    set('database.create_date', `to_char(${nowUtc}, 'YYYY-MM-DD HH24:MI:SS')`),
-    set('web.base.url', quoteLiteral(baseUrl)),
-    // else the first administrator to log in over another address would change it
-    set('web.base.url.freeze', "'True'"),
-  ];
-  return [
-    `INSERT INTO public.ir_config_parameter (key, value, create_uid, write_uid, create_date, write_date)
-     VALUES ${values.join(', ')}
-     ON CONFLICT (key) DO UPDATE SET value = excluded.value, write_date = excluded.write_date`,
-    // without ir_attachment.location new attachments go to files; those of the template stay in the database
-    "DELETE FROM ONLY public.ir_config_parameter WHERE key IN ('ir_attachment.location', 'report.url')",
-  ];
-}
-
-/** Odoo's columns are timestamps without time zone, in UTC. */
-export const nowUtc = "(now() AT TIME ZONE 'UTC')";
+/** Without `ir_attachment.location` new attachments go to files; those of the template stay in the database. */
+const attachmentStatement = "DELETE FROM ONLY public.ir_config_parameter WHERE key = 'ir_attachment.location'";
 
 function administratorStatements(personal: Personal, to: Facts & { passwordHash: string }): string[] {
   const login = quoteLiteral(personal.instance.adminLogin);

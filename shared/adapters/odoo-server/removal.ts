@@ -1,12 +1,16 @@
+import { createHash } from 'node:crypto';
 import type { PoolClient } from 'pg';
 import { Failure } from '#shared/domain/failure.ts';
 import type { Fenced } from '#shared/domain/instance/ports.ts';
 import { dropDatabases, findDatabase, findPlaces, listDatabases } from './databases.ts';
 import { fencedApplicationName, withFence } from './fence.ts';
+import { droppingRoles } from './free-roles.ts';
 import { tenantNames, tombstoneName, trashName } from './object-names.ts';
 import { quoteIdentifier } from './quote.ts';
 import type { ServerAccess } from './server-access.ts';
 import { batch } from './transaction.ts';
+
+const shortHash = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 6);
 
 /** Drops what this instance's older holders, or this one before, left half-made or thrown away. */
 export async function dropLeftovers(access: ServerAccess, fenced: Fenced): Promise<void> {
@@ -23,7 +27,8 @@ export async function dropLeftovers(access: ServerAccess, fenced: Fenced): Promi
 }
 
 export async function moveToTrash(client: PoolClient, database: string, fenced: Fenced): Promise<void> {
-  const trash = trashName(fenced.instanceId, `${fenced.fence}_${Date.now().toString(36)}`);
+  // the name it had makes it one of its own: several are moved in one moment
+  const trash = trashName(fenced.instanceId, `${fenced.fence}_${Date.now().toString(36)}_${shortHash(database)}`);
   await batch(client, [
     `ALTER DATABASE ${quoteIdentifier(database)} RENAME TO ${quoteIdentifier(trash)}`,
     `ALTER DATABASE ${quoteIdentifier(trash)} WITH ALLOW_CONNECTIONS false`,
@@ -53,9 +58,18 @@ export async function purge(access: ServerAccess, fenced: Fenced): Promise<void>
     await refuseLive(client, fenced.instanceId);
     const { aside } = await findPlaces(client, fenced.instanceId);
     if (aside !== undefined) await moveToTrash(client, tombstoneName(fenced.instanceId), fenced);
+    for (const name of await besideOf(client, fenced.instanceId)) await moveToTrash(client, name, fenced);
   });
   await dropLeftovers(access, fenced);
   await dropRoles(access, fenced);
+}
+
+/** What restores took out and still is kept, and what loads have left. */
+async function besideOf(client: PoolClient, instanceId: string): Promise<string[]> {
+  return [
+    ...(await listDatabases(client, `old_${instanceId}_`)),
+    ...(await listDatabases(client, `load_${instanceId}_`)),
+  ];
 }
 
 async function refuseLive(client: PoolClient, instanceId: string): Promise<void> {
@@ -64,40 +78,27 @@ async function refuseLive(client: PoolClient, instanceId: string): Promise<void>
   throw new Failure('not-allowed', `Database ${database} is there under its own name; it must be set aside first`);
 }
 
-/** Databases in which PUBLIC, and so every tenant, may make something that keeps his role from being dropped. */
-const commonDatabases = ['postgres', 'template1'];
-
 async function dropRoles(access: ServerAccess, fenced: Fenced): Promise<void> {
   const { role, ownerRole, backupRole } = tenantNames(fenced.instanceId);
-  const statements = [backupRole, role, ownerRole].map((name) => `DROP ROLE IF EXISTS ${quoteIdentifier(name)}`);
-  const drop = () =>
+  const ofLoads = await access.control('look for roles of loads', (client) => loadRolesOf(client, fenced.instanceId));
+  const roles = [...ofLoads, backupRole, role, ownerRole];
+  const freed = { roles, own: fenced.instanceId, applicationName: fencedApplicationName(fenced) };
+  await droppingRoles(access, freed, () =>
     withFence(access, fenced, { doing: 'drop the roles' }, async (client) => {
       await refuseLive(client, fenced.instanceId);
-      await batch(client, statements);
-    });
-  try {
-    await drop();
-  } catch (error) {
-    if (!(error instanceof Failure) || error.facts['sqlState'] !== '2BP01') throw error;
-    await dropOwned(access, fenced, role);
-    await drop();
-  }
+      await batch(
+        client,
+        roles.map((name) => `DROP ROLE IF EXISTS ${quoteIdentifier(name)}`),
+      );
+    }),
+  );
 }
 
-/** A large object or a default privilege in a database that all share; the tenant needs no right there to make one. */
-async function dropOwned(access: ServerAccess, fenced: Fenced, role: string): Promise<void> {
-  const applicationName = fencedApplicationName(fenced);
-  const { rows } = await access.control('look for what the role owns elsewhere', (client) =>
-    client.query<{ name: string }>(
-      `SELECT DISTINCT d.datname::text AS name FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
-       WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = (SELECT oid FROM pg_roles WHERE rolname = $1)
-         AND d.datname = ANY ($2)`,
-      [role, commonDatabases],
-    ),
+/** Those of loads that nobody has ended. */
+async function loadRolesOf(client: PoolClient, instanceId: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    'SELECT rolname::text AS name FROM pg_roles WHERE starts_with(rolname::text, $1)',
+    [`load_${instanceId}_`],
   );
-  for (const { name } of rows) {
-    await access.unpooled('drop what the role owns elsewhere', { database: name, applicationName }, (client) =>
-      client.query(`DROP OWNED BY ${quoteIdentifier(role)}`),
-    );
-  }
+  return rows.map(({ name }) => name);
 }

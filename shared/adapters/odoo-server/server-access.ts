@@ -22,6 +22,12 @@ const tenantStatementTimeoutMs = 5_000;
 const tenantAnswerTimeoutMs = 6_000;
 const tenantLockTimeoutMs = 2_000;
 
+const tenantTimeouts = {
+  statement_timeout: tenantStatementTimeoutMs,
+  query_timeout: tenantAnswerTimeoutMs,
+  lock_timeout: tenantLockTimeoutMs,
+};
+
 /** The part of a pino logger this adapter uses. */
 export type ServerLog = { warn(facts: object, message: string): void };
 
@@ -134,9 +140,7 @@ function targetOf({ database, applicationName, tenant }: UnpooledTarget): Client
     ...(tenant !== undefined && {
       user: tenant.role,
       password: tenant.password,
-      statement_timeout: tenantStatementTimeoutMs,
-      query_timeout: tenantAnswerTimeoutMs,
-      lock_timeout: tenantLockTimeoutMs,
+      ...tenantTimeouts,
     }),
   };
 }

@@ -31,6 +31,7 @@ export function tenantDatabases(reach: (server: DatabaseServer) => Promise<Serve
     takeOver: async (server, fenced) => takeOver(await reach(server), fenced),
     hasRoles: async (server, instanceId) => hasRoles(await reach(server), instanceId),
     createRoles: async (server, fenced, options) => createRoles(await reach(server), fenced, options),
+    createClosedRoles: async (server, fenced) => createClosedRoles(await reach(server), fenced),
     lookDatabase: async (server, instanceId) => lookDatabase(await reach(server), instanceId),
     createEmpty: async (server, fenced) => createEmpty(await reach(server), fenced),
     claimWarm: async (server, fenced, template) => claimWarm(await reach(server), fenced, template),
@@ -81,6 +82,14 @@ async function createRoles(
   await withFence(access, fenced, { doing: 'create the roles' }, async (client) => {
     await ensureRole(client, ownerRole, { login: false });
     await ensureRole(client, role, { login: true, verifier, connectionLimit: options.connectionLimit });
+  });
+}
+
+async function createClosedRoles(access: ServerAccess, fenced: Fenced): Promise<void> {
+  const { role, ownerRole } = tenantNames(fenced.instanceId);
+  await withFence(access, fenced, { doing: 'create the roles' }, async (client) => {
+    await ensureRole(client, ownerRole, { login: false });
+    await ensureRole(client, role, { login: false });
   });
 }
 

@@ -2,6 +2,7 @@ import type { V1Affinity, V1Deployment, V1Probe, V1ResourceRequirements } from '
 import { type Instance, isWantedRunning, type Plan } from '#shared/domain/instance/instance.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import { odooEnvironment, odooPorts } from '#shared/domain/instance/odoo-conf.ts';
+import { isStaging, stagingEnvironment } from '#shared/domain/instance/staging.ts';
 import { annotationKeys, type Component, labelKeys, podLabelsOf } from './labels.ts';
 import { environmentOf, odooArguments, odooPodSpec } from './pod.ts';
 import type { ClusterSettings } from './settings.ts';
@@ -65,6 +66,7 @@ function deployment(instance: Instance, component: Component, options: Deploymen
               env: [
                 { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
                 ...environmentOf(instance.databaseServer === null ? {} : odooEnvironment(instance.databaseServer)),
+                ...environmentOf(isStaging(instance) ? stagingEnvironment(instance) : {}),
               ],
               ...(component === 'web' ? { ports: portsOf(instance.plan), ...probes } : {}),
             },

@@ -52,3 +52,10 @@ export function labelsOf(instanceId: string): Record<string, string> {
 export function podLabelsOf(instanceId: string, component: Component): Record<string, string> {
   return { ...labelsOf(instanceId), [labelKeys.component]: component };
 }
+
+/**
+ * `app.kubernetes.io/name` of pods in which Odoo is started on a restored backup. No policy of workers selects them, and the
+ * instance's own leaves them out: of the ways out only those of all Jobs are open to a program that holds a customer's data
+ * and runs a customer's actions, DNS and PostgreSQL.
+ */
+export const bootLabel = 'odoo-fleet-boot';

@@ -12,7 +12,7 @@ import type { ClusterSettings } from './settings.ts';
 /** User and group `odoo` of the Odoo images; numeric, or the kubelet cannot prove that it is not root. */
 const odooUser = 101;
 
-const configurationFolder = '/etc/odoo';
+export const configurationFolder = '/etc/odoo';
 export const configurationFile = `${configurationFolder}/odoo.conf`;
 /** The key of odoo.conf in a configuration Secret. */
 export const configurationKey = 'odoo.conf';

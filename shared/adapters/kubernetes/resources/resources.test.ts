@@ -122,6 +122,35 @@ describe('objects of an instance', () => {
     expect(backends(['billing', 'abuse'])).toEqual(['suspension-page:abuse', 'suspension-page:abuse']);
   });
 
+  it('of a staging copy reach DNS, its own database server and the sink, and have no other way for mails and requests', () => {
+    const copy = { ...instance, clonedFrom: 'zyxwvutsrq76' };
+    const { spec } = networkPolicy(copy, { settings: full, databaseServer });
+    const sink = { podSelector: { matchLabels: { 'app.kubernetes.io/name': 'outbound-sink' } } };
+    expect(spec.egress?.map(({ to, ports }) => [to, ports?.map(({ port }) => port)])).toEqual([
+      [[{ namespaceSelector: { matchLabels: expect.any(Object) } }], [53, 53]],
+      [[{ ipBlock: { cidr: `${databaseServer.host}/32` } }], [databaseServer.port]],
+      [[sink], [2525, 3128]],
+    ]);
+    const environment = specsOf(copy).map(({ spec: of }) => of?.template.spec?.containers[0]?.env);
+    expect(environment[0]).toContainEqual({
+      name: 'https_proxy',
+      value: `http://${instance.id}:staging@outbound-sink:3128`,
+    });
+    expect(JSON.stringify(specsOf(instance))).not.toContain('outbound-sink');
+  });
+
+  it('of a copy have no way to a database server that is known by name, unless its networks are known', () => {
+    const named = { ...databaseServer, host: 'pg.example.com' };
+    const ways = (of: Instance, databaseCidrs?: string[]) =>
+      networkPolicy(of, { settings: { ...settings, ...(databaseCidrs && { databaseCidrs }) }, databaseServer: named })
+        .spec.egress?.filter(({ ports }) => ports?.some(({ port }) => port === databaseServer.port))
+        .map(({ to }) => to?.map(({ ipBlock }) => ipBlock?.cidr));
+    const copy = { ...instance, clonedFrom: 'zyxwvutsrq76' };
+    expect([ways(instance), ways(copy)]).toEqual([[undefined], []]);
+    const cidrs = ['10.1.0.0/16', 'fd00::/64'];
+    expect([ways(instance, cidrs), ways(copy, cidrs)]).toEqual([[cidrs], [cidrs]]);
+  });
+
   it('carry their shard, which no selector names', () => {
     const [web] = specsOf(withPlan({ replicas: 2 }));
     expect(web?.metadata?.labels?.['odoofleet.dev/shard']).toBe('a');

@@ -9,6 +9,8 @@ export type ClusterSettings = {
   clientNamespaces: readonly NamespaceLabels[];
   /** Where DNS is asked; `kube-system` unless stated. */
   dnsNamespace?: NamespaceLabels;
+  /** Where the database servers are that are known by name. */
+  databaseCidrs?: readonly string[];
   mailRelay?: { host: string; port: number };
   ingressClassName?: string;
   /** Such as the controller's time limits: an Odoo page may take 720 s. */

@@ -11,11 +11,11 @@ import type { ClusterSettings } from './settings.ts';
 const keptSeconds = 3_600;
 
 /** The key of the order in the Job's Secret, and the folder it is mounted in. */
-const orderKey = 'order.json';
-const orderFolder = '/etc/fleet';
+export const orderKey = 'order.json';
+export const orderFolder = '/etc/fleet';
 
 /** The only folder it may write to. */
-const temporaryFolder = '/var/run/worker';
+export const temporaryFolder = '/var/run/worker';
 
 /** `app.kubernetes.io/name` of workers: what their NetworkPolicy selects. */
 export const workerLabel = 'odoo-fleet-worker';
@@ -77,7 +77,9 @@ function workerPodSpec(job: WorkerJob, settings: ClusterSettings): V1PodSpec {
         },
         volumeMounts: [
           { name: 'order', mountPath: orderFolder, readOnly: true },
-          ...(volume === null ? [] : [{ name: 'data', mountPath: odooDataFolder, readOnly: true }]),
+          ...(volume === null
+            ? []
+            : [{ name: 'data', mountPath: odooDataFolder, readOnly: volume.isWritable !== true }]),
           { name: 'temporary', mountPath: temporaryFolder },
         ],
       },
