@@ -2,54 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { manifestKey } from '#shared/domain/backup/job-names.ts';
 import { jobSecrets } from '#shared/domain/backup/job-secrets.ts';
-import {
-  type BackupResult,
-  fileKeysOf,
-  openManifest,
-  resultSigner,
-  storedFileName,
-} from '#shared/domain/backup/manifest.ts';
+import { type BackupResult, fileKeysOf, openManifest, resultSigner } from '#shared/domain/backup/manifest.ts';
 import { hmacSigner, seal } from '#shared/domain/backup/manifest-seal.ts';
 import type { BackupSuccess } from '#shared/domain/backup/ports.ts';
 import { done, missing } from '#shared/domain/operation/step.ts';
 import { acceptManifest } from './accept-manifest.ts';
 import { makeWorld } from './backup-steps.fixture.ts';
+import { exampleResult } from './example-result.fixture.ts';
 import { makeBackup } from './make-backup.ts';
 
 const signer = hmacSigner('k1', Buffer.alloc(32, 7));
-const hex = (bytes: number) => randomBytes(bytes).toString('hex');
-
-function exampleResult(place: string, operationId: string): BackupResult {
-  const now = '2027-01-31T10:00:00.000Z';
-  const name = storedFileName(Buffer.alloc(32, 1), hex(20));
-  return {
-    ...{ version: 1, instanceId: 'abcdefgh2345', customerId: 'c-1', backupId: operationId, operationId, attempt: 1 },
-    ...{ kind: 'manual', imageId: 'odoo-19', addonsDigest: 'none', previous: null, odooVersion: '19.0.1.3' },
-    modules: [{ name: 'base', version: '19.0.1.3' }],
-    postgres: { major: 15, server: '15.18', client: '15.18' },
-    ...{ startedAt: now, snapshotAt: now, finishedAt: now },
-    contents: {
-      tables: [
-        { name: 'public.res_partner', rows: 5 },
-        { name: 'public.res_users', rows: 2 },
-      ],
-      hashes: [],
-      attachments: { count: 1, inFiles: 1, files: 1, hash: '0' },
-      largeObjects: { count: 0, hash: '0' },
-      schema: { indexes: 0, constraints: 0, sequences: 0, views: 0, functions: 0, triggers: 0 },
-      extensions: [],
-    },
-    dump: {
-      key: `${place}/dump`,
-      format: 'pg_dump-custom+zstd',
-      ...{ storedBytes: 100, sha256: hex(32), compressedBytes: 90, databaseBytes: 8_000 },
-    },
-    files: {
-      ...{ count: 1, bytes: 9, storedBytes: 12, uploaded: { count: 1, bytes: 9 }, contents: hex(32) },
-      objects: [[name, 12, hex(32)]],
-    },
-  };
-}
 
 /** A backup whose Job has ended well, and whose objects are in the store. */
 async function afterJob(change: (result: BackupResult) => BackupResult = (result) => result) {

@@ -10,6 +10,7 @@ import {
   openBackupResult,
   openManifest,
   resultNames,
+  ringKeysOf,
   signManifest,
 } from '#shared/domain/backup/manifest.ts';
 import type { Signer } from '#shared/domain/backup/manifest-seal.ts';
@@ -92,6 +93,7 @@ async function checkObjects(result: BackupResult, store: ObjectStore): Promise<v
 type WrittenManifest = {
   manifest: BackupManifest;
   key: string;
+  ringKeys: string[];
   sha256: string;
   lockedUntil: Date | null;
 };
@@ -118,10 +120,14 @@ async function writeManifest(
   }
   const head = await ports.store.head(key);
   const sha256 = createHash('sha256').update(found).digest('hex');
-  return { manifest, key, sha256, lockedUntil: head?.lockedUntil ?? null };
+  const ringKeys = ringKeysOf(found, manifest);
+  return { manifest, key, sha256, ringKeys, lockedUntil: head?.lockedUntil ?? null };
 }
 
-function successOf({ round }: Backup, { manifest, key, sha256, lockedUntil }: WrittenManifest): BackupSuccess {
+export function successOf(
+  { round }: Pick<Backup, 'round'>,
+  { manifest, key, sha256, ringKeys, lockedUntil }: WrittenManifest,
+): BackupSuccess {
   const { dump, files, contents } = manifest;
   return {
     round,
@@ -135,6 +141,10 @@ function successOf({ round }: Backup, { manifest, key, sha256, lockedUntil }: Wr
       rows: contents.tables.reduce((sum, { rows }) => sum + rows, 0),
       attachments: contents.attachments.count,
       databaseBytes: dump.databaseBytes,
+      // What the ring must have as long as this backup is kept.
+      ringKeys,
+      // Attachments whose file the instance had lost: the backup has it as little.
+      ...(files.lost && { lostFiles: files.lost.length }),
     },
     sizes: {
       dumpBytes: dump.storedBytes,

@@ -11,7 +11,7 @@ const shown = 3;
 
 /**
  * Writes down what the Job has found: the backup is proven, or refuted by what differs.
- * @throws Failure `damaged` for one that is refuted.
+ * @throws Failure `damaged` for one that is refuted, `job-failed` for one that is proven and on which Odoo did not run.
  */
 export function acceptVerdict(ports: VerifyPorts): Step<InstanceContext> {
   return {
@@ -31,8 +31,10 @@ export function acceptVerdict(ports: VerifyPorts): Step<InstanceContext> {
       const { differences, more } = await readVerdict(context, { verification, backup }, ports);
       const all = more === 0 ? differences : [...differences, `${more} more`];
       if (all.length === 0) {
-        const end = { round: verification.round, odooBooted: false, differences: [] };
+        const odooBooted = verification.boot === 'booted';
+        const end = { round: verification.round, odooBooted, differences: [] };
         await ports.verifications.finish(context.operation, end);
+        if (verification.boot === 'failed') throw bootFailure(backup.id, verification.bootText);
         return done;
       }
       await refute(context, verification, { ports, differences: all });
@@ -41,13 +43,19 @@ export function acceptVerdict(ports: VerifyPorts): Step<InstanceContext> {
   };
 }
 
+function bootFailure(backupId: string, why: string | null): Failure {
+  const text = `Backup ${backupId} is what its manifest says, and Odoo did not run on it: ${why ?? 'see its Job'}`;
+  return new Failure('job-failed', text);
+}
+
 function refuted(backupId: string, differences: readonly string[]): Failure {
   const rest = differences.length > shown ? ` (${differences.length - shown} more)` : '';
   const text = `Backup ${backupId} is not what its manifest says: ${differences.slice(0, shown).join(' ')}${rest}`;
   return new Failure('damaged', text);
 }
 
-async function readVerdict(
+/** What the Job that restored the backup has found. @throws Failure `job-failed` when that is gone, or not this one's. */
+export async function readVerdict(
   context: InstanceContext,
   { verification, backup }: { verification: Verification; backup: Backup },
   ports: VerifyPorts,

@@ -1,4 +1,4 @@
-import { verificationDatabaseName } from '#shared/domain/backup/job-names.ts';
+import { bootJobName, verificationDatabaseName } from '#shared/domain/backup/job-names.ts';
 import { asFailure, failureCodes } from '#shared/domain/failure.ts';
 import { fencedOf, type InstanceContext } from '#shared/domain/instance/context.ts';
 import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
@@ -57,7 +57,10 @@ async function madeBy(context: InstanceContext, ports: Ports): Promise<Made> {
   if (verification === undefined) return { jobs: [], server: undefined, databases: [] };
   const rounds = Array.from({ length: verification.round }, (_, index) => index + 1);
   return {
-    jobs: rounds.map((round) => runOf(context, { ...verification, round }).name),
+    jobs: rounds.flatMap((round) => {
+      const place = { instanceId: context.instance.id, operationId: operation.id, round };
+      return [runOf(context, { ...verification, round }).name, bootJobName(place)];
+    }),
     server: await ports.servers.find(verification.serverId),
     databases: rounds.map((round) => verificationDatabaseName({ operationId: operation.id, round })),
   };

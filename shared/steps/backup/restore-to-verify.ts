@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto';
 import type { Backup, Verification } from '#shared/domain/backup/backup.ts';
 import { verificationDatabaseName, verificationPrefix, workerJobName } from '#shared/domain/backup/job-names.ts';
-import type { VerificationDatabases } from '#shared/domain/backup/job-ports.ts';
+import type { BootJob, VerificationDatabases } from '#shared/domain/backup/job-ports.ts';
 import { jobSecrets } from '#shared/domain/backup/job-secrets.ts';
 import type { KeyWrapper } from '#shared/domain/backup/key-ring.ts';
-import { openManifest } from '#shared/domain/backup/manifest.ts';
+import { type BackupManifest, openManifest } from '#shared/domain/backup/manifest.ts';
 import type { Signer } from '#shared/domain/backup/manifest-seal.ts';
 import type { StoreAccess, VerifyOrder } from '#shared/domain/backup/order.ts';
 import type { BackupRecords, BegunVerification, VerificationRecords } from '#shared/domain/backup/ports.ts';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
 import { fencedOf, type InstanceContext } from '#shared/domain/instance/context.ts';
 import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
+import type { JobRunner } from '#shared/domain/instance/ports.ts';
 import { done, missing, type Step } from '#shared/domain/operation/step.ts';
 import {
   jobDeadlineSeconds,
@@ -33,6 +34,9 @@ export type VerifyPorts = WorkerRunPorts & {
   signer: Pick<Signer, 'isSigned'>;
   storeAccess(): Promise<StoreAccess>;
   workerImage(): string;
+  boots: JobRunner<BootJob>;
+  /** Of the backups that are verified, Odoo is started on so many. */
+  bootPercent: number;
 };
 
 export function runOf(
@@ -54,7 +58,8 @@ export function restoreToVerify(ports: VerifyPorts): Step<InstanceContext> {
     touchesServer: false,
     async look(context) {
       const verification = await ports.verifications.read(context.operation.id);
-      if (verification?.state === 'proven') return done;
+      // one on which Odoo did not run is looked at again by whoever asks again
+      if (verification?.state === 'proven' && verification.boot !== 'failed') return done;
       if (verification?.state !== 'running') return missing;
       return await lookAtRun(context, runOf(context, verification), ports);
     },
@@ -124,18 +129,26 @@ function manifestOf({ id, manifest }: Backup): { key: string; sha256: string } {
 
 /** From the manifest itself, as the records know it: whoever rewrites one in the store has not the key it is signed with. */
 async function keysOf({ backup }: BegunVerification, ports: VerifyPorts): Promise<{ dump: Buffer; files: Buffer }> {
+  const { wrappedKeys } = await readManifest(backup, ports);
+  const { instanceId, id: backupId } = backup;
+  return {
+    dump: await ports.wrapper.unwrap(wrappedKeys.dump, { purpose: 'dump', instanceId, backupId }),
+    files: await ports.wrapper.unwrap(wrappedKeys.files, { purpose: 'files', instanceId }),
+  };
+}
+
+/** @throws Failure `damaged` when it is gone, altered, or signed by nobody we know. */
+export async function readManifest(
+  backup: Backup,
+  ports: Pick<VerifyPorts, 'store' | 'signer'>,
+): Promise<BackupManifest> {
   const { key, sha256 } = manifestOf(backup);
   const bytes = await ports.store.get(key);
   if (bytes === undefined) throw new Failure('damaged', `The manifest ${key} is not in the store.`);
   if (createHash('sha256').update(bytes).digest('hex') !== sha256) {
     throw new Failure('damaged', `The manifest ${key} is not the one that was written.`);
   }
-  const { wrappedKeys } = openManifest(bytes, ports.signer);
-  const { instanceId, id: backupId } = backup;
-  return {
-    dump: await ports.wrapper.unwrap(wrappedKeys.dump, { purpose: 'dump', instanceId, backupId }),
-    files: await ports.wrapper.unwrap(wrappedKeys.files, { purpose: 'files', instanceId }),
-  };
+  return openManifest(bytes, ports.signer);
 }
 
 /** Writes the verdict down. */

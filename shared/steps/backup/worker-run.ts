@@ -27,7 +27,17 @@ export type WorkerRunPorts = {
 };
 
 /** One run of the worker: the Job's name, where it writes, and the name of its result there. */
-export type WorkerRun = { name: string; prefix: string; result: 'manifest' | 'result'; round: number };
+export type WorkerRun = {
+  name: string;
+  prefix: string;
+  result: 'manifest' | 'result';
+  round: number;
+  /** A Job that says that the store or PostgreSQL was away counts as one that was lost: the next one may find them. */
+  outlivesOutages?: boolean;
+};
+
+/** The worker's last line begins with its failure's code. */
+const saysUnavailable = (reason: string) => /: (unavailable|timeout): /.test(reason);
 
 export function waitingForJob(name: string): Look {
   return waiting(`Job ${name}`, { checkAfterMs });
@@ -46,7 +56,8 @@ export async function lookAtRun(context: InstanceContext, run: WorkerRun, ports:
   }
   // After the Job: before, one that ends in between would seem to have left nothing.
   if ((await ports.store.head(`${run.prefix}/${run.result}`)) !== undefined) return done;
-  if (job.state === 'failed' && !job.wasInterrupted) {
+  const metOutage = job.state === 'failed' && run.outlivesOutages === true && saysUnavailable(job.reason);
+  if (job.state === 'failed' && !job.wasInterrupted && !metOutage) {
     throw new Failure('job-failed', `Job ${run.name} failed: ${job.reason}`);
   }
   return missing;
