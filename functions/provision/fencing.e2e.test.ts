@@ -45,6 +45,21 @@ async function expectUnharmed(
 const detailsOf = (points: readonly PassedPoint[], name: string) =>
   points.filter((point) => point.name === `${name} answered`).map(({ detail }) => detail);
 
+/** The third transaction places the instance on a server, unless a busy machine had one of those before it tried again. */
+async function stopBeforePlacing(): Promise<StoppedHolder> {
+  for (let tries = 1; tries <= 3; tries++) {
+    const holder = await stopBefore(world, 'platform: BEGIN + SELECT', 3);
+    const [row] = await world.fleet.rows<{ step: string | null }>(
+      'select step from operations where instance_id = $1',
+      [holder.instanceId],
+    );
+    if (row?.step === 'place') return holder;
+    await holder.goOn();
+    await world.fleet.operationIn('succeeded', holder.instanceId);
+  }
+  throw new Error('no process has stopped before it placed its instance');
+}
+
 const beginStep = 'platform: UPDATE operations, UPDATE operation_steps, INSERT operation_steps';
 
 test('the platform refuses the next step of a holder that was overtaken', async () => {
@@ -56,8 +71,7 @@ test('the platform refuses the next step of a holder that was overtaken', async 
 });
 
 test('the platform refuses a transaction of a holder that was overtaken', async () => {
-  // The third transaction places the instance on a server.
-  const holder = await stopBefore(world, 'platform: BEGIN + SELECT', 3);
+  const holder = await stopBeforePlacing();
   const went = await overtake(holder);
   expect(detailsOf(went.points, 'platform: SELECT operations')[0]).toBe('rows 0');
   expect(went.points.filter(({ name }) => name.includes('UPDATE db_servers'))).toEqual([]);

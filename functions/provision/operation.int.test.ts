@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Failure } from '#shared/domain/failure.ts';
-import { beginProvision } from './ends.ts';
+import { beginMaking } from '#shared/runtime/making/ends.ts';
 import { eventSource, instanceId, provisionsOfThisFile } from './operation.fixture.ts';
 
 const { database, makeOperation, instance, told, statusesTold, audited } = provisionsOfThisFile();
@@ -139,6 +139,6 @@ test('beginning leaves an instance alone that has begun or is over', async () =>
   await database().query(`update instances set status = 'running'`);
   const operation = { id: operationId, fence: 0 } as Parameters<typeof work.load>[0];
   const context = { operation, instance: { id: instanceId, status: 'running' } };
-  await beginProvision(database(), context as Parameters<typeof beginProvision>[1], eventSource);
+  await beginMaking(database(), context as Parameters<typeof beginMaking>[1], eventSource);
   expect(await told()).toEqual([]);
 });

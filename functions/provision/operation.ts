@@ -1,7 +1,8 @@
+import { provisionFailed } from '#events/instance/provision-failed.ts';
+import { provisioned } from '#events/instance/provisioned.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
-import { readInstance } from '#shared/adapters/postgres/instance-records.ts';
-import { Failure } from '#shared/domain/failure.ts';
-import { fencedOf, type InstanceContext } from '#shared/domain/instance/context.ts';
+import { announce } from '#shared/domain/event/announce.ts';
+import type { InstanceContext } from '#shared/domain/instance/context.ts';
 import type {
   ClusterJobs,
   CredentialsStore,
@@ -11,6 +12,8 @@ import type {
   TenantHttp,
 } from '#shared/domain/instance/ports.ts';
 import type { OperationDefinition } from '#shared/domain/operation/step.ts';
+import type { Making } from '#shared/runtime/making/making.ts';
+import { makingOperation } from '#shared/runtime/making/operation.ts';
 import type { RunnableOperation } from '#shared/runtime/operation/run.ts';
 import { createCredentials } from '#shared/steps/credentials/create-credentials.ts';
 import { createRoles } from '#shared/steps/database/create-roles.ts';
@@ -20,7 +23,6 @@ import { provideDatabase } from '#shared/steps/database/provide-database.ts';
 import { placeInstance } from '#shared/steps/placement/place-instance.ts';
 import { applyPart } from '#shared/steps/runtime/apply-part.ts';
 import { waitUntilReady } from '#shared/steps/runtime/wait-until-ready.ts';
-import { beginProvision, cancelProvision, failProvision, succeedProvision } from './ends.ts';
 
 /** What provisioning talks to. */
 export type ProvisionPorts = {
@@ -63,37 +65,24 @@ export function provisionDefinition(ports: ProvisionPorts): OperationDefinition<
   };
 }
 
-/** A database that somebody has worked in is not undone: it goes by a termination, with its backup and its waiting time. */
-async function objectToCancel(context: InstanceContext, ports: ProvisionPorts): Promise<Failure | undefined> {
-  const { instance } = context;
-  const server = instance.databaseServer;
-  if (server === null || !(await ports.databases.wasUsed(server, instance.id))) return undefined;
-  const text = `Somebody has logged in to instance ${instance.id}. Retry the operation to finish it, or terminate the instance.`;
-  return new Failure('not-allowed', text);
-}
-
 /** Provisioning as the runner carries it out. */
 export function provisionOperation(
   database: Database,
-  options: { ports: ProvisionPorts; eventSource: string },
+  { ports, eventSource }: { ports: ProvisionPorts; eventSource: string },
 ): RunnableOperation<InstanceContext> {
-  const { ports, eventSource } = options;
-  return {
-    definition: provisionDefinition(ports),
-    async load(operation) {
-      const { instance, publicUrl } = await readInstance(database, operation.instanceId);
-      const loadedAtMs = performance.now();
-      const context: InstanceContext = { operation, instance, publicUrl, credentials: undefined, loadedAtMs };
-      if (!operation.cancelRequested) await beginProvision(database, context, eventSource);
-      return context;
-    },
-    async takeOver(context) {
-      const server = context.instance.databaseServer;
-      if (server !== null) await ports.databases.takeOver(server, fencedOf(context));
-    },
-    succeed: (context) => succeedProvision(database, context, eventSource),
-    fail: (context, end) => failProvision(database, context, { ...end, source: eventSource }),
-    objectToCancel: (context) => objectToCancel(context, ports),
-    cancel: (context, { isOvertaken }) => cancelProvision(database, context, { source: eventSource, isOvertaken }),
-  };
+  const definition = provisionDefinition(ports);
+  return makingOperation(database, { definition, making, databases: ports.databases, eventSource });
 }
+
+const making: Making = {
+  succeeded: ({ instance, operation, publicUrl: url }, { seconds }, envelope) =>
+    announce(
+      provisioned,
+      { instance: instance.id, customer: instance.customerId, operation: operation.id, url, seconds },
+      envelope,
+    ),
+  failed({ instance, operation }, end, envelope) {
+    const told = { instance: instance.id, customer: instance.customerId, operation: operation.id, name: instance.name };
+    return announce(provisionFailed, { ...told, ...end }, envelope);
+  },
+};

@@ -13,7 +13,12 @@ import { knownSecrets } from './known-secrets.ts';
 import type { backups } from './rows.ts';
 
 /** What wraps the keys of backups and signs their manifests. */
-export type BackupKeyRing = { wrapper: KeyWrapper; signer: Signer };
+export type BackupKeyRing = {
+  wrapper: KeyWrapper;
+  signer: Signer;
+  /** Its keys' ids: the current one, and all. Ids are no secrets. */
+  ids(): { current: string; all: string[] };
+};
 
 /**
  * Wraps and signs by the key ring in the file that BACKUP_KEYS_FILE names. It is read at the first use and again when it
@@ -33,7 +38,11 @@ export function openBackupKeys(config: Pick<Config<typeof backups>, 'backupKeysF
     if (known?.version !== version) known = { version, ring: readRing(path) };
     return known.ring;
   };
-  return { wrapper: ringKeyWrapper(ring), signer: ringSigner(ring) };
+  return {
+    wrapper: ringKeyWrapper(ring),
+    signer: ringSigner(ring),
+    ids: () => ({ current: ring().current, all: [...ring().keys.keys()].sort() }),
+  };
 }
 
 function readRing(path: string): KeyRing {

@@ -1,6 +1,8 @@
 import { backupRecords } from '#shared/adapters/postgres/backup-records.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { findDatabaseServer } from '#shared/adapters/postgres/database-servers.ts';
+import { loadRecords } from '#shared/adapters/postgres/load-records.ts';
+import { restoreRecords } from '#shared/adapters/postgres/restore-records.ts';
 import { verificationRecords } from '#shared/adapters/postgres/verification-records.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import type { ObjectStore } from '#shared/domain/objects/ports.ts';
@@ -17,15 +19,20 @@ export function backupParts(database: Database, config: Config<typeof backups>) 
   return {
     records: backupRecords(database),
     verifications: verificationRecords(database),
+    loads: loadRecords(database),
+    restores: restoreRecords(database),
     servers: { find: async (id: string) => (await findDatabaseServer(database, id))?.server },
     store: openedLate(() => openBackupStore(config)),
     storeAccess: () => backupStoreAccess(config),
     ...openBackupKeys(config),
-    workerImage(): string {
-      if (config.workerImage !== undefined) return config.workerImage;
-      throw new Failure('misconfigured', 'WORKER_IMAGE is not set: write the reference of the worker image.');
-    },
+    workerImage: () => workerImageOf(config),
   };
+}
+
+/** @throws Failure `misconfigured` when nobody has said which it is. */
+export function workerImageOf(config: Pick<Config<typeof backups>, 'workerImage'>): string {
+  if (config.workerImage !== undefined) return config.workerImage;
+  throw new Failure('misconfigured', 'WORKER_IMAGE is not set: write the reference of the worker image.');
 }
 
 function openedLate(open: () => ObjectStore): ObjectStore {

@@ -135,6 +135,15 @@ export const tenantCluster = defineConfig({
   tlsSecretName: row('TLS_SECRET_NAME', label, undefined, 'Secret with the wildcard certificate of the instances.'),
   storageClass: row('STORAGE_CLASS', label, undefined, "Class of the instances' volumes; without it the cluster's."),
   ingressNamespace: row('INGRESS_NAMESPACE', label, 'ingress-nginx', 'Namespace of the ingress controller.'),
+  databaseCidrs: row(
+    'DATABASE_CIDRS',
+    text({
+      pattern: /^[0-9a-fA-F.:]+\/[0-9]{1,3}(,[0-9a-fA-F.:]+\/[0-9]{1,3})*$/,
+      wanted: 'address/bits, separated by commas',
+    }),
+    undefined,
+    'Networks of the Odoo database servers that are known by name: NetworkPolicies can name nothing else. Copies ask for it.',
+  ),
   functionsNamespace: row('FUNCTIONS_NAMESPACE', label, 'odoo-fleet', 'Namespace of the functions.'),
 });
 
@@ -201,6 +210,16 @@ const backupPlace = {
   backupS3Region: row('BACKUP_S3_REGION', text(), 'us-east-1', "The bucket's region."),
 };
 
+/** What certificates and manifests are signed with. */
+export const keyRing = defineConfig({
+  backupKeysFile: row(
+    'BACKUP_KEYS_FILE',
+    path,
+    undefined,
+    'File with the keys that wrap the keys of backups and sign manifests and certificates: {"current":"k1","keys":{"k1":"<base64 of 32 bytes>"}}. Read again when it changes.',
+  ),
+});
+
 /** Making and reading backups. */
 export const backups = defineConfig({
   ...backupPlace,
@@ -210,13 +229,33 @@ export const backups = defineConfig({
     undefined,
     'File with {"accessKeyId":"...","secretAccessKey":"..."} of one who may read and write in the bucket, and not delete.',
   ),
-  backupKeysFile: row(
-    'BACKUP_KEYS_FILE',
-    path,
-    undefined,
-    'File with the keys that wrap the keys of backups and sign manifests: {"current":"k1","keys":{"k1":"<base64 of 32 bytes>"}}. Read again when it changes.',
-  ),
+  ...keyRing,
   workerImage: row('WORKER_IMAGE', text(), undefined, 'Image of the Jobs that dump, upload and verify.'),
+});
+
+/** Exports for customers. */
+export const exporting = defineConfig({
+  exportHours: row('EXPORT_HOURS', integer(1, 720), 24, 'How long an export can be downloaded; then it is deleted.'),
+});
+
+/** For whoever gives customers their links. */
+export const linking = defineConfig({
+  downloadUrl: row(
+    'DOWNLOAD_URL',
+    httpUrl,
+    undefined,
+    'Where customers reach the function download: links to exports begin with it.',
+  ),
+});
+
+/** How far verifications go. */
+export const verifying = defineConfig({
+  verifyBootPercent: row(
+    'VERIFY_BOOT_PERCENT',
+    integer(0, 100),
+    25,
+    'On so many of a hundred verified backups Odoo is started, too, and asked. On final ones it always is.',
+  ),
 });
 
 /** Deleting backups: another identity's right. */

@@ -68,6 +68,14 @@ describe('what must be gone before an operation ends otherwise than well', () =>
     expect(await world.go(id)).toBe('overtakenBy' in given ? 'cancelled' : 'failed');
   });
 
+  test('is asked for an objection also where no step is noted: it may have been released before', async () => {
+    const world = releasing();
+    const id = world.add({ step: null, cancelRequested: true });
+    world.work.objectToCancel = async () => new Failure('not-allowed', 'The sides have changed places.');
+    expect(await world.go(id)).toBe('failed');
+    expect(world.records.row(id).errorCode).toBe('not-allowed');
+  });
+
   test('is not released for a cancel that is refused: the work goes on', async () => {
     const world = releasing();
     const id = world.add({ step: 'two', cancelRequested: true });

@@ -19,9 +19,11 @@ export async function cancel<Context extends StepContext>(
   try {
     // Without a step noted nothing has ever acted: what is there under these names is somebody else's.
     const steps = stepsOf(run.work.definition, operation.definitionVersion);
-    const made = operation.step === null && !run.hasLooked ? [] : steps;
-    if (made.length > 0) {
-      await takeOver(run);
+    const isNew = operation.step === null && !run.hasLooked;
+    const made = isNew ? [] : steps;
+    // One that was released after it failed has no step noted either, and may have brought about what cannot be undone.
+    if (!isNew) await takeOver(run);
+    if (!isNew || run.work.release !== undefined) {
       const objection = await run.work.objectToCancel(run.context);
       if (objection !== undefined) {
         return await fail(run, turn, { failure: objection, refusesCancel: true });

@@ -46,6 +46,8 @@ export type InstanceOperation = {
   notificationOf?(instance: Instance): Notification | undefined;
   /** Part of the transaction that ends it well. */
   onSuccess?(transaction: Queryable, context: InstanceContext): Promise<void>;
+  /** Why a cancel comes too late, of a kind that can be undone. It is asked again until it answers. */
+  objectToCancel?(context: InstanceContext): Promise<Failure | undefined>;
   /** As `RunnableOperation` has it. A retry of an operation that was released begins at the first step. */
   release?(context: InstanceContext, why: Failure): Promise<void>;
   /** Part of the transaction that ends it otherwise. */
@@ -83,9 +85,9 @@ export function instanceOperation(
     succeed: (context) => succeed(database, kind, { context, eventSource }),
     fail: (context, end) => fail(database, kind, { context, eventSource, ...end }),
     // One of another kind has nothing to undo; a person's cancel never gets here.
-    objectToCancel: async () =>
+    objectToCancel: async (context) =>
       kind.definition.cancel === 'undoes'
-        ? undefined
+        ? await kind.objectToCancel?.(context)
         : new Failure(
             'not-allowed',
             `An operation of kind ${kind.definition.kind} is not undone. Ask for the opposite.`,

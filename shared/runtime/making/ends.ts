@@ -1,5 +1,3 @@
-import { provisionFailed } from '#events/instance/provision-failed.ts';
-import { provisioned } from '#events/instance/provisioned.ts';
 import { notificationRequested } from '#events/notification/requested.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { endUnmade, markObserved, readInstance } from '#shared/adapters/postgres/instance-records.ts';
@@ -10,15 +8,18 @@ import {
   succeedOperation,
 } from '#shared/adapters/postgres/operation-ends.ts';
 import { announce } from '#shared/domain/event/announce.ts';
-import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
-import type { Failure } from '#shared/domain/failure.ts';
+import { Failure } from '#shared/domain/failure.ts';
 import type { InstanceContext } from '#shared/domain/instance/context.ts';
 import { oneLine } from '#shared/domain/one-line.ts';
 import { eventIdOf } from '#shared/domain/operation/identifiers.ts';
-import { auditEnd, envelopeOf, leaseOf, moveOn, passTurn, underLease } from '#shared/runtime/operation/ends.ts';
+import { auditEnd, envelopeOf, leaseOf, moveOn, passTurn, underLease } from '../operation/ends.ts';
+import type { Making } from './making.ts';
+
+/** The way an instance is made, and the source its events have. */
+type How = { making: Making; source: string };
 
 /** Before the first step: the instance starts. Once per round; a second call finds the status moved. */
-export async function beginProvision(database: Database, context: InstanceContext, source: string): Promise<void> {
+export async function beginMaking(database: Database, context: InstanceContext, source: string): Promise<void> {
   const event = context.instance.status === 'error' ? 'provision-retried' : 'provision-started';
   if (context.instance.status !== 'creating' && context.instance.status !== 'error') return;
   await underLease(database, context, async (transaction) => {
@@ -27,10 +28,10 @@ export async function beginProvision(database: Database, context: InstanceContex
 }
 
 /** The instance runs; unless a cancel has come first, which then has its way. */
-export async function succeedProvision(
+export async function succeedMaking(
   database: Database,
   context: InstanceContext,
-  source: string,
+  { making, source }: How,
 ): Promise<'succeeded' | 'requested' | 'overtaken'> {
   const { instance, operation, publicUrl } = context;
   const cancel = await underLease(database, context, async (transaction, now) => {
@@ -48,7 +49,7 @@ export async function succeedProvision(
     return [
       ...moved,
       ...(await passTurn(transaction, context, source)),
-      announce(provisioned, { ...told, url: publicUrl, seconds }, envelopeOf(context, 'provisioned', source)),
+      making.succeeded(context, { seconds }, envelopeOf(context, 'provisioned', source)),
       announce(
         notificationRequested,
         { ...told, notification: 'instance-ready' },
@@ -60,15 +61,20 @@ export async function succeedProvision(
 }
 
 /** The operation stops here, with all it made, until a person says retry or cancel. */
-export async function failProvision(
+export async function failMaking(
   database: Database,
   context: InstanceContext,
-  end: { step: string; failure: Failure; refusesCancel: boolean; source: string },
+  { making, source, ...end }: How & { step: string; firstStep: string; failure: Failure; refusesCancel: boolean },
 ): Promise<void> {
   const { instance, operation } = context;
-  const { failure, source } = end;
+  const { failure } = end;
   await underLease(database, context, async (transaction, now) => {
-    await failOperation(transaction, leaseOf(context), end);
+    await failOperation(transaction, leaseOf(context), {
+      failure,
+      refusesCancel: end.refusesCancel,
+      ...(making.release !== undefined && { restartAt: end.firstStep }),
+    });
+    await making.onOtherEnd?.(transaction, context, failure);
     // It goes on, to be undone: nobody is told of a failure.
     if (now !== 'none' && !end.refusesCancel) return await passTurn(transaction, context, source);
     const told = { instance: instance.id, customer: instance.customerId, operation: operation.id };
@@ -78,11 +84,10 @@ export async function failProvision(
       end: 'failed',
       detail: { step: end.step, code: failure.code, text },
     });
-    const failed = { ...told, name: instance.name, code: failure.code, text };
     return [
       ...moved,
       ...(await passTurn(transaction, context, source)),
-      announce(provisionFailed, failed, envelopeOf(context, 'failed', source)),
+      making.failed(context, { code: failure.code, text }, envelopeOf(context, 'failed', source)),
       announce(
         notificationRequested,
         { ...told, notification: 'instance-failed' },
@@ -96,20 +101,21 @@ export async function failProvision(
  * What the operation made is gone; the instance is over and its host free. One that was overtaken by a termination made
  * what that takes away.
  */
-export async function cancelProvision(
+export async function cancelMaking(
   database: Database,
   context: InstanceContext,
-  { source, isOvertaken }: { source: string; isOvertaken: boolean },
+  { making, source, isOvertaken }: How & { isOvertaken: boolean },
 ): Promise<void> {
   await underLease(database, context, async (transaction) => {
     await cancelOperation(transaction, leaseOf(context));
+    await making.onOtherEnd?.(transaction, context, whyEnded(isOvertaken));
     if (isOvertaken) {
       await auditEnd(transaction, context, { end: 'overtaken', detail: {} });
-      return [...(await passTurn(transaction, context, source)), overtakenEvent(context, source)];
+      return [...(await passTurn(transaction, context, source)), overtakenEvent(context, { making, source })];
     }
     const moved = await moveOn(transaction, context, {
       event: 'provision-cancelled',
-      reason: 'The provisioning was cancelled.',
+      reason: 'The making of the instance was cancelled.',
       source,
     });
     await endUnmade(transaction, context.instance.id);
@@ -118,9 +124,13 @@ export async function cancelProvision(
   });
 }
 
-function overtakenEvent({ instance, operation }: InstanceContext, source: string): OutgoingEvent {
-  const text = 'A later operation has ended the provisioning.';
-  const data = { instance: instance.id, customer: instance.customerId, operation: operation.id, name: instance.name };
-  const id = eventIdOf(operation.id, 'overtaken');
-  return announce(provisionFailed, { ...data, code: 'superseded', text }, { id, source });
+function whyEnded(isOvertaken: boolean): Failure {
+  return isOvertaken
+    ? new Failure('superseded', 'A later operation has ended the making of the instance.')
+    : new Failure('cancelled', 'The making of the instance was cancelled.');
+}
+
+function overtakenEvent(context: InstanceContext, { making, source }: How) {
+  const { code, message: text } = whyEnded(true);
+  return making.failed(context, { code, text }, { id: eventIdOf(context.operation.id, 'overtaken'), source });
 }
