@@ -7,17 +7,23 @@ import { host } from '#shared/runtime/host.ts';
 import { instanceFunction } from '#shared/runtime/operation/instance-function.ts';
 import { instanceOperationRows, instancePortsOptions } from '#shared/runtime/operation/instance-ports-options.ts';
 import { openPlatform } from '#shared/runtime/platform.ts';
-import { backups } from '#shared/runtime/rows.ts';
+import { backups, verifying } from '#shared/runtime/rows.ts';
 import { verifyOperation } from './operation.ts';
 
-const config = parseConfig(defineConfig({ ...instanceOperationRows, ...backups }), process.env);
+const config = parseConfig(defineConfig({ ...instanceOperationRows, ...backups, ...verifying }), process.env);
 const platform = openPlatform('verify', config);
 const { ports, closers } = openInstancePorts(instancePortsOptions(platform, config));
 for (const { name, close } of closers) platform.shutdown.during('close-connections', name, close);
 
 const parts = backupParts(platform.database, config);
 const handler = instanceFunction(platform, {
-  kind: verifyOperation({ ...parts, workers: ports.workers, databases: ports.verificationDatabases }),
+  kind: verifyOperation({
+    ...parts,
+    workers: ports.workers,
+    boots: ports.boots,
+    databases: ports.verificationDatabases,
+    bootPercent: config.verifyBootPercent,
+  }),
   requested: verifyRequested,
   particulars: {
     variantOf: ({ backup }) => backup ?? null,

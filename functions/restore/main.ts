@@ -1,0 +1,47 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { restoreRequested } from '#events/instance/restore.ts';
+import { openInstancePorts } from '#shared/adapters/instance-ports.ts';
+import { refuseRestore } from '#shared/adapters/postgres/restore-admission.ts';
+import type { RestoreSource } from '#shared/domain/backup/restore-ports.ts';
+import { backupParts } from '#shared/runtime/backup-parts.ts';
+import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
+import { host } from '#shared/runtime/host.ts';
+import { moveOn, underLease } from '#shared/runtime/operation/ends.ts';
+import { instanceFunction } from '#shared/runtime/operation/instance-function.ts';
+import { instanceOperationRows, instancePortsOptions } from '#shared/runtime/operation/instance-ports-options.ts';
+import { openPlatform } from '#shared/runtime/platform.ts';
+import { backups } from '#shared/runtime/rows.ts';
+import { restoreOperation } from './operation.ts';
+
+const config = parseConfig(defineConfig({ ...instanceOperationRows, ...backups }), process.env);
+const platform = openPlatform('restore', config);
+const { ports, closers } = openInstancePorts(instancePortsOptions(platform, config));
+for (const { name, close } of closers) platform.shutdown.during('close-connections', name, close);
+
+const { database, eventSource: source } = platform;
+const handler = instanceFunction(platform, {
+  kind: restoreOperation({
+    ...ports,
+    ...backupParts(database, config),
+    pause,
+    async beginMaintenance(context) {
+      const reason = 'The database is being exchanged.';
+      await underLease(database, context, (transaction) =>
+        moveOn(transaction, context, { event: 'restore-began', reason, source }),
+      );
+    },
+  }),
+  requested: restoreRequested,
+  particulars: {
+    variantOf: ({ backup, undoes }) => undoes ?? backup ?? null,
+    refuse(transaction, { instance, backup, undoes }) {
+      // The schema has seen to it that it names one of them.
+      const wanted: RestoreSource = undoes === undefined ? { backup: backup ?? '' } : { undoes };
+      return refuseRestore(transaction, { instanceId: instance, source: wanted });
+    },
+  },
+  databases: ports.databases,
+  timing: { leaseMs: config.leaseMs, budgetMs: config.stepBudgetMs },
+});
+
+await host(platform, handler, { isProgram: import.meta.main, ...config });
