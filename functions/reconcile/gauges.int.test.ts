@@ -1,12 +1,13 @@
 import { pino } from 'pino';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
+  beginBackup,
   endHeld,
-  holdOperation,
   insertBackup,
   insertPlacedInstance,
+  setDeleting,
+  setProof,
 } from '#shared/adapters/postgres/backup-records.fixture.ts';
-import { backupRecords } from '#shared/adapters/postgres/backup-records.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { readFleetNumbers } from '#shared/adapters/postgres/fleet-numbers.ts';
 import { enqueue } from '#shared/adapters/postgres/outbox.ts';
@@ -136,18 +137,14 @@ describe('backups', () => {
     for (const number of [11, 12, 13, 14]) ids.push(await insertPlacedInstance(database, number, 'odoo-1'));
     const [well, stale, unproven, bare] = ids as [string, string, string, string];
     await database.query(`update instances set created_at = now() - interval '49 hours'`);
-    const proven = `proof = 'proven', proof_at = now()`;
-    await set(await insertBackup(database, well, { daysAgo: 5 }), proven);
-    await set(await insertBackup(database, well, { daysAgo: 1 }), proven);
-    await set(await insertBackup(database, stale, { daysAgo: 9 }), proven);
+    await insertBackup(database, well, { daysAgo: 5, proof: 'proven' });
+    await insertBackup(database, well, { daysAgo: 1, proof: 'proven' });
+    await insertBackup(database, stale, { daysAgo: 9, proof: 'proven' });
     await insertBackup(database, unproven, { kind: 'manual' });
-    const refuted = await insertBackup(database, unproven);
-    await set(refuted, `proof = 'refuted', proof_at = now()`);
-    await set(await insertBackup(database, unproven), `state = 'deleting', delete_reason = 'x'`);
+    await insertBackup(database, unproven, { proof: 'refuted' });
+    await setDeleting(database, await insertBackup(database, unproven));
     await set(await insertBackup(database, well), `state = 'failed', error_code = 'x', error_text = 'x'`);
-    const operation = await holdOperation(database, bare);
-    const intent = { instanceId: bare, kind: 'manual', dumpKey: 'd', filesKey: 'f' } as const;
-    await backupRecords(database).begin(operation, intent);
+    const operation = await beginBackup(database, bare);
     const numbers = await scrape();
     expect(numbers.get('fleet_backup_oldest_proven_age_seconds')).toBeCloseTo(9 * 86_400, -2);
     expect(Object.fromEntries(numbers)).toMatchObject({
@@ -175,7 +172,7 @@ describe('backups', () => {
     expect((await scrape()).get('fleet_backup_finals_missing')).toBe(all);
     const final = await insertBackup(database, id, { kind: 'final' });
     expect((await scrape()).get('fleet_backup_finals_missing')).toBe(all);
-    await set(final, `proof = 'proven', proof_at = now()`);
+    await setProof(database, final);
     const numbers = await scrape();
     expect(numbers.get('fleet_backup_finals_missing')).toBe(all - 1);
     expect(numbers.get('fleet_backup_instances_overdue')).toBe(0);

@@ -3,6 +3,7 @@ import { openResender } from '#shared/adapters/eventing/resend.ts';
 import { openTenantCluster } from '#shared/adapters/kubernetes/open.ts';
 import { openDirectoryStore } from '#shared/adapters/objectstore/directory.ts';
 import { openOdooServers } from '#shared/adapters/odoo-server/odoo-servers.ts';
+import { readPointNumbers } from '#shared/adapters/postgres/backup-numbers.ts';
 import { readFleetNumbers } from '#shared/adapters/postgres/fleet-numbers.ts';
 import { adoptLegacyServer } from '#shared/adapters/postgres/legacy-server.ts';
 import { ruleOf } from '#shared/domain/drift/policy.ts';
@@ -30,8 +31,10 @@ import {
 import { showServerPools } from '#shared/runtime/server-pools.ts';
 import { tenantClusterOptions } from '#shared/runtime/tenant-cluster-options.ts';
 import { backupTickParts } from './backups/parts.ts';
+import { makePlatformBackupGauge } from './backups/platform-age.ts';
 import { makeFleetGauges } from './gauges.ts';
 import { type TickPart, tick } from './handler.ts';
+import { nowAndThen } from './now-and-then.ts';
 import { findShortages } from './server-upkeep.ts';
 import { makeTickMetrics } from './tick-metrics.ts';
 import { upkeepTeller } from './upkeep-teller.ts';
@@ -70,6 +73,8 @@ async function adoptLegacy(): Promise<void> {
 }
 
 const showNumbers = makeFleetGauges(metrics.registry);
+// They read something of every instance, and change by the hour.
+const readPoints = nowAndThen(() => readPointNumbers(platform.database), { everyMs: 60_000 });
 const showWarm = makeWarmGauges(metrics.registry);
 const ticks = makeTickMetrics(metrics.registry);
 const tell = upkeepTeller({ log, registry: metrics.registry });
@@ -101,7 +106,15 @@ const parts: readonly TickPart[] = [
     },
   },
 ];
-const backupParts = { jobs: tenants.workers, verifications: servers.verifications, onTrouble };
+const backupParts = {
+  jobs: tenants.workers,
+  cluster: tenants.cluster,
+  verifications: servers.verifications,
+  loads: servers.loads,
+  sides: servers.sides,
+  showPlatformBackup: makePlatformBackupGauge(metrics.registry),
+  onTrouble,
+};
 const slowParts = backupTickParts(platform, config, backupParts);
 
 const handler = eventFunction({
@@ -151,7 +164,9 @@ const handler = eventFunction({
     });
     // What the parts have asked for goes out with this tick, not with the next.
     await platform.flush();
-    await readFleetNumbers(platform.database).then(showNumbers, (error: unknown) => onTrouble('numbers', error));
+    await readFleetNumbers(platform.database, readPoints).then(showNumbers, (error: unknown) =>
+      onTrouble('numbers', error),
+    );
     ticks.lastEnd.setToCurrentTime();
     return report.woken > 0 ? 'woke' : 'quiet';
   },

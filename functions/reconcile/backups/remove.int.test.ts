@@ -1,32 +1,28 @@
-import { createHash } from 'node:crypto';
-import { mkdtemp, rm, utimes } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { openDirectoryStore } from '#shared/adapters/objectstore/directory.ts';
+import { retainAtNextTurn, takeToRetain } from '#shared/adapters/postgres/backup-deletion.ts';
 import {
   beginAfresh,
+  beginBackup,
   endHeld,
   holdOperation,
   insertBackup,
   insertPlacedInstance,
+  setDeleting,
 } from '#shared/adapters/postgres/backup-records.fixture.ts';
 import { backupRecords } from '#shared/adapters/postgres/backup-records.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { verificationRecords } from '#shared/adapters/postgres/verification-records.ts';
-import type { BackupResult } from '#shared/domain/backup/manifest.ts';
-import { signManifest } from '#shared/domain/backup/manifest.ts';
-import { hmacSigner } from '#shared/domain/backup/manifest-seal.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import type { ObjectStore } from '#shared/domain/objects/ports.ts';
 import { insertCatalogue } from '#shared/testing/fleet-rows.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { type BackupRemoval, longestBackupMs, makeBackupRemoval } from './remove.ts';
+import { fileKey, type StoredBackups, storedBackups } from './stored-backups.fixture.ts';
 
 const platform = platformOfThisFile();
 let database: Database;
-let folder: string;
-let store: ObjectStore;
+let place: StoredBackups;
 let troubles: string[];
 beforeAll(async () => {
   database = platform();
@@ -34,97 +30,20 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   await beginAfresh(database);
-  folder = await mkdtemp(join(tmpdir(), 'backup-removal-'));
-  store = openDirectoryStore(folder);
+  place = await storedBackups(database);
   troubles = [];
 });
-afterEach(() => rm(folder, { recursive: true }));
+afterEach(() => place.end());
 
+/** As if everybody's turn had come. */
 async function go(change: Partial<BackupRemoval> = {}) {
-  await database.query('truncate leases');
+  await database.query('update instance_keys set retain_at = now()');
+  await database.query('update instance_keys set collect_at = now() where collect_at is not null');
   const onTrouble = (what: string, error: unknown) => void troubles.push(`${what}: ${(error as Error).message}`);
-  const base = { database, holder: 'test', reader: store, remover: store, onTrouble };
+  const base = { database, reader: place.store, remover: place.store, onTrouble };
   return await makeBackupRemoval({ ...base, ...change })();
 }
 
-const name = (content: string) => createHash('sha256').update(content).digest('hex');
-const fileKey = (instanceId: string, content: string) =>
-  `files/${instanceId}/${name(content).slice(0, 2)}/${name(content)}`;
-
-/** A file as old as need be for it to be removed, unless stated. */
-async function putFile(instanceId: string, content: string, ageMs = longestBackupMs + 60_000): Promise<void> {
-  const key = fileKey(instanceId, content);
-  await store.put(key, Buffer.from(content));
-  const at = new Date(Date.now() - ageMs);
-  await utimes(join(folder, key), at, at);
-}
-
-function manifestOf(instanceId: string, backupId: string, contents: readonly string[]): Buffer {
-  const noContents = {
-    tables: [],
-    hashes: [],
-    attachments: { count: 0, inFiles: 0, files: 0, hash: '' },
-    largeObjects: { count: 0, hash: '' },
-    schema: { indexes: 0, constraints: 0, sequences: 0, views: 0, functions: 0, triggers: 0 },
-    extensions: [],
-  };
-  const time = '2026-11-22T00:00:00Z';
-  const dump = {
-    key: 'x',
-    format: 'pg_dump-custom+zstd',
-    storedBytes: 1,
-    sha256: name(''),
-    compressedBytes: 1,
-    databaseBytes: 1,
-  } as const;
-  const objects = contents.map((content): [string, number, string] => [name(content), content.length, name(content)]);
-  const files = {
-    count: objects.length,
-    bytes: 1,
-    storedBytes: 1,
-    uploaded: { count: 0, bytes: 0 },
-    contents: name(''),
-    objects,
-  };
-  const result: BackupResult = {
-    version: 1,
-    instanceId,
-    customerId: 'c-1',
-    backupId,
-    operationId: backupId,
-    attempt: 1,
-    kind: 'manual',
-    imageId: 'odoo-19',
-    addonsDigest: '',
-    previous: null,
-    odooVersion: null,
-    modules: [],
-    postgres: { major: 15, server: '15', client: '15' },
-    startedAt: time,
-    snapshotAt: time,
-    finishedAt: time,
-    contents: noContents,
-    dump,
-    files,
-  };
-  return signManifest(result, { dump: 'd', files: 'f' }, hmacSigner('k', Buffer.alloc(32)));
-}
-
-/** A proven backup of some days ago with its objects, that names these files. */
-async function storeBackup(instanceId: string, options: { daysAgo: number; names: readonly string[] }) {
-  const id = await insertBackup(database, instanceId, { daysAgo: options.daysAgo });
-  const key = `backups/${instanceId}/${id}/manifest`;
-  const bytes = manifestOf(instanceId, id, options.names);
-  await store.put(key, bytes);
-  await store.put(`backups/${instanceId}/${id}/1/dump`, Buffer.from('dump'));
-  await store.put(`verifications/${instanceId}/${id}/x/1/result`, Buffer.from('{}'));
-  await database.query(
-    `update backups set manifest_key = $2, manifest_sha256 = $3, proof = 'proven', proof_at = now() where id = $1`,
-    [id, key, createHash('sha256').update(bytes).digest('hex')],
-  );
-  for (const content of options.names) await putFile(instanceId, content);
-  return id;
-}
 const states = async () =>
   Object.fromEntries(
     (await database.query<{ id: string; state: string }>('select id, state from backups')).rows.map((row) => [
@@ -132,7 +51,7 @@ const states = async () =>
       row.state,
     ]),
   );
-const keys = async (prefix: string) => (await store.list({ prefix })).keys;
+const keys = async (prefix: string) => (await place.store.list({ prefix })).keys;
 const audited = async () =>
   (
     await database.query<{ line: string }>(
@@ -145,7 +64,7 @@ async function backupsOfWhichOneGoes(instanceId: string) {
   await database.query('update plans set keep_daily = 5, keep_weekly = 0, keep_monthly = 0');
   const ids: string[] = [];
   for (let day = 0; day < 6; day += 1) {
-    ids.push(await storeBackup(instanceId, { daysAgo: 30 - day, names: ['in all', `of day ${day}`] }));
+    ids.push(await place.storeBackup(instanceId, { daysAgo: 30 - day, names: ['in all', `of day ${day}`] }));
   }
   return { ids, first: ids[0] ?? '' };
 }
@@ -168,6 +87,24 @@ describe('what retention gives up', () => {
     expect(await go()).toEqual({ abandoned: 0, givenUp: 0, deleted: 0, filesRemoved: 0 });
   });
 
+  test('is decided once a day of each instance, and sooner of one whose decision nobody came to', async () => {
+    const instanceId = await insertPlacedInstance(database, 1);
+    await backupsOfWhichOneGoes(instanceId);
+    expect(await takeToRetain(database, 10)).toEqual([instanceId]);
+    expect(await takeToRetain(database, 10)).toEqual([]);
+    const hours = async () => {
+      const text =
+        'select extract(epoch from retain_at - clock_timestamp())::float8 / 3600 as hours from instance_keys';
+      return (await database.query<{ hours: number }>(text)).rows[0]?.hours;
+    };
+    expect(await hours()).toBeCloseTo(1 / 6, 1);
+    expect((await go()).givenUp).toBe(1);
+    expect(await hours()).toBeCloseTo(24, 1);
+    // as a purge does: its certificate says that what is not kept goes at the next turn
+    await database.transaction((transaction) => retainAtNextTurn(transaction, instanceId));
+    expect(await takeToRetain(database, 10)).toEqual([instanceId]);
+  });
+
   test('is not what is being verified, until that has ended', async () => {
     const instanceId = await insertPlacedInstance(database, 1);
     const { first } = await backupsOfWhichOneGoes(instanceId);
@@ -184,10 +121,10 @@ describe('what retention gives up', () => {
     const instanceId = await insertPlacedInstance(database, 1);
     const { first } = await backupsOfWhichOneGoes(instanceId);
     const remover = {
-      ...store,
+      ...place.store,
       remove: async (key: string) => {
         if (key.endsWith('/dump')) throw new Failure('not-allowed', 'The object is locked.');
-        await store.remove(key);
+        await place.store.remove(key);
       },
     };
     expect(await go({ remover })).toMatchObject({ givenUp: 1, deleted: 0, filesRemoved: 0 });
@@ -200,10 +137,27 @@ describe('what retention gives up', () => {
     expect(await go()).toMatchObject({ deleted: 1, filesRemoved: 1 });
   });
 
+  test('keeps no other waiting when it cannot be removed', async () => {
+    const instanceId = await insertPlacedInstance(database, 1);
+    const ids: string[] = [];
+    for (let number = 0; number < 51; number += 1) ids.push(await insertBackup(database, instanceId));
+    for (const id of ids) await setDeleting(database, id);
+    const last = ids.toSorted().at(-1);
+    const list = async (page: Parameters<ObjectStore['list']>[0]) => {
+      if (!page.prefix.includes(`${last}`)) throw new Failure('not-allowed', 'The object is locked.');
+      return await place.store.list(page);
+    };
+    const onTrouble = () => undefined;
+    const turn = makeBackupRemoval({ database, reader: place.store, remover: { ...place.store, list }, onTrouble });
+    expect((await turn()).deleted).toBe(0);
+    expect((await turn()).deleted).toBe(1);
+    expect((await states())[`${last}`]).toBe('deleted');
+  });
+
   test('of an instance that was purged is all but its final backup, and that one and the key 90 days later', async () => {
     const instanceId = await insertPlacedInstance(database, 1);
-    await storeBackup(instanceId, { daysAgo: 3, names: ['old'] });
-    const final = await storeBackup(instanceId, { daysAgo: 2, names: ['last'] });
+    await place.storeBackup(instanceId, { daysAgo: 3, names: ['old'] });
+    const final = await place.storeBackup(instanceId, { daysAgo: 2, names: ['last'] });
     await database.query(`update backups set kind = 'final' where id = $1`, [final]);
     await database.query(`update instances set purged_at = now()`);
     expect(await go()).toMatchObject({ givenUp: 1, deleted: 1, filesRemoved: 1 });
@@ -219,7 +173,7 @@ describe('a file that no backup names', () => {
   test('stays while it is young: its manifest may be yet to come', async () => {
     const instanceId = await insertPlacedInstance(database, 1);
     await backupsOfWhichOneGoes(instanceId);
-    await putFile(instanceId, 'young', longestBackupMs - 60_000);
+    await place.putFile(instanceId, 'young', longestBackupMs - 60_000);
     expect((await go()).filesRemoved).toBe(1);
     expect(await keys(`files/${instanceId}/`)).toContain(fileKey(instanceId, 'young'));
   });
@@ -227,17 +181,15 @@ describe('a file that no backup names', () => {
   test('stays while a backup of the instance runs, whatever runs of another', async () => {
     const instanceId = await insertPlacedInstance(database, 1);
     await backupsOfWhichOneGoes(instanceId);
-    const operation = await holdOperation(database, instanceId);
-    const intent = { instanceId, kind: 'manual', dumpKey: 'd', filesKey: 'f' } as const;
-    await backupRecords(database).begin(operation, intent);
+    const operation = await beginBackup(database, instanceId);
     expect(await go()).toMatchObject({ deleted: 1, filesRemoved: 0 });
     await endHeld(database, operation.id, 'failed');
     expect(await go()).toMatchObject({ abandoned: 1, filesRemoved: 1 });
   });
 
   test.each([
-    ['gone', async (key: string) => await store.remove(key)],
-    ['altered', async (key: string) => void (await store.put(key, Buffer.from('{}')))],
+    ['gone', async (key: string) => await place.store.remove(key)],
+    ['altered', async (key: string) => void (await place.store.put(key, Buffer.from('{}')))],
   ])('stays when the manifest of one that is kept is %s, and so do all others', async (_, harm) => {
     const instanceId = await insertPlacedInstance(database, 1);
     const { ids } = await backupsOfWhichOneGoes(instanceId);
@@ -249,22 +201,42 @@ describe('a file that no backup names', () => {
     expect(rows).toEqual([{ collected_by: null, collected_at: null }]);
   });
 
+  test('is found among very many, a part of them in each tick', async () => {
+    const instanceId = await insertPlacedInstance(database, 1);
+    await backupsOfWhichOneGoes(instanceId);
+    for (let number = 0; number < 5; number += 1) await place.putFile(instanceId, `unnamed ${number}`);
+    // Two keys in each answer, and no tick has the time for more than three.
+    const list: ObjectStore['list'] = async (page) => {
+      await delay(page.prefix.startsWith('files/') ? 40 : 0);
+      return await place.store.list({ ...page, limit: 2 });
+    };
+    const onTrouble = (what: string) => void troubles.push(what);
+    const remover = { ...place.store, list };
+    const turn = makeBackupRemoval({ database, reader: place.store, remover, onTrouble, sweepMs: 100 });
+    const removed: number[] = [];
+    while (removed.length < 20 && (await keys(`files/${instanceId}/`)).length > 6) {
+      await database.query('update instance_keys set collect_at = now() where collect_at is not null');
+      removed.push((await turn()).filesRemoved);
+    }
+    expect(await keys(`files/${instanceId}/`)).toHaveLength(6);
+    expect(removed.length).toBeGreaterThan(1);
+    expect(troubles).toEqual([]);
+  });
+
   test('stays when the right to remove files was lost to a backup that began meanwhile', async () => {
     const instanceId = await insertPlacedInstance(database, 1);
     await backupsOfWhichOneGoes(instanceId);
     let begun = false;
     const reader = {
-      ...store,
+      ...place.store,
       // The process stands still for longer than its right lasts; a backup begins, and counts on all files there are.
       get: async (key: string) => {
         if (!begun) {
           begun = true;
           await database.query(`update instance_keys set collecting_until = clock_timestamp() - interval '1 second'`);
-          const operation = await holdOperation(database, instanceId);
-          const intent = { instanceId, kind: 'manual', dumpKey: 'd', filesKey: 'f' } as const;
-          await backupRecords(database).begin(operation, intent);
+          await beginBackup(database, instanceId);
         }
-        return await store.get(key);
+        return await place.store.get(key);
       },
     };
     expect((await go({ reader })).filesRemoved).toBe(0);
@@ -276,7 +248,7 @@ describe('a file that no backup names', () => {
 test('backups that begin while files are removed name only files that are there', async () => {
   const instanceId = await insertPlacedInstance(database, 1);
   await backupsOfWhichOneGoes(instanceId);
-  await putFile(instanceId, 'unnamed');
+  await place.putFile(instanceId, 'unnamed');
   const records = backupRecords(database);
   const operation = await holdOperation(database, instanceId);
   const intent = { instanceId, kind: 'manual', dumpKey: 'd', filesKey: 'f' } as const;

@@ -3,11 +3,13 @@ import { backupRequested } from '#events/instance/backup.ts';
 import { verifyRequested } from '#events/instance/verify.ts';
 import { endUnfinished } from '#shared/adapters/postgres/backup-ends.ts';
 import {
+  beginBackup,
   clearBackups,
   endHeld,
   holdOperation,
   insertBackup,
   insertPlacedInstance,
+  setProof,
 } from '#shared/adapters/postgres/backup-records.fixture.ts';
 import { backupRecords } from '#shared/adapters/postgres/backup-records.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
@@ -86,10 +88,8 @@ describe('backups', () => {
 
   test('are not asked for beside what is at work, and after a failure only when the pause is over', async () => {
     const id = await oldInstance(1);
-    const operation = await holdOperation(database, id);
+    const operation = await beginBackup(database, id, 'scheduled');
     expect(await go()).toEqual([]);
-    const intent = { instanceId: id, kind: 'scheduled', dumpKey: 'd', filesKey: 'f' } as const;
-    await backupRecords(database).begin(operation, intent);
     await endUnfinished(database, operation.id, new Failure('job-failed', 'no'));
     await endHeld(database, operation.id, 'failed');
     expect(await go()).toEqual([]);
@@ -134,7 +134,7 @@ describe('backups', () => {
     await database.query(`update backups set proof = 'refuted', proof_at = now() where id = $1`, [final]);
     expect(await go()).toMatchObject([{ task: 'backup', kind: 'final' }]);
     const second = await insertBackup(database, id, { kind: 'final' });
-    await database.query(`update backups set proof = 'proven', proof_at = now() where id = $1`, [second]);
+    await setProof(database, second);
     expect(await go()).toEqual([]);
   });
 });

@@ -15,6 +15,8 @@ const everyMs = 60_000;
 /** Requests of a kind in one go. */
 const atMost = 50;
 const pageSize = 500;
+/** A fleet of more than so many pages takes several gos, one with every tick: none of them takes long. */
+const pagesAtMost = 6;
 
 export type BackupSchedule = {
   database: Database;
@@ -57,11 +59,13 @@ export function makeBackupSchedule(schedule: BackupSchedule): () => Promise<{ as
     try {
       const until = performance.now() + (schedule.budgetMs ?? 2_000);
       const candidates: Candidate[] = [];
+      let pages = 0;
       do {
+        pages += 1;
         const page = await listSchedulable(database, { after, limit: pageSize });
         candidates.push(...page.instances.flatMap((one) => candidateOf(one, page.now) ?? []));
         after = page.next ?? '';
-      } while (after !== '' && performance.now() < until);
+      } while (after !== '' && pages < pagesAtMost && performance.now() < until);
       const asked = await ask(schedule, candidates);
       // What is left of the fleet has its turn with the next tick.
       if (after !== '') await releaseLease(database, lease);
