@@ -27,6 +27,7 @@ export function exampleInstance(change: Partial<Instance> = {}): Instance {
     desiredState: 'running',
     suspensions: [],
     restartedBy: null,
+    clonedFrom: null,
     status: 'starting',
     generation: 1,
     observedGeneration: 0,

@@ -230,6 +230,8 @@ export async function startTestFleet(
     tickMs: 500,
     warmTarget: 1,
     ...fleetOptions,
+    // Odoo is started on restored backups where a test asks for it, not by chance
+    functionSettings: { VERIFY_BOOT_PERCENT: '0', ...fleetOptions.functionSettings },
   }).catch(async (cause: unknown) => {
     if (options.folder === undefined) await removeTree(folder);
     throw cause;

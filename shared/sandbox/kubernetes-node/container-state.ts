@@ -23,6 +23,11 @@ export type ContainerRecord = {
   isReady: boolean;
 };
 
+/** An init container that stays: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/ */
+export function isSidecar({ isInit, container }: Pick<ContainerRecord, 'isInit' | 'container'>): boolean {
+  return isInit && container.restartPolicy === 'Always';
+}
+
 export function newContainerRecord(container: Container, isInit: boolean): ContainerRecord {
   return {
     container,
@@ -46,7 +51,7 @@ export function hasStarted(record: ContainerRecord): boolean {
 }
 
 export function isContainerReady(record: ContainerRecord): boolean {
-  if (record.isInit) return record.state.terminated?.exitCode === 0;
+  if (record.isInit && !isSidecar(record)) return record.state.terminated?.exitCode === 0;
   return hasStarted(record) && (record.container.readinessProbe === undefined || record.isReady);
 }
 
@@ -71,6 +76,7 @@ export function terminatedState(
 
 export function shouldRestart(pod: PodSpec, record: ContainerRecord, exitCode: number): boolean {
   const policy = pod.restartPolicy ?? 'Always';
+  if (isSidecar(record)) return true;
   if (record.isInit) return exitCode !== 0 && policy !== 'Never';
   return policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0);
 }
@@ -84,7 +90,7 @@ export function containerStatus(record: ContainerRecord, podUid: string): Contai
     imageID: record.image ? container.image : '',
     ...(hasRun ? { containerID: `process://${podUid}/${container.name}/${record.run}` } : {}),
     ready: isContainerReady(record),
-    started: record.isInit ? false : hasStarted(record),
+    started: record.isInit && !isSidecar(record) ? false : hasStarted(record),
     restartCount: record.restartCount,
     state: record.state,
     lastState: record.lastState,

@@ -69,6 +69,8 @@ export type Container = {
   image: string;
   command?: string[];
   args?: string[];
+  /** Of an init container only: it is a sidecar, which runs beside those that follow it, and ends after them. */
+  restartPolicy?: 'Always';
   workingDir?: string;
   terminationMessagePolicy?: 'File' | 'FallbackToLogsOnError';
   env?: EnvVar[];

@@ -1,4 +1,11 @@
-import { type ContainerRecord, containerStatus, isContainerReady, isRunning } from './container-state.ts';
+import {
+  type ContainerRecord,
+  containerStatus,
+  hasStarted,
+  isContainerReady,
+  isRunning,
+  isSidecar,
+} from './container-state.ts';
 import { type Condition, conditionOf, type Pod, type PodPhase, type PodStatus, timestamp } from './objects.ts';
 
 export type PodRecord = {
@@ -37,24 +44,31 @@ export function podStatus(pod: Pod, record: PodRecord, nowMs: number): PodStatus
 function podPhase(pod: Pod, { init, main, hasEnded }: PodRecord): PodPhase {
   const policy = pod.spec.restartPolicy ?? 'Always';
   const isDone = (one: ContainerRecord) => one.state.terminated?.exitCode === 0;
+  const hasBegun = main.some((one) => one.run > 0);
   if (hasEnded) return main.every(isDone) ? 'Succeeded' : 'Failed';
-  const hasFailedInit = init.some((one) => one.state.terminated !== undefined && !isDone(one));
+  const hasFailedInit = init.some((one) => !isSidecar(one) && one.state.terminated !== undefined && !isDone(one));
   if (hasFailedInit && policy === 'Never') return 'Failed';
-  if (!init.every(isDone)) return 'Pending';
+  if (!hasBegun && !init.every(isPassed)) return 'Pending';
   // Waiting after a former run is a back-off and counts as stopped.
   if (main.some((one) => one.state.waiting && one.lastState.terminated === undefined)) return 'Pending';
-  if (main.some(isRunning) || policy === 'Always') return 'Running';
+  // A pod is over when its sidecars are, too; how they ended does not matter.
+  if (main.some(isRunning) || init.some(isRunning) || policy === 'Always') return 'Running';
   if (main.every(isDone)) return 'Succeeded';
   return policy === 'Never' ? 'Failed' : 'Running';
 }
 
+/** What an init container has to have done before the next one begins. */
+function isPassed(one: ContainerRecord): boolean {
+  return isSidecar(one) ? hasStarted(one) : one.state.terminated?.exitCode === 0;
+}
+
 function podConditions(record: PodRecord, phase: PodPhase): Condition[] {
-  const isInitialized = record.init.every((one) => one.state.terminated?.exitCode === 0);
+  const isInitialized = record.main.some((one) => one.run > 0) || record.init.every(isPassed);
   const initialized: Condition = isInitialized
     ? { type: 'Initialized', status: 'True' }
     : unready('Initialized', 'ContainersNotInitialized', {
         words: 'incomplete status',
-        names: record.init.filter((one) => one.state.terminated?.exitCode !== 0),
+        names: record.init.filter((one) => !isPassed(one)),
       });
   return [
     { type: 'PodReadyToStartContainers', status: phase === 'Succeeded' || phase === 'Failed' ? 'False' : 'True' },

@@ -6,10 +6,10 @@ import type { ProcessGroup } from '../processes.ts';
 import type { Claims } from './claims.ts';
 import { type ContainerProbes, startContainerProbes } from './container-probes.ts';
 import { runContainer } from './container-runner.ts';
-import { type ContainerRecord, hasStarted, newContainerRecord } from './container-state.ts';
+import { type ContainerRecord, hasStarted, isSidecar, newContainerRecord } from './container-state.ts';
 import { ConfigurationMissing, containerEnvironment, type Sources } from './environment.ts';
 import { type LaunchInput, mountsOf, rewriteMountPaths } from './launch.ts';
-import type { Pod } from './objects.ts';
+import { defaultGraceSeconds, type Pod } from './objects.ts';
 import type { PodRecord } from './pod-status.ts';
 import { containerUser } from './security.ts';
 import { setUpVolumes } from './volumes.ts';
@@ -89,6 +89,7 @@ async function runPod(work: PodWork): Promise<void> {
   deps.changed();
   const volumes = await waitForVolumes(work);
   const probes = new Map<ContainerRecord, ContainerProbes>();
+  const sidecars = openSidecars(work);
   const start = (one: ContainerRecord) =>
     runContainer(one, {
       pod: pod.spec,
@@ -98,21 +99,57 @@ async function runPod(work: PodWork): Promise<void> {
       changed() {
         deps.changed();
         if (hasStarted(one)) probes.get(one)?.containerStarted();
+        sidecars.changed(one);
       },
-      signal,
+      signal: isSidecar(one) ? sidecars.signal : signal,
       folder: deps.folder,
     });
-  for (const one of record.init) {
-    await start(one);
-    if (one.state.terminated?.exitCode !== 0) return;
-  }
-  for (const one of record.main) one.state = { waiting: { reason: 'ContainerCreating' } };
   try {
+    for (const one of record.init) {
+      if (isSidecar(one)) {
+        await sidecars.start(one, () => start(one));
+        continue;
+      }
+      await start(one);
+      if (one.state.terminated?.exitCode !== 0) return;
+    }
+    for (const one of record.main) one.state = { waiting: { reason: 'ContainerCreating' } };
     for (const one of record.main) probes.set(one, startContainerProbes(one, { ...deps, pod: pod.spec, signal }));
     await Promise.all(record.main.map(start));
   } finally {
     for (const probe of probes.values()) probe.stop();
+    await sidecars.stop();
   }
+}
+
+/** Sidecars of one pod. They run until the others have ended, are begun again when they end, and have no probes here. */
+function openSidecars({ pod, signal }: Pick<PodWork, 'pod' | 'signal'>) {
+  const over = new AbortController();
+  const running = new Map<ContainerRecord, { run: Promise<void>; begun: PromiseWithResolvers<void> }>();
+  return {
+    signal: AbortSignal.any([signal, over.signal]),
+    /** Comes back when it runs: only then the next container may begin. */
+    async start(one: ContainerRecord, run: () => Promise<void>): Promise<void> {
+      const begun = Promise.withResolvers<void>();
+      const entry = { run: Promise.resolve(), begun };
+      running.set(one, entry);
+      entry.run = run();
+      // a run that ends before it has begun was aborted, or is an error of ours
+      await Promise.race([begun.promise, entry.run]);
+    },
+    changed(one: ContainerRecord): void {
+      if (hasStarted(one)) running.get(one)?.begun.resolve();
+    },
+    /** In the opposite order, as the kubelet does. */
+    async stop(): Promise<void> {
+      over.abort();
+      const graceMs = (pod.spec.terminationGracePeriodSeconds ?? defaultGraceSeconds) * 1_000;
+      for (const [one, { run }] of [...running].toReversed()) {
+        await one.process?.stop({ graceMs });
+        await run;
+      }
+    },
+  };
 }
 
 /**

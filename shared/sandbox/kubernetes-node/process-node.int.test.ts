@@ -171,6 +171,52 @@ describe('init containers', () => {
   });
 });
 
+describe('a sidecar', () => {
+  const serving = container({ name: 'beside', args: ['serve', '$(POD_IP)', '8080', '/shared/file'] });
+  const mount = { name: 'shared', mountPath: '/shared' };
+  const podSpec = (main: ReturnType<typeof container>, sidecar: Partial<typeof serving> = {}) => ({
+    initContainers: [
+      container({ name: 'before', args: ['write', '/shared/file', 'made'], volumeMounts: [mount] }),
+      { ...serving, volumeMounts: [mount], restartPolicy: 'Always' as const, ...sidecar },
+    ],
+    volumes: [{ name: 'shared', emptyDir: {} }],
+    containers: [main],
+  });
+  const run = async (name: string, spec: ReturnType<typeof podSpec>) => {
+    const [main] = spec.containers;
+    const template = { template: { spec: { ...spec, restartPolicy: 'Never' as const } }, backoffLimit: 0 };
+    await cluster.client.create(jobs, namespace, job(name, main ?? serving, template));
+    return await until('the Job to end', async () => {
+      const found = await cluster.client.get(jobs, namespace, name);
+      return found?.status?.conditions?.find(({ status }) => status === 'True')?.type;
+    });
+  };
+
+  test('serves the containers that follow it, and ends after them with the Job', async () => {
+    const asking = container({ args: ['ask', '$(POD_IP)', '8080'] });
+    expect(await run('accompanied', podSpec(asking))).toMatch(/Complete|SuccessCriteriaMet/);
+    const [pod] = await cluster.jobPods('accompanied');
+    expect(pod?.status?.phase).toBe('Succeeded');
+    expect(
+      pod?.status?.initContainerStatuses?.map(({ name, state }) => [name, state.terminated !== undefined]),
+    ).toEqual([
+      ['before', true],
+      ['beside', true],
+    ]);
+  });
+
+  test('that ends is begun again; how it ends is not how the Job ends', async () => {
+    const failing = { args: ['exit', '3'], volumeMounts: [] };
+    expect(await run('alone', podSpec(container({ args: ['exit', '0'] }), failing))).toMatch(
+      /Complete|SuccessCriteria/,
+    );
+    const bad = container({ args: ['exit', '4', 'why'], terminationMessagePolicy: 'FallbackToLogsOnError' });
+    expect(await run('judged', podSpec(bad))).toMatch(/Failed|FailureTarget/);
+    const [pod] = await cluster.jobPods('judged');
+    expect(pod?.status?.containerStatuses?.[0]?.state.terminated).toMatchObject({ exitCode: 4, message: 'why\n' });
+  });
+});
+
 test('a restarted node makes the pods of the former one anew and fails those of Jobs', async () => {
   await cluster.create(deployment('lasting', container()));
   const main = container({ args: ['sleep'] });

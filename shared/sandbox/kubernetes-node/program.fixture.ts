@@ -2,7 +2,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 
-// A small program for the node's tests. Arguments: `serve ADDRESS PORT [FILE]`, `exit CODE [LINE]`, `write FILE TEXT`, `sleep`.
+// A small program for the node's tests. Arguments: `serve ADDRESS PORT [FILE]`, `exit CODE [LINE]`, `write FILE TEXT`, `sleep`,
+// `ask ADDRESS PORT` (waits for an answer).
 // `/healthz` answers 503 while the file named by UNHEALTHY_FILE exists; other paths answer what the program sees.
 const [what, ...rest] = process.argv.slice(2);
 
@@ -15,6 +16,11 @@ if (what === 'write') {
   process.exit(0);
 }
 if (what === 'sleep') await delay(600_000);
+while (what === 'ask') {
+  const answer = await fetch(`http://${rest[0]}:${rest[1]}/`).catch(() => undefined);
+  if (answer?.ok) process.exit(0);
+  await delay(50);
+}
 
 const unhealthyFile = process.env['UNHEALTHY_FILE'];
 const server = createServer((request, response) => {

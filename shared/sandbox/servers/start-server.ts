@@ -41,13 +41,26 @@ export async function startServer(options: {
     return server;
   }
 
+  // While it was away, a client of its own may have been given the port: for as long as that connection lasts.
+  async function startAgainOn(port: number): Promise<RunningProcess> {
+    const deadline = Date.now() + READY_WITHIN_MS;
+    for (;;) {
+      try {
+        return await startOn(port);
+      } catch (error) {
+        if (Date.now() > deadline || !isPortTaken(error)) throw error;
+        await delay(200);
+      }
+    }
+  }
+
   let port = options.port ?? (await freePort());
   let server: RunningProcess | undefined;
   for (let attempt = 1; server === undefined; attempt++) {
     try {
       server = await startOn(port);
     } catch (error) {
-      if (attempt === PORT_ATTEMPTS || !/address already in use/i.test(String(error))) throw error;
+      if (attempt === PORT_ATTEMPTS || !isPortTaken(error)) throw error;
       port = await freePort();
     }
   }
@@ -57,9 +70,13 @@ export async function startServer(options: {
     stop: () => current.stop(),
     async restart({ signal } = {}) {
       await current.stop(signal === undefined ? {} : { signal });
-      current = await startOn(port);
+      current = await startAgainOn(port);
     },
   };
+}
+
+function isPortTaken(error: unknown): boolean {
+  return /address already in use/i.test(String(error));
 }
 
 async function waitUntilReady(options: {

@@ -39,6 +39,21 @@ export function streamContract(opened: () => Promise<ObjectStore>, options: { la
     expect((await store.list({ prefix: '' })).keys).toEqual(['s/k']);
   });
 
+  it('reads a stream from any byte on, and says when there is none', async () => {
+    const store = await opened();
+    const bytes = randomBytes(700_000);
+    await store.write('k', inPieces(bytes, 100_000));
+    for (const from of [0, 1, 262_143, 262_144, 262_145, 524_288, 699_999]) {
+      const found = await store.read('k', { from });
+      expect(found?.size).toBe(700_000);
+      const pieces: Buffer[] = [];
+      for await (const piece of found?.bytes ?? []) pieces.push(piece);
+      expect(Buffer.concat(pieces).equals(bytes.subarray(from)), `from ${from}`).toBe(true);
+    }
+    await expect(store.read('k', { from: 700_000 })).rejects.toMatchObject({ code: 'invalid-request' });
+    expect(await store.read('other', { from: 1 })).toBeUndefined();
+  });
+
   it('has no stream and no facts under a key that nobody wrote', async () => {
     const store = await opened();
     expect(await store.read('a/b')).toBeUndefined();

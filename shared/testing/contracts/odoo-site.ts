@@ -26,6 +26,13 @@ export type ContainersIn = (
   folder: string,
 ) => Promise<{ processes: ProcessGroup; stop(): Promise<void> }>;
 
+/** `data`: the folder of its files. */
+type ContainerOptions = {
+  settings?: Record<string, string>;
+  data?: string;
+  environment?: Record<string, string>;
+};
+
 export async function openOdooSite(image: Image, containersIn?: ContainersIn) {
   const processes = await openProcessGroup();
   const folder = await mkdtemp(join(tmpdir(), 'odoo-'));
@@ -58,7 +65,7 @@ export async function openOdooSite(image: Image, containersIn?: ContainersIn) {
   async function container(
     database: string,
     command: readonly string[],
-    { settings = {}, data: given }: { settings?: Record<string, string>; data?: string | undefined } = {},
+    { settings = {}, data: given, environment = {} }: ContainerOptions = {},
   ) {
     const base = join(folder, `container-${++count}`);
     const [configuration, scratch] = [join(base, 'configuration'), join(base, 'scratch')];
@@ -80,7 +87,7 @@ export async function openOdooSite(image: Image, containersIn?: ContainersIn) {
           ],
         },
         image,
-        environment: {},
+        environment,
         volumes: new Map([
           ['configuration', configuration],
           ['data', data],
@@ -97,17 +104,25 @@ export async function openOdooSite(image: Image, containersIn?: ContainersIn) {
   }
 
   /** Runs a command to its end. */
-  async function run(database: string, command: readonly string[]): Promise<{ code: number | null; output: string }> {
-    const { started, logFile } = await container(database, command);
+  async function run(
+    database: string,
+    command: readonly string[],
+    options: ContainerOptions = {},
+  ): Promise<{ code: number | null; output: string }> {
+    const { started, logFile } = await container(database, command, options);
     const { code } = await started.exited;
     return { code, output: await readFile(logFile, 'utf8') };
   }
 
-  /** Starts a server; `settings` go into its odoo.conf, `data` is the folder of its files. Does not wait for it. */
-  async function serve(database: string, settings: Record<string, string> = {}, data?: string): Promise<Served> {
+  /** Starts a server; `settings` go into its odoo.conf. Does not wait for it. */
+  async function serve(
+    database: string,
+    settings: Record<string, string> = {},
+    more: Pick<ContainerOptions, 'data' | 'environment'> = {},
+  ): Promise<Served> {
     const port = await freePort();
     const command = ['odoo', '--config=/etc/odoo/odoo.conf', `--http-interface=${INTERFACE}`, `--http-port=${port}`];
-    const { started } = await container(database, command, { settings, data });
+    const { started } = await container(database, command, { settings, ...more });
     const stop = async () => {
       await started.stop({ graceMs: 15_000 });
       return started.exited;

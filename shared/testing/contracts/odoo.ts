@@ -138,6 +138,22 @@ export function odooContract(name: string, open: () => Promise<Image>, container
         expect(await authenticate(one, 'passwords', 'boss@example.com', 'the new passwore')).toBe(false);
       });
 
+      test('tells its superuser, once he has a password, how many records there are, archived ones included', async () => {
+        await clone('counted');
+        const hash = oldHash('of the superuser');
+        await site.sql('counted', `update res_users set active = true, password = '${hash}' where id = 1`);
+        await site.sql('counted', 'update res_partner set active = false where id = (select max(id) from res_partner)');
+        const one = await serveUntilHealthy('counted');
+        const count = (password: string) =>
+          jsonRpc(one.url, 'object', 'execute_kw', [
+            ...['counted', 1, password, 'res.partner', 'search_count', [[]]],
+            { context: { active_test: false } },
+          ]);
+        const [row] = await site.sql('counted', 'select count(*)::int as count from res_partner');
+        expect(await count('of the superuser')).toBe(row?.['count']);
+        expect(await count('of somebody else')).toBe('odoo.exceptions.AccessDenied');
+      });
+
       test('closes the database manager, and offers no other database', async () => {
         await clone('closed');
         const one = await serveUntilHealthy('closed');

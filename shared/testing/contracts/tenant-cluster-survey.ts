@@ -73,7 +73,12 @@ export function clusterSurveyContract(name: string, open: () => Promise<Cluster>
         (instance) => ({ ...instance, image: { ...instance.image, reference: 'odoo:20' } }),
       ],
       ['under another host', ['ingress-changed'], (instance) => ({ ...instance, host: 'other.example.com' })],
-      ['with other settings', ['configuration-changed'], (instance) => ({ ...instance, settings: { reportgz: true } })],
+      [
+        'with other settings',
+        // the record beside the data tells of them, too
+        ['configuration-changed', 'volume-changed'],
+        (instance) => ({ ...instance, settings: { reportgz: true } }),
+      ],
       [
         'with another processor',
         ['resources-wrong'],

@@ -53,6 +53,11 @@ export function fakeInstancePorts() {
       world.roles = true;
       world.mayLogIn = true;
     },
+    async createClosedRoles() {
+      did.push('create closed roles');
+      world.roles = true;
+      world.mayLogIn = false;
+    },
     lookDatabase: async () => world.database,
     async createEmpty() {
       did.push(`create empty over ${world.database}`);

@@ -50,9 +50,11 @@ function withoutSchema(table: string): string {
   return table.slice(table.lastIndexOf('.') + 1).toLowerCase();
 }
 
-/** A database's name without the instance's id or the fence in it. */
+/** A database's name without the instance's id, the operation's short one or the fence in it. */
 export function databaseName(database: string | undefined): string {
-  return (database ?? 'database').replaceAll(/_[a-z2-7]{12}(?=_|$)/g, '_*').replaceAll(/_[0-9]+$/g, '_*');
+  return (database ?? 'database')
+    .replaceAll(/_(?:[a-z2-7]{12}|[0-9a-f]{8})(?=_|$)/g, '_*')
+    .replaceAll(/_[0-9]+$/g, '_*');
 }
 
 /** What a request does: the resource for the Kubernetes API, the path for everything else. */

@@ -10,6 +10,8 @@ export type Databases = {
   list(): Promise<string[]>;
   /** The user's id, or false. */
   authenticate(database: string, login: string, password: string): Promise<number | false>;
+  /** How many records of a model its superuser finds; undefined when it may not ask. */
+  countAll(database: string, asking: { user: number; password: string; model: string }): Promise<number | undefined>;
   close(): Promise<void>;
 };
 
@@ -32,6 +34,10 @@ export function openDatabases(options: Options): Databases {
     async authenticate(name, login, password) {
       if (name !== database) throw new Error(`FATAL:  database "${name}" is not served here`);
       return authenticate(pool, login, password);
+    },
+    async countAll(name, asking) {
+      if (name !== database) throw new Error(`FATAL:  database "${name}" is not served here`);
+      return countAll(pool, asking);
     },
     close: () => pool.end(),
   };
@@ -77,4 +83,20 @@ async function authenticate(pool: Pool, login: string, password: string): Promis
     await pool.query('update res_users set password = $1 where id = $2', [await hashPassword(password), user.id]);
   }
   return user.id;
+}
+
+/** All rows of the model's table: the superuser has no record rules, and archived records are asked for. */
+async function countAll(
+  pool: Pool,
+  { user, password, model }: { user: number; password: string; model: string },
+): Promise<number | undefined> {
+  const { rows } = await pool.query<{ password: string | null }>(
+    'select password from res_users where id = $1 and active',
+    [user],
+  );
+  const hash = rows[0]?.password;
+  if (user !== 1 || hash == null || !(await verifyPassword(password, hash)).isRight) return undefined;
+  if (!/^[a-z_.]+$/.test(model)) throw new Error(`Object ${model} doesn't exist`);
+  const found = await pool.query<{ count: number }>(`select count(*)::int as count from ${model.replaceAll('.', '_')}`);
+  return found.rows[0]?.count;
 }

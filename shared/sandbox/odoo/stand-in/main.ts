@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { connectTo } from './databases.ts';
 import { initialise } from './initialise.ts';
 import { log } from './log.ts';
+import { neutralize } from './neutralize.ts';
 import { type Options, readOptions } from './options.ts';
 import { runShell } from './shell.ts';
 import { openSite } from './site.ts';
@@ -19,10 +20,10 @@ async function main(argv: readonly string[]): Promise<void> {
     throw new Error("Using the database user 'postgres' is a security risk, aborting.");
   }
   const { database } = options;
-  if (options.command === 'shell' || options.init.length > 0) {
+  if (options.command !== 'server' || options.init.length > 0) {
     if (database === undefined) throw new Error('which database? use --database');
     await work(database, options);
-    if (options.command === 'shell' || options.stopsAfterInit) return;
+    if (options.command !== 'server' || options.stopsAfterInit) return;
   }
   if (options.stopsAfterInit) return;
   await serve(options);
@@ -33,6 +34,7 @@ async function work(database: string, options: Options): Promise<void> {
   const client = await connectTo(database, options);
   try {
     if (options.command === 'shell') await runShell(client, await text(process.stdin), options);
+    else if (options.command === 'neutralize') await neutralize(client, database);
     else await initialise(client, database, options);
   } finally {
     await client.end();

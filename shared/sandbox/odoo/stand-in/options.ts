@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 
 /** What the command line and odoo.conf say together; the command line wins. */
 export type Options = {
-  command: 'server' | 'shell';
+  command: 'server' | 'shell' | 'neutralize';
   database: string | undefined;
   init: readonly string[];
   languages: readonly string[];
@@ -53,9 +53,9 @@ const VALUES = [
 
 /** @throws Error for an option that Odoo or the stand-in does not know, and for a configuration that cannot be read. */
 export function readOptions(argv: readonly string[]): Options {
-  const isShell = argv[0] === 'shell';
+  const command = (['shell', 'neutralize'] as const).find((one) => one === argv[0]) ?? 'server';
   const { values } = parseArgs({
-    args: argv.slice(isShell || argv[0] === 'server' ? 1 : 0),
+    args: argv.slice(argv[0] === command ? 1 : 0),
     allowPositionals: false,
     options: Object.fromEntries([
       ...FLAGS.map((name) => [name, { type: 'boolean' as const }]),
@@ -73,7 +73,7 @@ export function readOptions(argv: readonly string[]): Options {
   };
   const list = (value: string) => value.split(',').filter(Boolean);
   return {
-    command: isShell ? 'shell' : 'server',
+    command,
     database: list(text('database', 'db_name', ''))[0],
     init: list(text('init', '', '')),
     languages: list(text('load-language', '', '')),
