@@ -59,7 +59,7 @@ COPY --from=build-migrate /out/migrate ./
 USER 10001:10001
 ENTRYPOINT ["node", "main.js"]
 
-# The Jobs that make and verify backups: docker build --target worker --tag odoo-fleet/worker .
+# The Jobs that make and verify backups, and the platform's own backup (/app/platform): docker build --target worker --tag odoo-fleet/worker .
 FROM sources AS build-worker
 RUN node scripts/build/main.ts worker --folder /out
 

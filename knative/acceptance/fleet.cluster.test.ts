@@ -1,6 +1,7 @@
 import { describe } from 'vitest';
 import { isOwnCluster, titledOnOwn } from './cluster.fixture.ts';
 import { accessTests } from './fleet/access.ts';
+import { backupTests } from './fleet/backup.ts';
 import { burstTests } from './fleet/burst.ts';
 import { deadLetterTests } from './fleet/dead-letter.ts';
 import { dispatcherTests } from './fleet/dispatcher.ts';
@@ -22,6 +23,7 @@ describe.skipIf(!isOwnCluster)(titledOnOwn('The fleet on a cluster'), () => {
   describe('migration', () => migrationTests(fleet));
   describe('provision', () => provisionTests(fleet));
   describe('life', () => lifeTests(fleet));
+  describe('backup', () => backupTests(fleet));
   describe('scale', () => scaleTests(fleet));
   describe('dead-letter', () => deadLetterTests(fleet));
   describe('dispatcher', () => dispatcherTests(fleet));

@@ -8,7 +8,7 @@ import { runDeadLetters } from '#scripts/dead-letters/main.ts';
 import { deriveInstanceId } from '#shared/domain/instance/names.ts';
 import { until } from '../cluster.fixture.ts';
 import { type FleetUnderTest, publisher } from './fleet.fixture.ts';
-import { cutFromDatabase, deployedManifests } from './outage.fixture.ts';
+import { cutFromDatabase } from './outage.fixture.ts';
 import { numbersOf } from './pods.fixture.ts';
 
 const type = 'dev.odoofleet.instance.provision.requested';
@@ -90,9 +90,9 @@ function orderOf(name: string): Record<string, unknown> {
 
 /** The retries as they are shipped take half a minute. The Trigger is put back when the test is over. */
 async function retryQuickly(fleet: FleetUnderTest, name: string): Promise<void> {
-  const shipped = (await deployedManifests(fleet)).find(
-    (one) => one.kind === 'Trigger' && one.metadata.name === name,
-  ) as Manifest & { spec: { delivery: object } };
+  const shipped = fleet.manifests.find((one) => one.kind === 'Trigger' && one.metadata.name === name) as Manifest & {
+    spec: { delivery: object };
+  };
   const { spec } = shipped;
   const delivery = { ...spec.delivery, retry: 3, backoffDelay: 'PT0.2S' };
   const apply = async (manifest: object) => {

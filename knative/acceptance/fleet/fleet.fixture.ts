@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { type DeployedFleet, deployFleet, importFunctions } from '#scripts/cluster/fleet/deploy.ts';
+import { importWorker } from '#scripts/cluster/fleet/worker-image.ts';
 import { bringUpCluster, type RunningCluster } from '#scripts/cluster/up.ts';
 import { deriveInstanceId } from '#shared/domain/instance/names.ts';
 import { removeTree } from '#shared/sandbox/cache-folder.ts';
@@ -28,7 +29,7 @@ export type Operation = {
 /** The product as it is deployed, and what a publisher and an operator can do and see of it. */
 export type FleetUnderTest = DeployedFleet & {
   cluster: RunningCluster;
-  /** Of each function. */
+  /** Of each function, and of the worker. */
   images: ReadonlyMap<string, string>;
   /** Scratch space that the tests' own servers can reach. */
   folder: string;
@@ -64,7 +65,8 @@ export function deployedFleet(): () => FleetUnderTest {
     const say = (line: string) => void process.stderr.write(`fleet: ${line}\n`);
     const cluster = await bringUpCluster({ say });
     const images = await importFunctions(cluster, { folder, say });
-    const fleet = await deployFleet(cluster, { folder, images, say });
+    images.set('worker', await importWorker(cluster, { folder, say }));
+    const fleet = await deployFleet(cluster, { folder, images, hasBackups: true, say });
     deployed = { ...fleet, cluster, images, folder, ...dealings(fleet, namespace) };
   }, 900_000);
   afterAll(async () => {
@@ -113,7 +115,7 @@ function dealings(fleet: DeployedFleet, namespace: () => TestNamespace) {
       await publish({ id: randomUUID(), type: 'dev.odoofleet.instance.provision.requested', data });
       return deriveInstanceId(publisher, name);
     },
-    settled(instanceId: string, { limitMs = 120_000, operationCount = 1 } = {}) {
+    async settled(instanceId: string, { limitMs = 120_000, operationCount = 1 } = {}) {
       const isOver = async () => {
         const operations = await operationsOf(instanceId);
         // A request takes a moment from the Broker to its row.
@@ -123,7 +125,12 @@ function dealings(fleet: DeployedFleet, namespace: () => TestNamespace) {
         if (!operations.every(({ state }) => state === 'succeeded' || state === 'cancelled')) return undefined;
         return (await rows<{ status: string }>('select status from instances where id = $1', [instanceId]))[0]?.status;
       };
-      return until(`the operations of ${instanceId} to end`, isOver, { limitMs });
+      try {
+        return await until(`the operations of ${instanceId} to end`, isOver, { limitMs });
+      } catch (cause) {
+        const stands = (await operationsOf(instanceId)).map((one) => `${one.kind} ${one.state} in ${one.step}`);
+        throw new Error(`${(cause as Error).message}; it stands at: ${stands.join(', ')}`, { cause });
+      }
     },
     page(instanceId: string, path = '/web/login') {
       return fromPod(`http://odoo-${instanceId}.odoo-tenants.svc.cluster.local:8069${path}`);

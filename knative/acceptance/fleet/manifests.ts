@@ -7,7 +7,6 @@ import { type ClusterClient, openClusterClient } from '#shared/sandbox/kubernete
 import { type JsonObject, stringAt } from '#shared/sandbox/kubernetes/json.ts';
 import { until } from '../cluster.fixture.ts';
 import type { FleetUnderTest } from './fleet.fixture.ts';
-import { deployedManifests } from './outage.fixture.ts';
 import { numbersOf, podsOfFunction } from './pods.fixture.ts';
 
 /** Kinds of other products than Kubernetes and Knative: nothing of this cluster knows them. */
@@ -21,7 +20,7 @@ export function manifestsTests(fleet: () => FleetUnderTest): void {
 
   beforeAll(async () => {
     client = await openClusterClient(fleet().cluster.kubeconfig);
-    deployed = (await deployedManifests(fleet())) as unknown as Manifest[];
+    deployed = fleet().manifests as unknown as Manifest[];
   });
   afterAll(() => client.close());
 

@@ -1,21 +1,16 @@
-import { devManifests, type Manifest } from '#scripts/cluster/fleet/manifests.ts';
+import type { Manifest } from '#scripts/cluster/fleet/manifests.ts';
 import { until } from '../cluster.fixture.ts';
 import { type FleetUnderTest, publisher } from './fleet.fixture.ts';
 
 /** A name of the cluster that nothing has. */
 const nowhere = 'nowhere.odoo-fleet.svc.cluster.local';
 
-/** The objects that were deployed. */
-export function deployedManifests({ kubectl, images }: FleetUnderTest): Promise<Manifest[]> {
-  return devManifests(kubectl, { imageOf: (name) => images.get(name) ?? name });
-}
-
 /**
  * Rolls out a revision of a function that looks for the platform's database where there is none: it gets ready and answers 503 to
  * every event. Returns what mends it, which rolls out the manifest as it is shipped. The two wait until it answers so.
  */
 export async function cutFromDatabase(fleet: FleetUnderTest, name: string): Promise<() => Promise<void>> {
-  const shipped = (await deployedManifests(fleet)).find(
+  const shipped = fleet.manifests.find(
     (one) => one['apiVersion'] === 'serving.knative.dev/v1' && one.metadata.name === name,
   );
   if (shipped === undefined) throw new Error(`there is no function ${name}`);

@@ -125,7 +125,8 @@ async function worldOf(fleet: FleetUnderTest, instance: string): Promise<World> 
   const gateway = await one('knative-serving', 'app=fleet-ingress');
   const broker = await one('knative-eventing', 'eventing.knative.dev/brokerRole=ingress');
   const dns = await one('kube-system', 'app=coredns');
-  const [database] = await fleet.rows<World['database']>('select host, port from db_servers');
+  const text = `select host, port from db_servers where purpose = 'tenants'`;
+  const [database] = await fleet.rows<World['database']>(text);
   if (database === undefined) throw new Error('there is no database server');
   const slice = ['-n', 'odoo-fleet', 'get', 'endpointslice', 'postgres', '-o', 'jsonpath={.ports[0].port}'];
   const platformPort = Number(await kubectl.run(slice));
