@@ -16,8 +16,9 @@ function schemaOf(definition: AnyEventDefinition): string {
   const schema = toJsonSchema(definition.schema, {
     // an optional key with a default may be missing in what is sent
     typeMode: 'input',
-    // JSON has no infinite numbers to begin with, and Draft 7 has no word for "exactly representable"
-    ignoreActions: ['finite', 'safe_integer'],
+    // JSON has no infinite numbers to begin with, Draft 7 has no word for "exactly representable", and a check of our own
+    // is said in words beside its field
+    ignoreActions: ['finite', 'safe_integer', 'check'],
   });
   const { $schema, ...rest } = schema;
   return json({ $schema, $id: `urn:odoo-fleet:event:${definition.type}`, title: definition.summary, ...rest });

@@ -1,33 +1,8 @@
 import { parseArgs } from 'node:util';
 import { migrate } from '#shared/adapters/postgres/migrate.ts';
 import { asFailure } from '#shared/domain/failure.ts';
-import {
-  defineConfig,
-  type Environment,
-  helpOf,
-  integer,
-  oneOf,
-  parseConfig,
-  requiredRow,
-  row,
-  secretRow,
-  text,
-} from '#shared/runtime/config.ts';
-
-/** Its settings. */
-export const rows = defineConfig({
-  host: requiredRow('PLATFORM_POSTGRES_DIRECT_HOST', text(), 'Host of the platform database itself, not of PgBouncer.'),
-  port: row('PLATFORM_POSTGRES_DIRECT_PORT', integer(1, 65_535), 5432, 'Its port.'),
-  database: row('PLATFORM_POSTGRES_DB', text(), 'platform', 'Name of the platform database.'),
-  user: row('PLATFORM_POSTGRES_USER', text(), 'fleet', 'Role that owns the tables.'),
-  password: secretRow('PLATFORM_POSTGRES_PASSWORD', 'Password of that role.'),
-  sslMode: row(
-    'PLATFORM_POSTGRES_SSLMODE',
-    oneOf('disable', 'require', 'verify-full'),
-    'disable',
-    'TLS to the server.',
-  ),
-});
+import { type Environment, helpOf, parseConfig } from '#shared/runtime/config.ts';
+import { platformDirect } from '#shared/runtime/platform-direct.ts';
 
 const help = `Usage: npm run migrate -- [--json] [--help]
 
@@ -37,7 +12,7 @@ processes do it at once.
   --json  prints one JSON document: {"applied": [names], "seconds": n}, or {"error": {"code", "message"}}
 
 Settings, from the environment:
-${helpOf(rows)}`;
+${helpOf(platformDirect)}`;
 
 /** The program. Returns its exit code: 0 up to date, 1 the schema could not be changed, 2 called wrongly. */
 export async function runMigrate(
@@ -59,7 +34,7 @@ export async function runMigrate(
   }
   const began = performance.now();
   try {
-    const { applied } = await migrate({ ...parseConfig(rows, env), onProgress: printError });
+    const { applied } = await migrate({ ...parseConfig(platformDirect, env), onProgress: printError });
     const seconds = Math.round(performance.now() - began) / 1000;
     if (wanted.json === true) print(JSON.stringify({ applied, seconds }));
     else if (applied.length === 0) print('The schema is up to date.');

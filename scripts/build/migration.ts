@@ -8,6 +8,10 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 /** Bundles the program of the migration Job into `folder`: `main.js`, and the migrations beside it. */
 export async function bundleMigration(folder: string): Promise<void> {
   await bundleJobProgram(join('scripts', 'migrate.ts'), folder);
-  // where shared/adapters/postgres/migrate.ts looks: beside the file it is in
+  await copyMigrations(folder);
+}
+
+/** Puts the migrations where the programs that read them look: beside the file they are in. */
+export async function copyMigrations(folder: string): Promise<void> {
   await cp(join(root, 'shared', 'adapters', 'postgres', 'migrations'), join(folder, 'migrations'), { recursive: true });
 }

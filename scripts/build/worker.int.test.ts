@@ -14,10 +14,10 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-function run(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+function run(args: readonly string[], program = 'main.js'): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
     const options = { cwd: folder, env: { PATH: process.env['PATH'] ?? '', TMPDIR: folder } };
-    execFile(process.execPath, [join(folder, 'worker', 'main.js'), ...args], options, (error, stdout, stderr) => {
+    execFile(process.execPath, [join(folder, 'worker', program), ...args], options, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
     });
   });
@@ -28,7 +28,25 @@ describe('the built worker', () => {
     expect(mistakes).toEqual([]);
     const { size } = await stat(join(folder, 'worker', 'main.js'));
     expect(size).toBeGreaterThan(workerBudget * 0.8);
-    expect((await readdir(join(folder, 'worker'))).toSorted()).toEqual(['main.js', 'main.js.map', 'package.json']);
+    expect((await readdir(join(folder, 'worker'))).toSorted()).toEqual([
+      'main.js',
+      'main.js.map',
+      'package.json',
+      'platform',
+      'sink',
+    ]);
+  });
+
+  it('has the program beside it that backs up the platform itself', async () => {
+    const platform = (...args: string[]) => run(args, join('platform', 'main.js'));
+    expect(await platform('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('platform backup') });
+    expect(await platform('drop')).toMatchObject({ code: 2 });
+    const { code, stderr } = await platform('backup');
+    expect({ code, stderr }).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('PLATFORM_POSTGRES_DIRECT_HOST'),
+    });
+    expect(await readdir(join(folder, 'worker', 'platform', 'migrations'))).toContain('0014_keep-backups.sql');
   });
 
   it('runs on Node alone', async () => {

@@ -2,7 +2,8 @@ import * as v from 'valibot';
 import { bouncerClientLimit } from './connections.ts';
 import { knativeSchemas, ownKinds } from './knative-schemas.ts';
 import { identityOf, type Manifest } from './kustomize.ts';
-import { podOf } from './pod-rules.ts';
+import { isJob, podOf } from './pod-rules.ts';
+import { publicFunctions } from './public-functions.ts';
 
 /** What is wrong between the objects of one built overlay, a line each. Pure. */
 export function agreementMistakes(
@@ -43,7 +44,8 @@ function placeMistakes(object: Manifest): string[] {
 
 /** ConfigMaps that become the environment of a program hold what it reads, and no secret. */
 function settingMistakes(object: Manifest, knownSettings: ReadonlySet<string>): string[] {
-  if (object.kind !== 'ConfigMap' || !['odoo-fleet', 'migration'].includes(object.metadata.name)) return [];
+  if (object.kind !== 'ConfigMap' || !['odoo-fleet', 'migration', 'platform-backup'].includes(object.metadata.name))
+    return [];
   const unknown = Object.keys(dataOf(object)).filter((name) => !knownSettings.has(name));
   return unknown.map((name) => `${identityOf(object)} sets ${name}, which nobody reads.`);
 }
@@ -51,6 +53,10 @@ function settingMistakes(object: Manifest, knownSettings: ReadonlySet<string>): 
 export function dataOf(object: Manifest | undefined): Record<string, string> {
   return v.parse(v.object({ data: v.record(v.string(), v.string()) }), object ?? { data: {} }).data;
 }
+
+/** Most images are named after what runs them. */
+const inTheWorkers: readonly string[] = ['platform-backup', 'outbound-sink'];
+const imageOf = (name: string): string => (inTheWorkers.includes(name) ? 'worker' : name);
 
 /** Names of a function agree, it is not public, and its account has a token only for rights it has. */
 function functionMistakes(object: Manifest, objects: readonly Manifest[]): string[] {
@@ -66,7 +72,9 @@ function functionMistakes(object: Manifest, objects: readonly Manifest[]): strin
     ...pod.volumes.flatMap(({ configMap }) => configMap?.name ?? []),
   ];
   return [
-    ...(isFunction && labels?.['networking.knative.dev/visibility'] !== 'cluster-local'
+    ...(isFunction &&
+    !publicFunctions.includes(name) &&
+    labels?.['networking.knative.dev/visibility'] !== 'cluster-local'
       ? ['must be cluster-local']
       : []),
     ...(isFunction && account !== name ? [`must run as ServiceAccount ${name}`] : []),
@@ -75,8 +83,8 @@ function functionMistakes(object: Manifest, objects: readonly Manifest[]): strin
       ? []
       : [wantsToken ? 'needs the token of its ServiceAccount' : 'needs no token: automountServiceAccountToken: false']),
     ...pod.containers
-      .filter(({ image }) => !new RegExp(`(^|/)${name}(:|@|$)`).test(image) || image.endsWith(':latest'))
-      .map(({ image }) => `has the image ${image}, not one named ${name} with a version`),
+      .filter(({ image }) => !new RegExp(`(^|/)${imageOf(name)}(:|@|$)`).test(image) || image.endsWith(':latest'))
+      .map(({ image }) => `has the image ${image}, not one named ${imageOf(name)} with a version`),
     ...configMaps
       .filter((one) => !has(objects, 'ConfigMap', { name: one, namespace }))
       .map((one) => `reads ConfigMap ${one}, which is not there`),
@@ -138,7 +146,7 @@ function budgetMistakes(object: Manifest, objects: readonly Manifest[]): string[
     return selected === name && isThere ? [] : [`${identityOf(object)} is nobody's: it selects ${selected}.`];
   }
   // A cache of one pod may be gone for a while.
-  if (podOf(object) === undefined || object.kind === 'Job' || name === 'redis') return [];
+  if (podOf(object) === undefined || isJob(object) || name === 'redis') return [];
   const isThere = objects.some(({ kind, metadata }) => kind === 'PodDisruptionBudget' && metadata.name === name);
   return isThere ? [] : [`${identityOf(object)} has no PodDisruptionBudget.`];
 }

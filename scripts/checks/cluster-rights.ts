@@ -53,6 +53,11 @@ export const wantedRights: Readonly<Record<string, Rights>> = {
   // Jobs of the worker; of an instance its pods are counted, as its volume is mounted where they are.
   backup: sum(runsJobs),
   verify: sum(runsJobs),
+  export: sum(runsJobs),
+  clone: sum(applies(...allParts), removes(...allParts), waitsUntilReady, runsJobs),
+  import: sum(applies(...allParts), removes(...allParts), waitsUntilReady, runsJobs),
+  // Takes the pods down while the database is exchanged, and up again; looks whether there is a volume to exchange folders on.
+  restore: sum(runsJobs, readsCredentials, appliesDeployment, waitsUntilReady, [grant(kinds.volumeClaim, 'get')]),
   // Lists what there is, builds templates by Jobs, and removes Jobs of backups that were lost. What else it finds is put
   // right by others.
   reconcile: sum(
@@ -63,7 +68,7 @@ export const wantedRights: Readonly<Record<string, Rights>> = {
 };
 
 /** Functions that never talk to the cluster. */
-export const noRights: readonly string[] = ['billing', 'dead-letter', 'observe'];
+export const noRights: readonly string[] = ['billing', 'dead-letter', 'download', 'observe'];
 
 type Grant = { resource: string; verbs: readonly Verb[] };
 

@@ -21,6 +21,10 @@ export const objects = {
   'a Job of an instance': jobObjectsOf(initialisationJob(small)),
   'a Job that backs an instance up': workerObjectsOf(small, 'backup'),
   'a Job that verifies a backup': workerObjectsOf(small, 'verify'),
+  'a Job that loads a backup': workerObjectsOf(small, 'load'),
+  'a Job that makes a copy neutral': workerObjectsOf(small, 'neutralize'),
+  'a Job that exchanges folders': workerObjectsOf(small, 'swap'),
+  'a Job that removes an old side': workerObjectsOf(small, 'tidy'),
   'a Job of a template': jobObjectsOf(templateJob(small)),
 };
 

@@ -24,6 +24,7 @@ export const ownKinds: ReadonlySet<string> = new Set([
   'v1 ResourceQuota',
   'v1 LimitRange',
   'apps/v1 Deployment',
+  'batch/v1 CronJob',
   'batch/v1 Job',
   'policy/v1 PodDisruptionBudget',
   'networking.k8s.io/v1 NetworkPolicy',

@@ -1,5 +1,6 @@
 import type { FunctionService, Manifests, Trigger } from '#shared/sandbox/manifests.ts';
 import { poolBudget, sumOf } from './connections.ts';
+import { publicFunctions } from './public-functions.ts';
 
 /** What the rules look at. The shape of each object was checked when the manifests were read: `delivery` is whole. */
 export type ManifestFacts = {
@@ -90,7 +91,7 @@ function functionMistakes({ manifests, functions, files }: ManifestFacts): strin
 /** What a function's folder has: one file of each list. A dead letter sink is named by others. */
 function filesOfFunction({ triggers }: Manifests, name: string): string[][] {
   const isSink = triggers.some(({ delivery }) => delivery.deadLetterSink === name);
-  const called = isSink ? [] : [['trigger.yaml', 'ping-source.yaml']];
+  const called = isSink || publicFunctions.includes(name) ? [] : [['trigger.yaml', 'ping-source.yaml']];
   return [['service-account.yaml'], ['pod-disruption-budget.yaml'], ...called];
 }
 

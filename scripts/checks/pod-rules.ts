@@ -61,12 +61,17 @@ const podSchema = v.object({
   ),
 });
 const withTemplate = v.object({ spec: v.object({ template: v.object({ spec: podSchema }) }) });
+const withJobTemplate = v.object({ spec: v.object({ jobTemplate: withTemplate }) });
 
 export type Pod = v.InferOutput<typeof podSchema>;
 type Container = Pod['containers'][number];
 
+/** Pods that come to an end: they are not asked how they are, and nobody waits for them. */
+export const isJob = ({ kind }: Manifest): boolean => kind === 'Job' || kind === 'CronJob';
+
 /** The pod that an object makes, if it makes one. @throws where it has another shape than ours have. */
 export function podOf(object: Manifest): Pod | undefined {
+  if (object.kind === 'CronJob') return v.parse(withJobTemplate, object).spec.jobTemplate.spec.template.spec;
   const isMaker = ['serving.knative.dev/v1 Service', 'apps/v1 Deployment', 'batch/v1 Job'].includes(
     `${object.apiVersion} ${object.kind}`,
   );
@@ -89,7 +94,7 @@ export function podMistakes(object: Manifest, options: PodOptions): string[] {
     ...resourceMistakes(one),
     ...environmentMistakes(one, options.knownSettings),
     ...mountMistakes(pod, one),
-    ...(object.kind === 'Job' ? [] : probeMistakes(object, one)),
+    ...(isJob(object) ? [] : probeMistakes(object, one)),
     ...graceMistakes(pod, one),
   ]);
   return mistakes.map((mistake) => `${identityOf(object)} ${mistake}.`);

@@ -4,7 +4,7 @@ import type { ClusterSettings } from '#shared/adapters/kubernetes/resources/sett
 import { workerJob, workerSecret } from '#shared/adapters/kubernetes/resources/worker-job.ts';
 import { exampleInstance, exampleRuntime } from '#shared/adapters/kubernetes/test-instance.fixture.ts';
 import { targetsOf } from '#shared/adapters/kubernetes/wanted-objects.ts';
-import { workerJobName } from '#shared/domain/backup/job-names.ts';
+import { type WorkerTask, workerJobName } from '#shared/domain/backup/job-names.ts';
 import type { WorkerJob } from '#shared/domain/backup/job-ports.ts';
 import type { Instance } from '#shared/domain/instance/instance.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
@@ -46,8 +46,8 @@ export function jobObjectsOf(job: OdooJob): Manifest[] {
   ] as Manifest[];
 }
 
-/** A Job of the worker and its Secret: of a backup, which mounts the instance's volume, or of a verification. */
-export function workerObjectsOf({ id }: Instance, task: 'backup' | 'verify'): Manifest[] {
+/** A Job of the worker and its Secret. All but that of a verification mount the instance's volume; a backup writes nothing to it. */
+export function workerObjectsOf({ id }: Instance, task: WorkerTask): Manifest[] {
   const place = { instanceId: id, operationId: '01936f2e-8b5a-7c3d-9e4f-0a1b2c3d4e5f', round: 1 };
   const job: WorkerJob = {
     name: workerJobName(task, place),
@@ -56,7 +56,7 @@ export function workerObjectsOf({ id }: Instance, task: 'backup' | 'verify'): Ma
     task,
     image: 'odoo-fleet/worker',
     order: '{}',
-    volume: task === 'backup' ? { claimName: namesOf(id).object, isInUse: true } : null,
+    volume: task === 'verify' ? null : { claimName: namesOf(id).object, isInUse: true, isWritable: task !== 'backup' },
     memoryMib: 512,
     deadlineSeconds: 60,
   };

@@ -72,13 +72,14 @@ export async function ensureOdooImage(places: Places, options: { say: (line: str
 /**
  * An image of a folder with a bundle on top of Node 24, in the node's store. Without a tag in `name` the tag is made from the
  * content: a changed bundle has a new reference, and so a new Knative revision; an unchanged one has the same.
- * @param options.entry the file to run; else the first of main.js, main.mjs, index.js, index.mjs.
+ * @param bundle.entry the file to run; else the first of main.js, main.mjs, index.js, index.mjs.
+ * @param bundle.programs of this machine, with all they are linked with: the bundle runs them by their names.
  */
 export async function importBundle(
   places: Places,
-  bundle: { name: string; folder: string; entry?: string },
+  bundle: { name: string; folder: string; entry?: string; programs?: readonly string[] },
 ): Promise<string> {
-  const { name, folder } = bundle;
+  const { name, folder, programs = [] } = bundle;
   const files = await readdir(folder);
   const entry =
     bundle.entry ?? ['main.js', 'main.mjs', 'main.ts', 'index.js', 'index.mjs'].find((one) => files.includes(one));
@@ -89,6 +90,7 @@ export async function importBundle(
     await cp(folder, join(root, 'app'), { recursive: true, dereference: true, filter });
     // Bundles are ES modules; without this Node would have to guess it from their text at each start.
     if (!files.includes('package.json')) await writeFile(join(root, 'app', 'package.json'), '{"type":"module"}\n');
+    for (const file of programs) await copyProgram(root, { file, to: `usr/bin/${basename(file)}` });
     await run('chmod', ['-R', 'a+rX,go-w', root]);
     // not as its command, which a pod's own arguments would replace
     const entrypoint = ['/usr/bin/node', entry];
@@ -133,17 +135,7 @@ async function program(root: string, file: string): Promise<ImageConfig> {
 async function nodeRoot(root: string, node: string): Promise<ImageConfig> {
   for (const name of ['app', 'etc', 'tmp', 'usr/bin']) await mkdir(join(root, name), { recursive: true });
   await chmod(join(root, 'tmp'), 0o1777);
-  const copy = async (from: string, to: string) => {
-    await mkdir(dirname(join(root, to)), { recursive: true });
-    await copyFile(from, join(root, to));
-    await chmod(join(root, to), 0o755);
-  };
-  await copy(node, 'usr/bin/node');
-  const { stdout } = await run('ldd', [node]);
-  for (const [, linked, loader] of stdout.matchAll(/=> (\/\S+)|^\s+(\/\S+) \(/gm)) {
-    const library = linked ?? loader;
-    if (library !== undefined) await copy(library, library);
-  }
+  await copyProgram(root, { file: node, to: 'usr/bin/node' });
   await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/:/none\nnode:x:1000:1000:node:/app:/none\n');
   await writeFile(join(root, 'etc/group'), 'root:x:0:\nnode:x:1000:\n');
   await writeFile(join(root, 'etc/nsswitch.conf'), 'hosts: files dns\n');
@@ -153,6 +145,21 @@ async function nodeRoot(root: string, node: string): Promise<ImageConfig> {
     WorkingDir: '/app',
     Env: ['PATH=/usr/bin:/bin', 'NODE_ENV=production'],
   };
+}
+
+/** Copies a program and the libraries it is linked with. */
+async function copyProgram(root: string, { file, to }: { file: string; to: string }): Promise<void> {
+  const copy = async (from: string, place: string) => {
+    await mkdir(dirname(join(root, place)), { recursive: true });
+    await copyFile(from, join(root, place));
+    await chmod(join(root, place), 0o755);
+  };
+  await copy(file, to);
+  const { stdout } = await run('ldd', [file]);
+  for (const [, linked, loader] of stdout.matchAll(/=> (\/\S+)|^\s+(\/\S+) \(/gm)) {
+    const library = linked ?? loader;
+    if (library !== undefined) await copy(library, library);
+  }
 }
 
 async function withTemporary<T>(places: Places, work: (folder: string) => Promise<T>): Promise<T> {

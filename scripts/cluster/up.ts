@@ -35,8 +35,8 @@ export type RunningCluster = {
   ingress: { address: string; domain: string };
   /** False when it ran already. */
   isNew: boolean;
-  /** Makes an image of a bundle's folder on Node 24 and returns its reference; the tag stands for the content. */
-  importImage(name: string, folder: string): Promise<string>;
+  /** Makes an image of a bundle's folder on Node 24 and returns its reference; the tag stands for the content. `programs`: files of this machine. */
+  importImage(name: string, folder: string, options?: { programs?: readonly string[] }): Promise<string>;
   /** Imports the real Odoo 19 and returns its reference. */
   importOdoo(): Promise<string>;
   /** Lets pods reach TCP ports of `node.address`. */
@@ -86,7 +86,7 @@ async function bringUp(programs: Programs, { say, signal }: UpOptions): Promise<
     node: { address: addresses.node },
     ingress: { address: addresses.ingress, domain },
     isNew,
-    importImage: (name, folder) => importBundle(places, { name, folder }),
+    importImage: (name, folder, { programs = [] } = {}) => importBundle(places, { name, folder, programs }),
     importOdoo: () => ensureOdooImage(places, { say }),
     openPorts: (list) => changeMachine('open', [addresses.node, ...list.map(String)]),
   };

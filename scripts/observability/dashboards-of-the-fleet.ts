@@ -145,6 +145,13 @@ const backups: Dashboard = {
           redFrom: 1,
           queries: [{ expr: 'max(fleet_backups_refuted)' }],
         },
+        {
+          title: 'Age of the newest backup of the platform',
+          about: "Of the platform's own database, made every hour.",
+          unit: 's',
+          redFrom: 10_800,
+          queries: [{ expr: 'time() - max(fleet_platform_backup_last_timestamp_seconds)' }],
+        },
       ],
     },
     {

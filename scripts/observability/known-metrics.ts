@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client';
 import { tellOfSpool } from '#functions/dead-letter/spool-notice.ts';
+import { makePlatformBackupGauge } from '#functions/reconcile/backups/platform-age.ts';
 import { makeFleetGauges } from '#functions/reconcile/gauges.ts';
 import { makeTickMetrics } from '#functions/reconcile/tick-metrics.ts';
 import { upkeepTeller } from '#functions/reconcile/upkeep-teller.ts';
@@ -21,6 +22,7 @@ export function knownMetrics(): Map<string, KnownMetric> {
   makeFleetGauges(registry);
   makeWarmGauges(registry);
   makeTickMetrics(registry);
+  makePlatformBackupGauge(registry);
   upkeepTeller({ log: silent, registry });
   tellOfSpool(true, { log: silent, registry });
   operationMetrics(registry, 'provision');

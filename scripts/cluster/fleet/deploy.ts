@@ -4,14 +4,16 @@ import { bundleMigration } from '#scripts/build/migration.ts';
 import { keyRingOf } from '#shared/sandbox/fleet/backups.ts';
 import { type FleetMemory, recallMemory } from '#shared/sandbox/fleet/memory.ts';
 import { openRecords, type PlatformRecords } from '#shared/sandbox/fleet/records.ts';
-import { odooServerId, seedRecords } from '#shared/sandbox/fleet/seed.ts';
+import { odooServerId, seedRecords, verificationServerId } from '#shared/sandbox/fleet/seed.ts';
 import { type FleetServers, startServers } from '#shared/sandbox/fleet/servers.ts';
 import { openProcessGroup } from '#shared/sandbox/processes.ts';
+import type { S3Server } from '#shared/sandbox/servers/versitygw.ts';
 import { type Kubectl, openKubectl } from '../kubectl.ts';
 import type { RunningCluster } from '../up.ts';
 import { bridgeTo } from './bridge.ts';
 import { devManifests, type Manifest, machineService, secret } from './manifests.ts';
 import { type Migrated, runMigrationJob } from './migrate.ts';
+import { startObjectStore } from './object-store.ts';
 
 const functionNamespace = 'odoo-fleet';
 /** Leads to PostgreSQL itself, where `postgres` leads to PgBouncer. */
@@ -24,6 +26,10 @@ export type DeployedFleet = {
   /** The platform's records, for whoever watches from outside. */
   records: PlatformRecords;
   servers: FleetServers;
+  /** Where backups are; there when they were asked for. */
+  objectStore: S3Server | undefined;
+  /** All that was applied, without the migration. */
+  manifests: readonly Manifest[];
   /** Where publishers inside the cluster post. */
   brokerUrl: string;
   /** What the migration Job has done to the empty database. */
@@ -37,13 +43,14 @@ export type DeployedFleet = {
 /**
  * Deploys all functions, of the given images, by the manifests of the overlay `dev`, after the migration Job has made the
  * tables. PostgreSQL, PgBouncer and Redis are private servers of this process on loopback, with roles and an empty
- * database of the platform's; pods reach them by the machine's address on the bridge.
+ * database of the platform's; pods reach them by the machine's address on the bridge. `hasBackups`: an S3 server and a
+ * PostgreSQL server for verifications, too; the image `worker` must be among the images.
  */
 export async function deployFleet(
   cluster: RunningCluster,
-  options: { folder: string; images: ReadonlyMap<string, string>; say(line: string): void },
+  options: { folder: string; images: ReadonlyMap<string, string>; hasBackups?: boolean; say(line: string): void },
 ): Promise<DeployedFleet> {
-  const { folder, images, say } = options;
+  const { folder, images, hasBackups = false, say } = options;
   const kubectl = openKubectl({ program: cluster.kubectl, kubeconfig: cluster.kubeconfig });
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async () => {
@@ -54,10 +61,15 @@ export async function deployFleet(
     await removeNamespaces(kubectl, ['--timeout=180s']);
     const odoo = await cluster.importOdoo();
     const memory = await recallMemory(join(folder, 'memory.json'));
-    const { servers, ports } = await reachableServers(cluster, { folder, memory, stops });
+    const { servers, ports, objectStore } = await reachableServers(cluster, { folder, memory, stops, hasBackups });
     say('PostgreSQL, PgBouncer and Redis are reachable from pods; applying the manifests ...');
     const imageOf = (name: string) => images.get(name) ?? name;
-    const manifests = await devManifests(kubectl, { imageOf });
+    const directHost = `${directService}.${functionNamespace}.svc`;
+    const settings = {
+      'odoo-fleet': { ...(hasBackups && { WORKER_IMAGE: imageOf('worker') }), ...objectStore?.settings },
+      'platform-backup': { PLATFORM_POSTGRES_DIRECT_HOST: directHost },
+    };
+    const manifests = await devManifests(kubectl, { imageOf, settings });
     stops.push(() => removeNamespaces(kubectl, ['--wait=false']));
     const isNamespace = ({ kind }: Manifest) => kind === 'Namespace';
     await kubectl.apply(manifests.filter(isNamespace));
@@ -69,11 +81,14 @@ export async function deployFleet(
       secret('platform-postgres', functionNamespace, { password: memory.platformPassword }),
       secret('platform-postgres-direct', functionNamespace, { password: memory.platformPassword }),
       secret('redis', functionNamespace, { password: memory.redisPassword }),
-      secret('odoo-postgres', functionNamespace, { [odooServerId(0)]: memory.odooAdminPassword }),
+      secret('odoo-postgres', functionNamespace, {
+        [odooServerId(0)]: memory.odooAdminPassword,
+        [verificationServerId]: memory.odooAdminPassword,
+      }),
+      ...(objectStore?.secrets ?? []),
       secret('backup-keys', functionNamespace, { 'keys.json': keyRingOf(memory) }),
     ]);
-    const migrate = (image = imageOf('migrate')) =>
-      runMigrationJob(kubectl, { image, host: `${directService}.${functionNamespace}.svc` });
+    const migrate = (image = imageOf('migrate')) => runMigrationJob(kubectl, { image, host: directHost });
     const migrated = await migrate();
     say(`the migration Job has applied ${migrated.applied.length} migrations in ${migrated.seconds} s`);
     const records = await openRecords(servers, memory.platformPassword);
@@ -81,6 +96,8 @@ export async function deployFleet(
     await seedRecords(records, {
       ingressPort: 80,
       odooServers: [{ host: cluster.node.address, port: ports.odoo }],
+      verificationServer:
+        ports.verification === undefined ? undefined : { host: cluster.node.address, port: ports.verification },
       maxInstances: 50,
       warmTarget: 1,
       imageDigest: odoo,
@@ -89,7 +106,17 @@ export async function deployFleet(
     await kubectl.apply(manifests.filter((one) => !isNamespace(one)));
     await waitUntilReady(kubectl, { manifests, say });
     const brokerUrl = 'http://broker-ingress.knative-eventing.svc.cluster.local/odoo-fleet/fleet';
-    return { kubectl, records, servers, brokerUrl, migrated, migrate, stop };
+    return {
+      kubectl,
+      records,
+      servers,
+      objectStore: objectStore?.server,
+      manifests,
+      brokerUrl,
+      migrated,
+      migrate,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -99,13 +126,18 @@ export async function deployFleet(
 /** Starts the servers and bridges each to the machine's address; `ports` are those of the bridges. */
 async function reachableServers(
   cluster: RunningCluster,
-  options: { folder: string; memory: FleetMemory; stops: (() => Promise<unknown>)[] },
+  options: { folder: string; memory: FleetMemory; stops: (() => Promise<unknown>)[]; hasBackups: boolean },
 ) {
-  const { folder, memory, stops } = options;
+  const { folder, memory, stops, hasBackups } = options;
   const processes = await openProcessGroup();
   stops.push(() => processes.stopAll());
   const place = { folder: join(folder, 'servers'), processes, memory };
-  const servers = await startServers({ ...place, durable: false, isMigrated: false });
+  const servers = await startServers({
+    ...place,
+    durable: false,
+    isMigrated: false,
+    hasVerificationServer: hasBackups,
+  });
   stops.push(() => servers.stop());
   const bridge = async (target: { host: string; port: number }): Promise<number> => {
     const opened = await bridgeTo(target, { host: cluster.node.address });
@@ -117,9 +149,13 @@ async function reachableServers(
     bouncer: await bridge(servers.bouncer),
     redis: await bridge(servers.redis),
     odoo: await bridge(servers.odoo),
+    verification: servers.verification === undefined ? undefined : await bridge(servers.verification),
   };
-  await cluster.openPorts(Object.values(ports));
-  return { servers, ports };
+  const store = { processes, folder, address: cluster.node.address, namespace: functionNamespace };
+  const objectStore = hasBackups ? await startObjectStore(store) : undefined;
+  if (objectStore !== undefined) stops.push(() => objectStore.close());
+  await cluster.openPorts([...Object.values(ports), objectStore?.port].filter((port) => port !== undefined));
+  return { servers, ports, objectStore };
 }
 
 /** Builds every function of this checkout, and the program `migrate`, and returns their images, by name. */

@@ -6,12 +6,19 @@ const manifestsFolder = join(import.meta.dirname, '..', '..', '..', 'knative');
 
 export type Manifest = { kind: string; metadata: { name: string; namespace?: string }; [field: string]: unknown };
 
-/** The overlay `dev` as `kubectl kustomize` builds it, with images of this node in place of `odoo-fleet/<function>`. */
+/**
+ * The overlay `dev` as `kubectl kustomize` builds it, with images of this node in place of `odoo-fleet/<function>`, and with
+ * `settings` over those of ConfigMaps, by their names.
+ */
 export async function devManifests(
   kubectl: Pick<Kubectl, 'run'>,
-  options: { imageOf: (name: string) => string },
+  options: { imageOf: (name: string) => string; settings?: Readonly<Record<string, Readonly<Record<string, string>>>> },
 ): Promise<Manifest[]> {
-  return await overlay(kubectl, ['dev'], options);
+  const { imageOf, settings = {} } = options;
+  return (await overlay(kubectl, ['dev'], { imageOf })).map((one) => {
+    const own = one.kind === 'ConfigMap' ? settings[one.metadata.name] : undefined;
+    return own === undefined ? one : { ...one, data: { ...(one['data'] as Record<string, string>), ...own } };
+  });
 }
 
 /** The overlay `dev/migration`, with an image of this node and the PostgreSQL server it goes straight to. */
