@@ -2,35 +2,11 @@ import { backupRecords } from '#shared/adapters/postgres/backup-records.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import type { Backup } from '#shared/domain/backup/backup.ts';
 import { Failure } from '#shared/domain/failure.ts';
-
-/** What a command came to: `json` for programs, `lines` for people. */
-export type Done = { json: unknown; lines: readonly string[] };
+import { type Done, sizeOf, table, timeOf } from './screen.ts';
 
 /** Without its wrapped key, which is nobody's business. */
 function shown({ dumpKey: _dumpKey, ...backup }: Backup): Omit<Backup, 'dumpKey'> {
   return backup;
-}
-
-const timeOf = (at: Date | null) => at?.toISOString().replace(/\.\d+Z$/, 'Z') ?? '-';
-
-/** 1536 is `1.5 KiB`. */
-export function sizeOf(bytes: number | undefined): string {
-  if (bytes === undefined) return '-';
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let [size, unit] = [bytes, 0];
-  for (; size >= 1024 && unit < units.length - 1; unit += 1) size /= 1024;
-  return `${unit === 0 ? size : size.toFixed(1)} ${units[unit]}`;
-}
-
-/** Columns as wide as their widest cell. */
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
 }
 
 const proofOf = ({ proof }: Backup) => (proof.state === 'proven' && proof.odooBooted ? 'proven, booted' : proof.state);

@@ -6,8 +6,8 @@ import { insertBackup, insertPlacedInstance } from '#shared/adapters/postgres/ba
 import { databaseOfThisFile, platformSettings } from '#shared/testing/databases.ts';
 import { insertCatalogue, insertServer } from '#shared/testing/fleet-rows.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
-import { sizeOf } from './backups.ts';
 import { runFleet } from './main.ts';
+import { sizeOf } from './screen.ts';
 
 const made = databaseOfThisFile();
 const records = platformOfThisFile(made);

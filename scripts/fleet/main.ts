@@ -1,53 +1,64 @@
 import { parseArgs } from 'node:util';
-import type { Database } from '#shared/adapters/postgres/database.ts';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
-import { type Environment, helpOf, parseConfig } from '#shared/runtime/config.ts';
+import { type Environment, parseConfig } from '#shared/runtime/config.ts';
 import { openPlatformDatabase } from '#shared/runtime/platform-database.ts';
 import { platformDatabase } from '#shared/runtime/rows.ts';
-import { type Done, listBackups, showBackup } from './backups.ts';
+import { type Call, commands, findCommand, help } from './commands.ts';
+import { runPlatform } from './platform/main.ts';
+import { type Done, processScreen, type Screen } from './screen.ts';
+import { takeSettings } from './settings-file.ts';
 
-const help = `Usage: node scripts/fleet/main.ts backups <command> [options]
+type Wanted = NonNullable<ReturnType<typeof findCommand>> & Pick<Call, 'options' | 'untilMs'>;
 
-Shows the backups of instances, as the platform's records hold them. It changes nothing.
+/** Options of all commands, as the parser takes them; which command takes which is looked at afterwards. */
+const parserOptions = Object.fromEntries(
+  [...new Set(['json', 'help', ...commands.flatMap(({ options = [] }) => options)])].map((name) =>
+    name.endsWith('=') ? [name.slice(0, -1), { type: 'string' as const }] : [name, { type: 'boolean' as const }],
+  ),
+);
 
-  backups list INSTANCE            all that are kept, newest first, and the last proven restorable point
-  backups show INSTANCE [BACKUP]   one of them; the newest that succeeded unless named
-
-  --json   prints one JSON document, or {"error": {"code", "message"}}
-  --help
-
-Exit code: 0 done, 1 not done, 2 called wrongly.
-
-Settings, from the environment:
-${helpOf(platformDatabase)}`;
-
-type Screen = { print(line: string): void; printError(line: string): void };
-type Call = { run(database: Database): Promise<Done> };
-
-function parseCall(args: readonly string[]): Call | 'help' {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    options: { json: { type: 'boolean' }, help: { type: 'boolean' } },
-    allowPositionals: true,
-  });
-  if (values.help === true) return 'help';
-  const [noun, verb, instanceId, backupId, ...more] = positionals;
-  if (noun === 'backups' && instanceId !== undefined && more.length === 0) {
-    if (verb === 'list' && backupId === undefined) return { run: (database) => listBackups(database, instanceId) };
-    if (verb === 'show') return { run: (database) => showBackup(database, { instanceId, backupId }) };
+/** @throws TypeError that says what is wrong with the call. */
+function parseCall(args: readonly string[]): Wanted | 'help' {
+  const parsed = parseArgs({ args: [...args], options: parserOptions, allowPositionals: true });
+  const { json: _json, help: wantsHelp, ...options } = parsed.values as Call['options'];
+  if (wantsHelp === true) return 'help';
+  const found = findCommand(parsed.positionals);
+  if (found === undefined)
+    throw new TypeError(`There is no command "${parsed.positionals.join(' ')}", or not with these operands.`);
+  const { words, options: known = [] } = found.command;
+  const strange = Object.keys(options).find((name) => !known.includes(name) && !known.includes(`${name}=`));
+  if (strange !== undefined) throw new TypeError(`"${words}" has no option --${strange}.`);
+  const seconds = options['wait-seconds'];
+  if (seconds !== undefined && !/^\d{1,6}$/.test(String(seconds))) {
+    throw new TypeError('--wait-seconds takes a number of seconds.');
   }
-  throw new TypeError('Say "backups list INSTANCE" or "backups show INSTANCE [BACKUP]".');
+  const waitMs = seconds === undefined ? Number.POSITIVE_INFINITY : Number(seconds) * 1_000;
+  return { ...found, options, untilMs: performance.now() + waitMs };
 }
 
 /** The program. Returns its exit code, see the usage. */
-export async function runFleet(args: readonly string[], env: Environment, screen: Screen): Promise<0 | 1 | 2> {
+export async function runFleet(given: readonly string[], from: Environment, screen: Screen): Promise<0 | 1 | 2> {
+  try {
+    const { args, env } = takeSettings(given, from);
+    return await runCommand(args, env, screen);
+  } catch (caught) {
+    screen.printError(asFailure(caught).message);
+    return 2;
+  }
+}
+
+async function runCommand(args: readonly string[], env: Environment, screen: Screen): Promise<0 | 1 | 2> {
+  // the platform's own backup: other settings, and its own --help
+  if (args[0] === 'platform') return await runPlatform(args.slice(1), env, screen);
+  const isJson = args.includes('--json');
   const fail = ({ code, message }: Failure): 1 | 2 => {
     const isWrongCall = code === 'misconfigured';
-    if (args.includes('--json')) screen.print(JSON.stringify({ error: { code, message } }));
-    screen.printError(isWrongCall ? `${message}\nSee node scripts/fleet/main.ts --help.` : message);
+    screen.progress?.(undefined);
+    if (isJson) screen.print(JSON.stringify({ error: { code, message } }));
+    screen.printError(isWrongCall ? `${message}\nSee npm run fleet -- --help.` : message);
     return isWrongCall ? 2 : 1;
   };
-  let call: Call | 'help';
+  let call: Wanted | 'help';
   try {
     call = parseCall(args);
   } catch (cause) {
@@ -58,27 +69,26 @@ export async function runFleet(args: readonly string[], env: Environment, screen
     return 0;
   }
   try {
-    const database = openPlatformDatabase(parseConfig(platformDatabase, env), {
-      applicationName: 'fleet command',
-      maxConnections: 1,
-      // the statement that meets it reports it
-      onError: () => undefined,
-    });
-    try {
-      const { json, lines } = await call.run(database);
-      for (const line of args.includes('--json') ? [JSON.stringify(json)] : lines) screen.print(line);
-      return 0;
-    } finally {
-      await database.end();
-    }
+    const { json, lines, isDone = true } = await run(call, env, screen);
+    for (const line of isJson ? [JSON.stringify(json)] : lines) screen.print(line);
+    return isDone ? 0 : 1;
   } catch (caught) {
     return fail(asFailure(caught));
   }
 }
 
-if (import.meta.main) {
-  process.exitCode = await runFleet(process.argv.slice(2), process.env, {
-    print: console.log,
-    printError: console.error,
+async function run({ command, ...call }: Wanted, env: Environment, screen: Screen): Promise<Done> {
+  const database = openPlatformDatabase(parseConfig(platformDatabase, env), {
+    applicationName: 'fleet command',
+    maxConnections: 1,
+    // the statement that meets it reports it
+    onError: () => undefined,
   });
+  try {
+    return await command.run({ ...call, database, env, screen });
+  } finally {
+    await database.end();
+  }
 }
+
+if (import.meta.main) process.exitCode = await runFleet(process.argv.slice(2), process.env, processScreen());

@@ -5,6 +5,7 @@ import { recallMemory } from '#shared/sandbox/fleet/memory.ts';
 import { type Fleet, forgetFleet, startFleet } from '#shared/sandbox/fleet/start.ts';
 import { ensureOdooImage } from '#shared/sandbox/odoo/odoo-image.ts';
 import { ensureProgram } from '#shared/sandbox/packages.ts';
+import { writeCommandsFile } from './commands-file.ts';
 import type { LocalFleet, StartedFleet } from './local-fleet.ts';
 import type { LocalOptions } from './options.ts';
 import { publicPort } from './public-port.ts';
@@ -35,7 +36,7 @@ export async function startInSandbox(options: LocalOptions, screen: Screen): Pro
       onFunction: (event) => screen.step(event.function, event.kind),
     });
     return {
-      fleet: localFleetOf(fleet),
+      fleet: { ...localFleetOf(fleet), commands: await writeCommandsFile(fleet) },
       startSeconds: (performance.now() - began) / 1000,
       afterwards: 'its data is kept',
       async stop() {

@@ -13,6 +13,8 @@ export type LocalFleet = {
   kubeconfigFile: string;
   /** What the person may do to see why a Job or an operation failed. */
   whereToLook: string;
+  /** How commands about it are given; undefined where they need more than this program knows. */
+  commands?: string;
 };
 
 /** A fleet, and what was done to have it. */

@@ -1,0 +1,61 @@
+/** What a command came to: `json` for programs, `lines` for people. `isDone` is true unless stated. */
+export type Done = { json: unknown; lines: readonly string[]; isDone?: boolean };
+
+/** Where a program writes. */
+export type Screen = {
+  print(line: string): void;
+  printError(line: string): void;
+  /** How far something is, on one line of a terminal; undefined takes the line away. Not there where nobody watches. */
+  progress?(line: string | undefined): void;
+};
+
+/** The screen of this process: progress on a terminal only. */
+export function processScreen(): Screen {
+  const { stderr } = process;
+  const clear = '\r\u001b[K';
+  let isShown = false;
+  const wipe = () => {
+    if (isShown) stderr.write(clear);
+    isShown = false;
+  };
+  return {
+    print(line) {
+      wipe();
+      process.stdout.write(`${line}\n`);
+    },
+    printError(line) {
+      wipe();
+      stderr.write(`${line}\n`);
+    },
+    ...(stderr.isTTY && {
+      progress(line: string | undefined) {
+        wipe();
+        if (line === undefined) return;
+        stderr.write(line.slice(0, Math.max(20, stderr.columns - 1)));
+        isShown = true;
+      },
+    }),
+  };
+}
+
+export const timeOf = (at: Date | null): string => at?.toISOString().replace(/\.\d+Z$/, 'Z') ?? '-';
+
+/** 1536 is `1.5 KiB`. */
+export function sizeOf(bytes: number | null | undefined): string {
+  if (bytes === undefined || bytes === null) return '-';
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let [size, unit] = [bytes, 0];
+  for (; size >= 1024 && unit < units.length - 1; unit += 1) size /= 1024;
+  return `${unit === 0 ? size : size.toFixed(1)} ${units[unit]}`;
+}
+
+/** Columns as wide as their widest cell. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
