@@ -1,5 +1,10 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openDirectoryStore } from '#shared/adapters/objectstore/directory.ts';
+import { listCertificates } from '#shared/adapters/postgres/deletion-records.ts';
+import { openCertificate } from '#shared/domain/backup/deletion-certificate.ts';
+import { parseKeyRing, ringSigner } from '#shared/domain/backup/key-ring.ts';
 import { backupFolderOf } from '#shared/sandbox/fleet/backups.ts';
 import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
 import { carryOut, lifeRequest, operationsOf, outcomeOf, runningInstance } from '#shared/testing/life.ts';
@@ -29,6 +34,31 @@ async function untilProven(instanceId: string, kind: string): Promise<Seen> {
   return seen as Seen;
 }
 
+/** The certificate tells what is gone, by what proof, and what stays until when; its signature is of the fleet's ring. */
+async function expectCertified(instanceId: string, finalBackup: string): Promise<void> {
+  const ring = parseKeyRing(await readFile(join(fleet().folder, 'secrets/backup-keys'), 'utf8'));
+  const [entry] = await listCertificates(fleet().records, instanceId);
+  const signer = ringSigner(() => ring);
+  const { certificate, signature, sha256 } = openCertificate(entry?.kept ?? {}, signer);
+  expect(signature).toBe('right');
+  const names = certificate.removed.map(({ kind, name }) => `${kind} ${name.replaceAll(instanceId, 'ID')}`);
+  expect(names.toSorted()).toEqual([
+    'cluster-object volume odoo-ID',
+    'credentials odoo-ID-credentials',
+    'database tombstone_ID',
+    'role odoo_ID',
+    'role odoo_ID_owner',
+  ]);
+  expect(certificate).toMatchObject({ finalBackup, withoutBackup: false });
+  const kept = certificate.backups.find(({ id }) => id === finalBackup);
+  expect(kept).toMatchObject({ proof: 'proven', odooBooted: true, keptUntil: certificate.copiesUntil });
+  const told = await fleet().rows<{ data: object }>(
+    `select data from outbox where type = 'dev.odoofleet.instance.purge.succeeded' and data ->> 'instance' = $1`,
+    [instanceId],
+  );
+  expect(told[0]?.data).toMatchObject({ certificate: sha256, copiesuntil: certificate.copiesUntil });
+}
+
 test('an instance is backed up and verified by itself, and purged after a final backup that was', {
   timeout: 300_000,
 }, async () => {
@@ -51,6 +81,7 @@ test('an instance is backed up and verified by itself, and purged after a final 
     (await operationsOf(fleet(), id)).every(({ state }) => state === 'succeeded'),
   );
   expect(await carryOut(fleet(), 'purge', id, {})).toMatchObject({ purged_at: expect.any(Date) });
+  await expectCertified(id, final.id);
   // the one that was no final one is given up, the proof stays
   await until('the older backup to be removed', async () => {
     await hurry();

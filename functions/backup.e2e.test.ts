@@ -25,10 +25,17 @@ afterAll(async () => {
   await worker?.end();
 });
 
-type BackupSeen = { state: string; kind: string; round: number; proof: string; manifest_key: string | null };
+type BackupSeen = {
+  state: string;
+  kind: string;
+  round: number;
+  proof: string;
+  odoo_booted: boolean;
+  manifest_key: string | null;
+};
 
 async function backupSeen(backupId: string): Promise<BackupSeen | undefined> {
-  const text = 'select state, kind, round, proof, manifest_key from backups where id = $1';
+  const text = 'select state, kind, round, proof, odoo_booted, manifest_key from backups where id = $1';
   return (await fleet.rows<BackupSeen>(text, [backupId]))[0];
 }
 
@@ -86,7 +93,11 @@ describe('a backup', () => {
     const verification = await ask(fleet, 'verify', id);
     expect(await ended(fleet, verification)).toMatchObject({ state: 'succeeded', error_text: null });
     expect(await leftovers(fleet, id)).toEqual([]);
-    expect(await backupSeen(backup)).toMatchObject({ proof: 'proven' });
+    expect(await backupSeen(backup)).toMatchObject({ proof: 'proven', odoo_booted: false });
+    const booting = await ask(fleet, 'verify', id, { boot: true });
+    expect(await ended(fleet, booting)).toMatchObject({ state: 'succeeded', error_text: null });
+    expect(await leftovers(fleet, id)).toEqual([]);
+    expect(await backupSeen(backup)).toMatchObject({ proof: 'proven', odoo_booted: true });
     expect(await instanceSeen(fleet, id)).toEqual(before);
   });
 
@@ -107,7 +118,9 @@ describe('a backup', () => {
     await expect(ask(fleet, 'backup', id)).rejects.toThrow('refused: terminated');
     const backup = await backedUp(id, { kind: 'final' });
     expect(await backupSeen(backup)).toMatchObject({ state: 'succeeded', kind: 'final' });
-    expect(await ended(fleet, await ask(fleet, 'verify', id))).toMatchObject({ state: 'succeeded' });
+    expect(await ended(fleet, await ask(fleet, 'verify', id))).toMatchObject({ state: 'succeeded', error_text: null });
+    // the final one always
+    expect(await backupSeen(backup)).toMatchObject({ proof: 'proven', odoo_booted: true });
     expect(await carryOut(fleet, 'undo', id)).toMatchObject({ status: 'running' });
     expect(await fleet.loginPage('ending')).toBe(200);
   });

@@ -119,7 +119,7 @@ export async function leftovers(fleet: TestFleet, instanceId: string): Promise<s
      union all select 'row ' || id from verifications where instance_id = $1 and state = 'running'`,
     [instanceId],
   );
-  const isWorkers = new RegExp(`^odoo-${instanceId}-(backup|verify)-`);
+  const isWorkers = new RegExp(`^odoo-${instanceId}-(backup|verify|boot)-`);
   return [
     ...objects.filter(({ name }) => isWorkers.test(name)).map(({ kind, name }) => `${kind}/${name}`),
     ...[...roles, ...open, ...restored, ...running].map(({ name }) => name),

@@ -32,7 +32,7 @@ async function expectNothingRestored(): Promise<void> {
 
 test('killed anywhere, a backup and its verification end as those that were not', { timeout }, async () => {
   const newInstance = () => newRunning(world);
-  const kinds = [{ kind: 'backup' }, { kind: 'verify' }] as const;
+  const kinds = [{ kind: 'backup' }, { kind: 'verify', data: { boot: true } }] as const;
   expectAllWell(await crashCycle(world, { kinds, newInstance, concurrency, choice }));
   await expectNothingRestored();
 });

@@ -172,16 +172,17 @@ describe('a database', () => {
 
 describe('more than the plan has', () => {
   it('is told of: a volume and a database of a plan that was made small', async () => {
-    const one = await runningInstance(fleet(), 'large');
     await fleet().rows(
-      `insert into plans select ('tiny'), cpu_millis, memory_mib, 1, workers, cron_threads, database_connections, replicas
+      `insert into plans (id, cpu_millis, memory_mib, disk_gib, workers, cron_threads, database_connections, replicas)
+       select 'own', cpu_millis, memory_mib, disk_gib, workers, cron_threads, database_connections, replicas
        from plans where id = 'small' returning id`,
     );
+    const one = await runningInstance(fleet(), 'large', { plan: 'own' });
     const found = await expectReported(fleet(), {
       about: one,
       finds: ['database-oversized', 'volume-oversized'],
       drift: async () => {
-        await fleet().rows(`update instances set plan_id = 'tiny' where id = $1 returning id`, [one]);
+        await fleet().rows(`update plans set disk_gib = 1 where id = 'own' returning id`);
         // a file with a hole in it: 2 GiB that take no room
         const [row] = await server(
           `select oid::text as name from pg_database where datname = '${namesOf(one).database}'`,

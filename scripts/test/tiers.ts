@@ -45,7 +45,7 @@ export const tiers: Readonly<Record<TierName, Tier>> = {
   odoo: {
     name: 'odoo',
     about: 'the real Odoo 19',
-    limitMinutes: 15,
+    limitMinutes: 25,
     async setUp(say) {
       await ensureServers(say);
       await realOdooImage({ onProgress: say });

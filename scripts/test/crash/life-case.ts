@@ -15,9 +15,12 @@ import type { World } from './world.ts';
 /** An operation of the life of an instance, as the crash tests ask for it. */
 export type LifeKind = {
   kind: Exclude<OperationKind, 'provision'>;
-  data?: Record<string, unknown>;
+  /** Of the request; of one that makes an instance it depends on which. */
+  data?: Record<string, unknown> | ((instanceId: string) => Record<string, unknown>);
   /** Brings about what the operation is to mend or destroy; the instance to ask it of. */
   prepare?: (world: World, instanceId: string) => Promise<string>;
+  /** What is not right about what it was to make; empty is well. */
+  check?: (world: World, instanceId: string, operationId: string) => Promise<string[]>;
 };
 
 export type LifeResult = {
@@ -48,7 +51,8 @@ const endStates = ['succeeded', 'failed', 'cancelled'];
 
 /** The request, with the subject that tells its events apart at the gateway. */
 export function lifeRequestFor({ kind, data = {} }: LifeKind, instanceId: string): TestEvent {
-  return { ...lifeRequest(kind, instanceId, data), attributes: { subject: instanceId } };
+  const said = typeof data === 'function' ? data(instanceId) : data;
+  return { ...lifeRequest(kind, instanceId, said), attributes: { subject: instanceId } };
 }
 
 let folders = 0;
@@ -117,6 +121,7 @@ export async function runKilled(
   await Promise.all(victims.slice(kills).map((victim) => victim.process.stop({ signal: 'SIGKILL' })));
   const state = await steadyState(world, mark, operationId, expected);
   const why = differences(state, typeof expected === 'function' ? expected(state) : expected);
+  if (why.length === 0) why.push(...((await kind.check?.(world, instanceId, operationId)) ?? []));
   const endedBy = wasOver ? 'itself' : enderOf(passage.passed);
   return { kind: kind.kind, point: points[0], instanceId, kills, recovery, endedBy, seconds, state, why };
 }

@@ -99,13 +99,31 @@ async function recordsSince(fleet: TestFleet, mark: Mark) {
     [instanceId, operationIds],
   );
   const verifications = await fleet.rows(
-    `select state, differences from verifications where instance_id = $1 and not id::text = any($2) order by id`,
+    `select state, boot, odoo_booted, differences from verifications where instance_id = $1 and not id::text = any($2) order by id`,
     [instanceId, operationIds],
+  );
+  const exported = await fleet.rows(
+    `select state, archive_key is not null as has_key, object_key is not null as has_archive from exports
+     where instance_id = $1 and not id::text = any($2) order by id`,
+    [instanceId, operationIds],
+  );
+  const loads = await fleet.rows(
+    'select state, error_code from loads where instance_id = $1 and not id::text = any($2) order by id',
+    [instanceId, operationIds],
+  );
+  const certificates = await fleet.rows<{ name: string }>(
+    `select concat(one ->> 'kind', ' ', one ->> 'name') as name from audit a,
+       jsonb_array_elements(a.detail -> 'certificate' -> 'body' -> 'removed') one
+     where a.instance_id = $1 and a.action = 'purge.certified' and a.sequence > $2 order by a.sequence, name`,
+    [instanceId, auditSequence],
   );
   return {
     instance: instance[0],
+    certified: certificates.map(({ name }) => name),
     backups,
     verifications,
+    exports: exported,
+    loads,
     operations,
     steps: steps.map(({ step, outcome }) => `${step} ${outcome}`),
     audit: audit.map(({ action }) => action),

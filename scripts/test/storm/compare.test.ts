@@ -5,7 +5,7 @@ import { type KnownEvent, runModel } from './model.ts';
 import type { Observed } from './observe.ts';
 import { planStorm } from './plan.ts';
 
-const plan = { ...planStorm({ seed: 1, instances: 1, commands: 0, seconds: 1 }), mishaps: [] };
+const plan = { ...planStorm({ seed: 1, instances: 1, commands: 0, seconds: 1 }), prepared: [], mishaps: [] };
 const [one] = plan.instances;
 const [begin] = plan.beginning;
 if (one === undefined || begin === undefined) throw new Error('the plan has no instance');
@@ -53,6 +53,7 @@ function healthy(): Observed {
     unpublished: 0,
     dead: [{ state: 'resolved', class: 'transient', reason_code: 'undelivered', type: null, count: 3 }],
     requests: [],
+    backups: { made: [], verifications: [], restores: [], told: [], left: [] },
     findings: [{ kind: 'warm-pool-low', subject: 'odoo-1', detail: '' }],
     servers: [
       {

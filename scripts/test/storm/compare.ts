@@ -1,3 +1,5 @@
+import { backupsOf, mayFail } from './compare-backups.ts';
+import { sidesOf } from './compare-sides.ts';
 import { lastNews, type ModelInput, type ModelResult } from './model.ts';
 import type { InstanceRow, ObjectSeen, Observed, OperationRow } from './observe.ts';
 import type { StormPlan } from './plan.ts';
@@ -18,8 +20,9 @@ export function compare(compared: Compared): Violations {
     'instances that are not where the model says': instancesOf(compared),
     'bills that are not carried out': billsOf(compared),
     'operations without an end, or failed': operationsOf(compared.observed),
-    'databases and roles': databasesOf(compared),
+    'databases and roles': [...databasesOf(compared), ...sidesOf(compared)],
     'objects in the cluster': objectsOf(compared),
+    backups: backupsOf(compared.observed),
     pages: pagesOf(compared),
     'findings of reconcile': findingsOf(compared.observed),
     counters: countersOf(compared.observed),
@@ -51,6 +54,8 @@ function instancesOf({ model, observed, plan }: Compared): string[] {
 
 function differences(row: InstanceRow, expected: ModelInstance, isShared: boolean): string[] {
   const isTerminated = expected.desired === 'terminated';
+  // nothing was ever brought about of one whose making was overtaken
+  const observed = expected.isMade ? row.generation : 0;
   const hosts = [`${row.name}.localhost`, ...(isShared ? [`${row.name}-${row.id.slice(0, 6)}.localhost`] : [])];
   const checks: [what: string, found: unknown, isRight: boolean, wanted: unknown][] = [
     ['desired state', row.desired_state, row.desired_state === expected.desired, expected.desired],
@@ -62,7 +67,7 @@ function differences(row: InstanceRow, expected: ModelInstance, isShared: boolea
       [...expected.suspensions].sort().join(),
     ],
     ['generation', row.generation, row.generation === expected.generation, expected.generation],
-    ['observed generation', row.observed_generation, row.observed_generation === row.generation, row.generation],
+    ['observed generation', row.observed_generation, row.observed_generation === observed, observed],
     [
       'host',
       row.host,
@@ -92,7 +97,9 @@ function operationsOf({ operations }: Observed): string[] {
   const text = ({ id, instance_id, kind, state, step, ...row }: OperationRow) =>
     `${kind} ${id} of ${instance_id} is ${state} in ${step}: ` +
     (state === 'failed' ? `${row.error_code} ${row.error_text}` : `${row.waiting_for}, due since ${row.overdue} s`);
-  return operations.filter(({ state }) => state !== 'succeeded' && state !== 'cancelled').map(text);
+  const isWell = ({ kind, state }: OperationRow) =>
+    state === 'succeeded' || state === 'cancelled' || (state === 'failed' && mayFail.includes(kind));
+  return operations.filter((one) => !isWell(one)).map(text);
 }
 
 function databasesOf({ observed, model }: Compared): string[] {
@@ -231,7 +238,7 @@ function auditOf({ observed, input }: Compared): string[] {
 
 function lostOf({ plan, observed }: Compared): string[] {
   const arrived = new Set(observed.inbox.map(({ source, id }) => `${source} ${id}`));
-  return [...plan.beginning, ...plan.events]
+  return [...plan.beginning, ...plan.prepared, ...plan.events]
     .filter(({ source, id }) => !arrived.has(`${source} ${id}`))
     .map(({ id, type }) => `${type} ${id}`);
 }

@@ -39,6 +39,9 @@ async function carryOut(fleet: Fleet, mishap: Mishap): Promise<readonly number[]
     case 'records-down':
       await down(servers.platform, mishap.forMs);
       return undefined;
+    case 'verification-server-down':
+      await down(servers.verification, mishap.forMs);
+      return undefined;
     default: {
       const unreachable: never = mishap;
       return unreachable;

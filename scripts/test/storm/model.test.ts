@@ -26,7 +26,9 @@ function known(change: Partial<KnownEvent> = {}): KnownEvent {
 
 const events = new Map<string, KnownEvent>([
   ['provision', known({ source: sources.seller })],
-  ...['stop', 'start', 'restart', 'terminate', 'undo', 'stop2', 'terminate2'].map((event) => [event, known()] as const),
+  ...['stop', 'start', 'restart', 'terminate', 'undo', 'stop2', 'terminate2', 'restore', 'restore2'].map(
+    (event) => [event, known()] as const,
+  ),
   ['suspend', known({ cause: 'abuse', sequence: 2 })],
   ['resume', known({ cause: 'abuse', sequence: 1 })],
   ['overdue', known({ source: sources.billing, news: 'overdue' })],
@@ -94,6 +96,23 @@ test.each<[string, Told[], string]>([
     ],
     'refused: not-allowed',
   ],
+  [
+    'a restore beside another',
+    [
+      ['restore.requested', { event: 'restore', operation: 'o-1' }],
+      ['restore.requested', { event: 'restore2', operation: 'o-2' }],
+    ],
+    'refused: not-allowed',
+  ],
+  [
+    'a restore of what is terminated',
+    [
+      ['terminate.requested', { event: 'terminate', operation: 'o-1' }],
+      ['terminate.succeeded', { operation: 'o-1' }],
+      ['restore.requested', { event: 'restore', operation: 'o-2' }],
+    ],
+    'refused: terminated',
+  ],
   ['a refusal without a reason', [['stop.refused', { event: 'stop', code: 'not-allowed' }]], 'requested'],
 ])('%s is a disagreement when the platform says otherwise', (_, told, wanted) => {
   const { disagreements } = run(...told);
@@ -110,6 +129,24 @@ test('a second termination overtakes an undo that waits for the first, and does 
   );
   expect(disagreements).toEqual([]);
   expect(instances.get(id)?.unfinished.map((one) => one.id)).toEqual(['o-1', 'o-3']);
+});
+
+test('a termination overtakes a restore, and one whose making it overtook has nothing to be brought back', () => {
+  const restored = run(
+    ['restore.requested', { event: 'restore', operation: 'o-1' }],
+    ['restore.overtaken', { operation: 'o-1', by: 'terminate' }],
+    ['terminate.requested', { event: 'terminate', operation: 'o-2' }],
+  );
+  expect(restored.disagreements).toEqual([]);
+  expect(restored.instances.get(id)?.unfinished.map((one) => one.id)).toEqual(['o-2']);
+  const told = audit(
+    ['provision.requested', { event: 'provision', operation: 'o-0' }],
+    ['provision.overtaken', { operation: 'o-0', by: 'terminate' }],
+    ['terminate.requested', { event: 'terminate', operation: 'o-1' }],
+    ['terminate.succeeded', { operation: 'o-1' }],
+    ['undo.refused', { event: 'undo', code: 'not-allowed' }],
+  );
+  expect(runModel({ audit: told, events, withoutUndo: new Set() }).disagreements).toEqual([]);
 });
 
 test('an entry about an event that nobody sent is a disagreement', () => {

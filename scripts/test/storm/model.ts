@@ -15,6 +15,7 @@ export type AuditEntry = {
 export type KnownEvent = {
   source: string;
   instance: string;
+  /** Of a suspension its reason, of a backup its kind, of a verification the backup. */
   cause: string | null;
   sequence: number | undefined;
   /** Of billing's events. */
@@ -95,6 +96,7 @@ function newInstance(isWithoutUndo: boolean): ModelInstance {
     generation: 1,
     unfinished: [],
     failed: [],
+    backups: { mayBe: false, isThere: false },
     streams: new Map(),
   };
 }
@@ -116,6 +118,7 @@ function accept(
   const overtaken = instance.unfinished.filter((one) => relationOf(request.kind, one.kind) === 'cancel');
   instance.unfinished = instance.unfinished.filter((one) => !overtaken.includes(one));
   instance.unfinished.push({ id: operationId, kind: request.kind, cause: request.cause });
+  if (request.kind === 'backup') instance.backups.mayBe = true;
   return overtaken.length;
 }
 
@@ -162,6 +165,7 @@ function end(instance: ModelInstance, kind: string, { word, entry }: { word: str
   if (word === 'failed') instance.failed.push(`${kind}: ${entry.detail.code}`);
   if (word !== 'succeeded') return;
   if (kind === 'provision') instance.isMade = true;
+  if (kind === 'backup') instance.backups.isThere = true;
   if (kind === 'purge' && entry.detail.result === 'done') instance.isPurged = true;
 }
 

@@ -3,6 +3,7 @@ import type { Fleet } from '#shared/sandbox/fleet/start.ts';
 import type { ClusterClient } from '#shared/sandbox/kubernetes/cluster-client.ts';
 import { listObjects, queryAsSuperuser } from '#shared/testing/fleet-traces.ts';
 import type { AuditEntry } from './model.ts';
+import { type BackupsSeen, observeBackups } from './observe-backups.ts';
 
 /** An instance's row after the storm. */
 export type InstanceRow = {
@@ -53,13 +54,14 @@ export type Observed = {
   inbox: { source: string; id: string; type: string; outcome: string }[];
   unpublished: number;
   dead: DeadRow[];
-  requests: { id: string; source: string; data: Record<string, unknown> }[];
+  requests: { id: string; source: string; type: string; data: Record<string, unknown> }[];
   /** Open ones. */
   findings: { kind: string; subject: string; detail: string }[];
   servers: ServerSeen[];
   objects: ObjectSeen[];
   /** Status of the login page by instance; of those that have a host. */
   pages: ReadonlyMap<string, number>;
+  backups: BackupsSeen;
 };
 
 export async function observeWorld(fleet: Fleet, cluster: ClusterClient): Promise<Observed> {
@@ -90,18 +92,19 @@ export async function observeWorld(fleet: Fleet, cluster: ClusterClient): Promis
        group by 1, 2, 3, 4 order by 1, 2, 3, 4`,
     ),
     requests: await rows(
-      `select id::text, source, data from outbox where type like 'dev.odoofleet.instance.%.requested'`,
+      `select id::text, source, type, data from outbox where type like 'dev.odoofleet.instance.%.requested'`,
     ),
     findings: await rows('select kind, subject, detail from findings where resolved_at is null order by 1, 2'),
     servers: await observeServers(fleet),
     objects: await observeObjects(cluster),
     pages: await observePages(fleet, instances),
+    backups: await observeBackups(fleet),
   };
 }
 
 async function observeServers(fleet: Fleet): Promise<ServerSeen[]> {
   const { rows } = await fleet.records.query<{ id: string; port: number; instance_count: number }>(
-    'select id, port, instance_count from db_servers order by id',
+    `select id, port, instance_count from db_servers where purpose = 'tenants' order by id`,
   );
   return await Promise.all(
     rows.map(async ({ id, port, instance_count: counted }): Promise<ServerSeen> => {

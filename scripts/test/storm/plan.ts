@@ -34,7 +34,7 @@ export type Mishap = { atMs: number } & (
   | { what: 'kill-function'; functionName: string }
   | { what: 'restart-redis' | 'restart-bouncer' | 'roll-out-broker' }
   | { what: 'odoo-server-down'; server: number; forMs: number }
-  | { what: 'records-down'; forMs: number }
+  | { what: 'records-down' | 'verification-server-down'; forMs: number }
 );
 
 export type StormPlan = {
@@ -46,6 +46,8 @@ export type StormPlan = {
   latecomers: readonly PlannedInstance[];
   /** How the instances of the beginning are asked for. */
   beginning: readonly StormEvent[];
+  /** Asked for when they run: backups of some of them, for verifications to look at. */
+  prepared: readonly StormEvent[];
   events: readonly StormEvent[];
   mishaps: readonly Mishap[];
 };
@@ -54,6 +56,8 @@ export type StormSize = { seed: number; instances: number; commands: number; sec
 
 /** Instances of one customer; below the default quota, so that no undo meets it. */
 const perCustomer = 3;
+/** Of eight instances one is backed up before the storm. */
+const perBackedUp = 8;
 /** Of five plans one is without a window for an undo. */
 const perPlan = 5;
 /** Longer than all tries of a Trigger with `stormDelivery`, and than a function takes to start. */
@@ -63,7 +67,21 @@ const odooDownMs = 10_000;
 /** The retry window of every Trigger in a storm: 0.4 s + 0.8 s of waits, so that an outage of seconds is longer. */
 export const stormDelivery = { retry: 2, backoff: { policy: 'exponential', delayMs: 200 } } as const;
 
-type Verb = 'start' | 'stop' | 'restart' | 'suspend' | 'resume' | 'terminate' | 'undo' | 'purge';
+/** In the place of a backup's id, which nobody knows before it is made: that of the instance's backup from before the storm. */
+const preparedBackup = 'prepared';
+
+/** With the ids of `backups`, which were made of `prepared`, by instance. */
+export function withBackups(plan: StormPlan, backups: ReadonlyMap<string, string>): StormPlan {
+  const events = plan.events.map((event) =>
+    event.data['backup'] === preparedBackup
+      ? { ...event, data: { ...event.data, backup: backups.get(event.instance) } }
+      : event,
+  );
+  return { ...plan, events };
+}
+
+type LifeVerb = 'start' | 'stop' | 'restart' | 'suspend' | 'resume' | 'terminate' | 'undo' | 'purge';
+type Verb = LifeVerb | 'backup' | 'verify' | 'restore';
 type Choice = Verb | 'billing' | 'provision' | 'stranger';
 
 // A storm is mostly about instances that live: of what ends them there is little.
@@ -76,6 +94,9 @@ const choices: readonly (readonly [number, Choice])[] = [
   [3, 'terminate'],
   [8, 'undo'],
   [2, 'purge'],
+  [9, 'backup'],
+  [7, 'verify'],
+  [3, 'restore'],
   [26, 'billing'],
   [2, 'provision'],
   [2, 'stranger'],
@@ -98,6 +119,11 @@ export function planStorm(size: StormSize): StormPlan {
     const choice = pick(random, choices);
     const all = [...instances, ...latecomers];
     const about = all[Math.floor(random() * all.length)] as PlannedInstance;
+    if (choice === 'verify' || choice === 'restore') {
+      const backedUp = instances.filter(isBackedUp);
+      const one = backedUp[Math.floor(random() * backedUp.length)] ?? about;
+      return requestOf(choice, one, { id, isOrdered: false, isFinal: false, turns });
+    }
     if (choice === 'provision') {
       const late = planned(size.seed, size.instances + latecomers.length, about.name, id);
       latecomers.push(late);
@@ -105,7 +131,8 @@ export function planStorm(size: StormSize): StormPlan {
     }
     if (choice === 'billing') return billingOf(about, { id, said: pick(random, news), turns });
     if (choice === 'stranger') return strangerOf({ id, seed: size.seed, number });
-    return requestOf(choice, about, { id, isOrdered: random() < 0.5, turns });
+    const dice = random();
+    return requestOf(choice, about, { id, isOrdered: dice < 0.5, isFinal: dice < 0.2, turns });
   });
   const durationMs = size.seconds * 1_000;
   return {
@@ -114,9 +141,17 @@ export function planStorm(size: StormSize): StormPlan {
     instances,
     latecomers,
     beginning: instances.map((one) => ({ ...provisionOf(one, `storm-${size.seed}-begin-${one.name}`), atMs: 0 })),
+    prepared: instances.filter(isBackedUp).map((one) => {
+      const id = `storm-${size.seed}-backup-${one.name}`;
+      return { ...requestOf('backup', one, { id, isOrdered: false, isFinal: false, turns }), atMs: 0 };
+    }),
     events: events.map((event, number) => ({ ...event, atMs: Math.round((number / size.commands) * durationMs) })),
     mishaps: mishapsOf(random, durationMs),
   };
+}
+
+function isBackedUp(_: PlannedInstance, index: number): boolean {
+  return index % perBackedUp === 0;
 }
 
 function planned(seed: number, index: number, name: string, eventId = `storm-${seed}-begin-${name}`): PlannedInstance {
@@ -147,7 +182,7 @@ function nextOf(numbers: Map<string, number>, key: string): number {
 function requestOf(
   verb: Verb,
   { id: instance }: PlannedInstance,
-  { id, isOrdered, turns }: { id: string; isOrdered: boolean; turns: Turns },
+  { id, isOrdered, isFinal, turns }: { id: string; isOrdered: boolean; isFinal: boolean; turns: Turns },
 ): Omit<StormEvent, 'atMs'> {
   const data: Record<string, unknown> = { instance };
   // Billing's own suspensions come by its events only.
@@ -155,7 +190,10 @@ function requestOf(
     data['cause'] = 'abuse';
     if (isOrdered) data['sequence'] = nextOf(turns.suspensions, instance);
   }
+  if (verb === 'restore') data['backup'] = preparedBackup;
   if (verb === 'purge') data['withoutbackup'] = true;
+  // Of what is terminated only this kind is made, of all else only the other.
+  if (verb === 'backup') data['kind'] = isFinal ? 'final' : 'manual';
   return { id, source: sources.operator, type: `dev.odoofleet.instance.${verb}.requested`, data, instance };
 }
 
@@ -197,7 +235,7 @@ function strangerOf({ id, seed, number }: { id: string; seed: number; number: nu
 
 const killable = [
   ...['start', 'stop', 'restart', 'suspend', 'resume', 'terminate', 'undo', 'purge', 'provision', 'repair'],
-  ...['billing', 'reconcile', 'observe', 'dead-letter'],
+  ...['billing', 'reconcile', 'observe', 'dead-letter', 'backup', 'verify', 'restore', 'backup', 'verify', 'restore'],
 ];
 
 /** A function dies every two seconds; each server has its trouble once, apart from each other where the time allows. */
@@ -212,6 +250,7 @@ function mishapsOf(random: () => number, durationMs: number): Mishap[] {
     { atMs: at(0.1), what: 'restart-redis' } as const,
     { atMs: at(0.2), what: 'restart-bouncer' } as const,
     { atMs: at(0.3), what: 'odoo-server-down', server: random() < 0.5 ? 0 : 1, forMs: odooDownMs } as const,
+    { atMs: at(0.4), what: 'verification-server-down', forMs: odooDownMs } as const,
     { atMs: at(0.55), what: 'records-down', forMs: recordsDownMs } as const,
     { atMs: at(0.8), what: 'roll-out-broker' } as const,
   ].toSorted((a, b) => a.atMs - b.atMs);

@@ -16,6 +16,14 @@ const text = `
     (select count(*) from dead_events where state = 'waiting' and next_replay_at is not null)::integer as "dead events",
     (select count(*) from instances where status not in ('running', 'stopped', 'suspended', 'terminated'))::integer
       as "instances on their way",
+    -- by the schedule, within a minute of their termination; a request that the broker lost is repeated after 10 minutes
+    (select count(*) from instances i where i.terminated_at is not null and i.status = 'terminated' and i.purged_at is null
+       and i.observed_generation > 0 and not exists (select 1 from operations o where o.instance_id = i.id
+         and o.kind = 'backup' and o.request ->> 'kind' = 'final' and o.created_at >= i.terminated_at)
+       and not exists (select 1 from backup_requests r where r.instance_id = i.id and r.task = 'backup'
+         and r.asked_at between i.terminated_at and clock_timestamp() - interval '1 minute'
+         and r.next_at > clock_timestamp()))::integer
+      as "final backups to be asked for",
     (select count(*) from observations)::integer as "observations",
     (select count(*) from findings where resolved_at is null and kind <> all($1))::integer as "findings"`;
 

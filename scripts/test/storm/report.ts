@@ -22,6 +22,7 @@ export type StormReport = {
     operations: Readonly<Record<string, number>>;
     outcomes: Readonly<Record<string, number>>;
     dead: Readonly<Record<string, number>>;
+    backups: Readonly<Record<string, number>>;
     auditEntries: number;
   };
   violations: Violations;
@@ -49,6 +50,7 @@ export function formatReport(report: StormReport): string {
     '',
     `Instances: ${list(observed.statuses)}.`,
     `Operations: ${list(observed.operations)}.`,
+    `Backups: ${list(observed.backups)}.`,
     `Events by outcome: ${list(observed.outcomes)}.`,
     `Dead events: ${list(observed.dead)}.`,
     '',

@@ -14,6 +14,8 @@ export type ModelInstance = {
   unfinished: { id: string; kind: string; cause: string | null }[];
   /** Operations that ended in failure. */
   failed: string[];
+  /** Whether one was ever asked for, and whether one has succeeded. */
+  backups: { mayBe: boolean; isThere: boolean };
   /** The highest sequence of suspends and resumes, by source. */
   streams: Map<string, number>;
 };
@@ -24,17 +26,21 @@ export type Request = { kind: string; cause: string | null; sequence: number | u
 export type Bills = { mayPass: boolean; mayRefuse: boolean };
 
 const table: Readonly<Record<string, string>> = {
-  start: 'start=coalesce repair=cancel terminate=refuse purge=refuse',
-  stop: 'stop=coalesce start=cancel restart=cancel repair=cancel terminate=refuse purge=refuse',
-  restart: 'restart=coalesce repair=cancel terminate=refuse purge=refuse',
-  suspend: 'suspend=coalesce start=cancel restart=cancel resume=cancel repair=cancel terminate=refuse purge=refuse',
-  resume: 'resume=coalesce repair=cancel terminate=refuse purge=refuse',
+  start: 'start=coalesce repair=cancel verify=cancel terminate=refuse purge=refuse',
+  stop: 'stop=coalesce start=cancel restart=cancel repair=cancel verify=cancel terminate=refuse purge=refuse',
+  restart: 'restart=coalesce repair=cancel verify=cancel terminate=refuse purge=refuse',
+  suspend:
+    'suspend=coalesce start=cancel restart=cancel resume=cancel repair=cancel backup=cancel verify=cancel restore=cancel terminate=refuse purge=refuse',
+  resume: 'resume=coalesce repair=cancel verify=cancel terminate=refuse purge=refuse',
   terminate:
-    'terminate=coalesce provision=cancel start=cancel stop=cancel restart=cancel suspend=cancel resume=cancel undo=cancel repair=cancel purge=refuse',
-  undo: 'undo=coalesce repair=cancel purge=refuse',
+    'terminate=coalesce provision=cancel start=cancel stop=cancel restart=cancel suspend=cancel resume=cancel undo=cancel repair=cancel backup=cancel verify=cancel restore=cancel purge=refuse',
+  undo: 'undo=coalesce repair=cancel backup=cancel verify=cancel purge=refuse',
   purge: 'purge=coalesce repair=cancel undo=refuse',
   repair:
-    'repair=coalesce provision=refuse start=refuse stop=refuse restart=refuse suspend=refuse resume=refuse terminate=refuse undo=refuse purge=refuse',
+    'repair=coalesce verify=cancel backup=refuse restore=refuse provision=refuse start=refuse stop=refuse restart=refuse suspend=refuse resume=refuse terminate=refuse undo=refuse purge=refuse',
+  backup: 'backup=coalesce provision=refuse purge=refuse',
+  verify: 'verify=coalesce provision=refuse purge=refuse',
+  restore: 'restore=refuse repair=cancel verify=cancel provision=refuse terminate=refuse purge=refuse',
 };
 
 /** What a request does about an unfinished operation: cancel, refuse, coalesce or wait. */
@@ -44,6 +50,8 @@ export function relationOf(kind: string, other: string): string {
 }
 
 const longestQueue = 20;
+/** Of these one that has begun is not joined. */
+const anew = ['restart', 'backup'];
 /** These come through however long the queue is. */
 const limitless = ['suspend', 'resume', 'terminate'];
 
@@ -62,16 +70,23 @@ export function answersTo(request: Request, instance: ModelInstance | undefined,
   const isOver = (index: number) => instance.unfinished[index]?.kind === 'terminate' && index < undo;
   const isRefused = relations.some((relation, index) => relation === 'refuse' && !isOver(index));
   const isSame = last !== undefined && relations.at(-1) === 'coalesce' && last.cause === cause;
-  if (!isRefused && isSame && kind !== 'restart') return ['coalesced'];
+  if (!isRefused && isSame && !anew.includes(kind)) return ['coalesced'];
   const queued = relations.filter((relation) => relation !== 'cancel').length;
   const isFull = queued >= longestQueue && !limitless.includes(kind);
   const otherwise = isRefused ? 'refused: not-allowed' : isFull ? 'refused: too-many-operations' : 'requested';
   const refusal = refusalOf(request, instance);
-  // A restart that has begun is not what is asked for any more; whether it has, the audit does not tell.
+  // A restart or backup that has begun is not what is asked for any more; whether it has, the audit does not tell.
   const joined = !isRefused && isSame ? ['coalesced'] : [];
   if (refusal !== undefined) return [...joined, `refused: ${refusal}`];
+  if (kind === 'verify') return verifyAnswers(instance, otherwise);
   if (!isGated(request)) return [...joined, otherwise];
   return [...joined, ...(bills.mayPass ? [otherwise] : []), ...(bills.mayRefuse ? ['refused: not-allowed'] : [])];
+}
+
+/** There is something to look at from some moment on that the audit does not tell, while a backup is at work or was ended. */
+function verifyAnswers({ backups, isPurged }: ModelInstance, otherwise: string): readonly string[] {
+  if (backups.isThere && !isPurged) return [otherwise];
+  return backups.mayBe ? [otherwise, 'refused: not-found'] : ['refused: not-found'];
 }
 
 type Check = readonly [says: (instance: ModelInstance, cause: string) => boolean, code: string];
@@ -81,6 +96,7 @@ const notTerminated: Check = [({ desired }) => desired !== 'terminated', 'not-al
 const purged: Check = [({ isPurged }) => isPurged, 'terminated'];
 const suspended: Check = [({ suspensions }) => suspensions.size > 0, 'suspended'];
 const stopped: Check = [({ desired }) => desired !== 'running', 'not-allowed'];
+const neverMade: Check = [({ isMade }) => !isMade, 'not-allowed'];
 const unmade: Check = [
   ({ isMade, unfinished }) => !isMade && unfinished.every((one) => one.kind !== 'provision'),
   'not-allowed',
@@ -95,8 +111,16 @@ const checks: Readonly<Record<string, readonly Check[]>> = {
   suspend: [terminated],
   resume: [terminated, [({ suspensions }, cause) => !suspensions.has(cause), 'not-allowed']],
   terminate: [terminated],
-  undo: [purged, notTerminated, [({ isWithoutUndo }) => isWithoutUndo, 'terminated']],
+  undo: [purged, notTerminated, [({ isWithoutUndo }) => isWithoutUndo, 'terminated'], neverMade],
   purge: [purged, notTerminated, [({ isWithoutUndo }) => !isWithoutUndo, 'not-allowed']],
+  // It names a backup that was made before the storm, and nothing removes that while the instance is there.
+  restore: [purged, terminated, unmade],
+  backup: [
+    purged,
+    neverMade,
+    [({ desired }, kind) => desired === 'terminated' && kind !== 'final', 'terminated'],
+    [({ desired }, kind) => desired !== 'terminated' && kind === 'final', 'not-allowed'],
+  ],
 };
 
 function refusalOf({ kind, cause }: Request, instance: ModelInstance): string | undefined {

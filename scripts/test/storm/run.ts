@@ -5,7 +5,7 @@ import { compare } from './compare.ts';
 import { carryOutMishaps } from './mishaps.ts';
 import { type KnownEvent, type ModelInput, runModel } from './model.ts';
 import { type Observed, observeWorld } from './observe.ts';
-import { planStorm, type StormEvent, type StormPlan, type StormSize, stormDelivery } from './plan.ts';
+import { planStorm, type StormEvent, type StormPlan, type StormSize, stormDelivery, withBackups } from './plan.ts';
 import { openPublisher } from './publisher.ts';
 import { untilQuiet } from './quiet.ts';
 import type { StormReport } from './report.ts';
@@ -32,6 +32,8 @@ export async function runStorm(options: StormOptions): Promise<StormReport> {
   const { fleet, end } = await startTestFleet({
     ...(options.folder === undefined ? {} : { folder: options.folder }),
     odooServers: 2,
+    hasVerificationServer: true,
+    schedulesBackups: true,
     maxInstances: options.instances * 2,
     // every instance holds two connections, and the functions some more
     postgresSettings: { max_connections: String(200 + options.instances * 3) },
@@ -44,6 +46,7 @@ export async function runStorm(options: StormOptions): Promise<StormReport> {
   try {
     await fleet.records.query(`update plans set undo_days = 0 where id = 'standard'`);
     await untilWarm(fleet);
+    await untilVerifying(fleet);
     say(`a fleet of two Odoo servers is up after ${secondsSince(startedAtMs)} s`);
     return await storm(fleet, plan, { ...options, startedAtMs });
   } finally {
@@ -53,13 +56,15 @@ export async function runStorm(options: StormOptions): Promise<StormReport> {
 
 async function storm(
   fleet: TestFleet,
-  plan: StormPlan,
+  planned: StormPlan,
   { say, quietTimeoutMs, startedAtMs }: StormOptions & { startedAtMs: number },
 ): Promise<StormReport> {
   const publisher = openPublisher(fleet);
   try {
-    await publisher.sendInTime(plan.beginning);
-    await untilAllRun(fleet, plan, say);
+    await publisher.sendInTime(planned.beginning);
+    await untilAllRun(fleet, planned, say);
+    await publisher.sendInTime(planned.prepared);
+    const plan = withBackups(planned, await untilBackedUp(fleet, planned));
     const preparedSeconds = secondsSince(startedAtMs);
     say(
       `${plan.instances.length} instances run after ${preparedSeconds} s; now ${plan.events.length} events in ${plan.seconds} s`,
@@ -94,6 +99,12 @@ async function storm(
   }
 }
 
+/** Until then verifications wait for a server, and that is not what the storm is about. */
+async function untilVerifying(fleet: TestFleet): Promise<void> {
+  const text = `select 1 from db_servers where purpose = 'verification' and reached_at is not null`;
+  await until('the server for verifications to be reached', async () => (await fleet.rows(text)).length > 0);
+}
+
 const startWithinMs = 10 * 60_000;
 
 async function untilAllRun(fleet: TestFleet, plan: StormPlan, say: (line: string) => void): Promise<void> {
@@ -117,11 +128,20 @@ async function untilAllRun(fleet: TestFleet, plan: StormPlan, say: (line: string
   );
 }
 
+/** The backups by their instances. */
+async function untilBackedUp(fleet: TestFleet, { prepared }: StormPlan): Promise<Map<string, string>> {
+  const text = `select id::text, instance_id as "instanceId" from operations where kind = 'backup' and state = 'succeeded'`;
+  const made = () => fleet.rows<{ id: string; instanceId: string }>(text);
+  const isDone = async () => (await made()).length === prepared.length;
+  await until(`${prepared.length} backups`, isDone, { timeoutMs: startWithinMs, everyMs: 500 });
+  return new Map((await made()).map(({ id, instanceId }) => [instanceId, id]));
+}
+
 /** The storm's own events, and those that the platform asked for itself. */
 function modelInput(plan: StormPlan, observed: Observed): ModelInput {
-  const own = [...plan.beginning, ...plan.events].map((event) => [event.id, knownOf(event)] as const);
-  const asked = observed.requests.map(({ id, source, data }): [string, KnownEvent] => {
-    return [id, { source, ...sayingOf(data), instance: String(data['instance']), news: undefined }];
+  const own = [...plan.beginning, ...plan.prepared, ...plan.events].map((event) => [event.id, knownOf(event)] as const);
+  const asked = observed.requests.map(({ id, source, type, data }): [string, KnownEvent] => {
+    return [id, { source, ...sayingOf({ type, data }), instance: String(data['instance']), news: undefined }];
   });
   const withoutUndo = [...plan.instances, ...plan.latecomers].filter((one) => one.plan === 'standard');
   return {
@@ -131,12 +151,14 @@ function modelInput(plan: StormPlan, observed: Observed): ModelInput {
   };
 }
 
-function knownOf({ source, data, instance, news }: StormEvent): KnownEvent {
-  return { source, ...sayingOf(data), instance, news };
+function knownOf({ source, type, data, instance, news }: StormEvent): KnownEvent {
+  return { source, ...sayingOf({ type, data }), instance, news };
 }
 
-function sayingOf(data: Record<string, unknown>): Pick<KnownEvent, 'cause' | 'sequence'> {
-  const { cause, sequence } = data;
+function sayingOf(event: Pick<StormEvent, 'type' | 'data'>): Pick<KnownEvent, 'cause' | 'sequence'> {
+  const { sequence, kind, backup } = event.data;
+  const causes: Record<string, unknown> = { backup: kind ?? 'manual', verify: backup, restore: backup };
+  const cause = causes[event.type.split('.').at(-2) ?? ''] ?? event.data['cause'];
   return {
     cause: typeof cause === 'string' ? cause : null,
     sequence: typeof sequence === 'number' ? sequence : undefined,
@@ -158,6 +180,7 @@ function countsOf(observed: Observed): StormReport['observed'] {
         Array.from({ length: count }, () => `${state} ${reason_code}`),
       ),
     ),
+    backups: tally(observed.backups.made.map(({ kind, state, proof }) => `${kind} ${state} ${proof}`)),
     auditEntries: observed.audit.length,
   };
 }

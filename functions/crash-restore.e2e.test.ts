@@ -1,0 +1,48 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { everyOfLife } from '#scripts/test/crash/compare.ts';
+import type { LifeResult } from '#scripts/test/crash/life-case.ts';
+import { expectAllWell } from '#scripts/test/crash/life-cycle.ts';
+import { printCases } from '#scripts/test/crash/life-table.ts';
+import { startLifeWorld } from '#scripts/test/crash/life-world.ts';
+import { killedAt, newRestorable, pointsOf, type Restorable, sampled } from '#scripts/test/crash/restore-case.ts';
+import type { World } from '#scripts/test/crash/world.ts';
+import type { PassedPoint } from '#shared/testing/stop-points/counter.ts';
+
+/** Each case runs two workers. */
+const concurrency = 3;
+/** Of each, unless CRASH_EVERY says more: all of those that change something outside are tried before a release. */
+const cases = Math.ceil(300 / everyOfLife);
+
+let world: World;
+beforeAll(async () => {
+  world = await startLifeWorld({ warmTarget: concurrency });
+});
+afterAll(() => world?.end());
+
+const timeout = 3_600_000;
+
+test('killed anywhere, a restore and its undo leave one side live and whole', { timeout }, async () => {
+  const instances = await Promise.all(Array.from({ length: concurrency }, () => newRestorable(world)));
+  const [first] = instances;
+  if (first === undefined) throw new Error('there is no instance');
+  const restores = sampled(await pointsOf(world, first, 'restore'), cases);
+  const undos = sampled(await pointsOf(world, first, 'undo'), cases);
+  const count = restores.length;
+  const results: LifeResult[] = [];
+  const goRound = async (one: Restorable): Promise<void> => {
+    for (let point = restores.shift(); point !== undefined; point = restores.shift()) {
+      results.push(await killedAt(world, one, { what: 'restore', point, recovery: recoveryAt(results) }));
+      const back: PassedPoint = undos.shift() ?? point;
+      results.push(await killedAt(world, one, { what: 'undo', point: back, recovery: recoveryAt(results) }));
+    }
+  };
+  await Promise.all(instances.map(goRound));
+  printCases('restore and undo', results);
+  expect(count).toBeGreaterThan(3);
+  expectAllWell(results);
+});
+
+/** Every second crash is left to the tick alone. */
+function recoveryAt(results: readonly LifeResult[]): LifeResult['recovery'] {
+  return results.length % 2 === 0 ? 'event' : 'tick';
+}
