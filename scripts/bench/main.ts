@@ -18,6 +18,8 @@ const benches: Record<BenchName, () => Promise<(surroundings: Surroundings) => P
   kubernetes: async () => (await import('./kubernetes/bench.ts')).benchKubernetes,
   cold: async () => (await import('./cold/bench.ts')).benchCold,
   backup: async () => (await import('./backup/bench.ts')).benchBackup,
+  restore: async () => (await import('./restore/bench.ts')).benchRestore,
+  clone: async () => (await import('./clone/bench.ts')).benchClone,
   cluster: async () => (await import('./cluster/bench.ts')).benchCluster,
 };
 

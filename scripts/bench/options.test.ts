@@ -14,6 +14,8 @@ test('without names all benches run, in their order', () => {
       'kubernetes',
       'cold',
       'backup',
+      'restore',
+      'clone',
       'cluster',
     ],
     json: false,

@@ -12,6 +12,8 @@ export const benchNames = [
   'kubernetes',
   'cold',
   'backup',
+  'restore',
+  'clone',
   'cluster',
 ] as const;
 export type BenchName = (typeof benchNames)[number];
@@ -38,17 +40,20 @@ has other work; absolute times do not carry over to other machines.
   status     events of the cluster through observe's handler against pgbench with the same statements, through PgBouncer
   provision  an event until its login page answers, against the boot of the same Odoo alone; claim and refill of databases
   burst      1, 5, 10 and 20 provisions at once with the stand-in: time and memory
-  reconcile  passes over 1,000, 10,000 and 50,000 instances in which nothing drifted: calls, time, memory, rows written
+  reconcile  passes over 1,000, 10,000 and 50,000 instances in which nothing drifted: calls, time, memory, rows written;
+             what a tick asks about backups, against a bare page of instances
   cache      Zipf reads of 10,000 rows with 5 % writes: hits, own copies against Redis, staleness here and elsewhere
   kubernetes reads from a Kubernetes API by the product's client, against undici alone and @kubernetes/client-node
   cold       spawn of a function until it is ready, and until its first event is accepted, against a bare server
   backup     a backup of 1 GB: its dump against pg_dump's limit, the whole Job to an S3 server, memory, the second backup
+  restore    restores and undos of a running instance: what a client misses who asks every 50 ms, against Odoo's boot alone
+  clone      a copy of 1 GB from a backup, compared and neutral, against CREATE DATABASE TEMPLATE
   cluster    events through a real Knative broker to a deployed function, against a bare subscriber; idle memory. Only where
              the cluster of npm run cluster runs: the fleet is deployed on it anew
 
-  --rounds N    measurements per arm (default: 10 for provision, 5 for event and pool, 3 for status, burst, backup
-                and cluster)
-  --odoo WHICH  for provision: real (Odoo 19, the default) or stand-in (quick; only looks like Odoo)
+  --rounds N    measurements per arm (default: 10 for provision, 5 for event and pool, 3 for status, burst, backup,
+                restore, clone and cluster)
+  --odoo WHICH  for provision and restore: real (Odoo 19, the default) or stand-in (quick; only looks like Odoo)
   --strict      exit code 1 when a goal is missed
   --json        print one JSON document last, and tables on stderr
   --help        this text

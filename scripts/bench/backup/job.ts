@@ -6,7 +6,8 @@ import { openObjectStore } from '#shared/adapters/objectstore/open.ts';
 import { type BackupResult, openBackupResult } from '#shared/domain/backup/manifest.ts';
 import type { BackupOrder, DatabaseAccess, StoreAccess } from '#shared/domain/backup/order.ts';
 
-const newKey = () => randomBytes(32).toString('base64');
+/** Of a backup or a result. */
+export const newKey = () => randomBytes(32).toString('base64');
 const watchMs = 25;
 
 /** What the Job of a backup is told, for an instance of the bench. */
@@ -42,32 +43,44 @@ export type JobRun = {
   nodeMib: number;
 };
 
+/** Runs the built worker on the order in the file; tells its process. @throws Error with its last words when it fails. */
+export async function runProgram(
+  program: string,
+  file: string,
+  { folder, started = () => undefined }: { folder: string; started?: (pid: number) => void },
+): Promise<void> {
+  const env = { PATH: process.env['PATH'] ?? '', TMPDIR: folder };
+  const child = spawn(process.execPath, [program, file], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  started(child.pid ?? 0);
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const code = await new Promise<number | null>((resolve) => {
+    child.once('close', resolve);
+  });
+  if (code !== 0) throw new Error(`the worker ended with ${code}: ${stderr}`);
+}
+
 /** Runs the built worker on the order, to its end, and reads back what it wrote. */
 export async function runJob(program: string, order: BackupOrder, folder: string): Promise<JobRun> {
   const file = join(folder, `${order.backupId}.json`);
   await writeFile(file, JSON.stringify(order), { mode: 0o600 });
   const startedMs = performance.now();
-  const env = { PATH: process.env['PATH'] ?? '', TMPDIR: folder };
-  const child = spawn(process.execPath, [program, file], { env, stdio: ['ignore', 'ignore', 'pipe'] });
-  let stderr = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
   let [mib, nodeMib] = [0, 0];
-  const watching = setInterval(() => {
-    void memoryOf(child.pid ?? 0).then(([node = 0, ...others]) => {
-      nodeMib = Math.max(nodeMib, node);
-      mib = Math.max(
-        mib,
-        others.reduce((sum, one) => sum + one, node),
-      );
-    });
-  }, watchMs);
-  const code = await new Promise<number | null>((resolve) => {
-    child.once('close', resolve);
-  });
-  clearInterval(watching);
-  if (code !== 0) throw new Error(`the worker ended with ${code}: ${stderr}`);
+  let watching: NodeJS.Timeout | undefined;
+  const started = (pid: number) => {
+    watching = setInterval(() => {
+      void memoryOf(pid).then(([node = 0, ...others]) => {
+        nodeMib = Math.max(nodeMib, node);
+        mib = Math.max(
+          mib,
+          others.reduce((sum, one) => sum + one, node),
+        );
+      });
+    }, watchMs);
+  };
+  await runProgram(program, file, { folder, started }).finally(() => clearInterval(watching));
   const bytes = await openObjectStore(order.store).get(`${order.prefix}/manifest`);
   const result = openBackupResult(bytes ?? Buffer.alloc(0), order);
   return { result, seconds: (performance.now() - startedMs) / 1_000, mib, nodeMib };

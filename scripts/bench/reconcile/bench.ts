@@ -6,11 +6,14 @@ import { untilTrue } from '../conditions.ts';
 import type { BenchReport, Cell } from '../report.ts';
 import { growthExponent } from '../statistics.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { type BackupSample, backupGoals, backupsTable, measureBackups } from './backups.ts';
 import { instanceIdOf } from './fleet.ts';
 import type { EngineInput, EngineResult } from './programs/engine.ts';
 import { openRecords, type Records } from './records.ts';
 
 const sizes = [1_000, 10_000, 50_000] as const;
+/** Of these every instance has backups; to write those of the largest would take minutes. */
+const backedUpSizes: readonly number[] = [1_000, 10_000];
 const exponentGoal = 1.15;
 /** Objects per page of a list, as the product asks for them. */
 const pageSize = 500;
@@ -26,6 +29,7 @@ export async function benchReconcile(surroundings: Surroundings): Promise<BenchR
   try {
     const kubeconfigFile = await startApi(surroundings);
     const samples: Sample[] = [];
+    const backups: BackupSample[] = [];
     // What is missing is found: otherwise all this would be quick for the wrong reason. It also wakes the lists' program.
     const [smallest] = sizes;
     await records.fill(smallest);
@@ -37,8 +41,9 @@ export async function benchReconcile(surroundings: Surroundings): Promise<BenchR
       for (let round = 0; round < rounds; round += 1) {
         samples.push(await passOver(surroundings, { records, kubeconfigFile, size, objects: size }));
       }
+      if (backedUpSizes.includes(size)) backups.push(await measureBackups(records, size));
     }
-    return report(samples, proof);
+    return report(samples, { proof, backups });
   } finally {
     await records.stop();
   }
@@ -107,7 +112,10 @@ function pagesOf(instances: number): number {
   return [...counts.values()].reduce((sum, count) => sum + 5 * pages(count) + pages(2 * count) + 1, 0);
 }
 
-function report(samples: readonly Sample[], proof: Sample): BenchReport {
+function report(
+  samples: readonly Sample[],
+  { proof, backups }: { proof: Sample; backups: readonly BackupSample[] },
+): BenchReport {
   const row = (one: Sample): Cell[] => [
     `${one.size.toLocaleString('en-US')} instances`,
     one.seconds,
@@ -157,8 +165,10 @@ function report(samples: readonly Sample[], proof: Sample): BenchReport {
           ['calls', exponent(({ kubernetesCalls }) => kubernetesCalls)],
         ],
       },
+      backupsTable(backups),
     ],
     goals: [
+      ...backupGoals(backups),
       goal(
         'time: exponent',
         exponent(({ seconds }) => seconds),

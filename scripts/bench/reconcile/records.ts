@@ -5,6 +5,7 @@ import { generatePassword } from '#shared/sandbox/servers/password.ts';
 import { startPgBouncer } from '#shared/sandbox/servers/pgbouncer.ts';
 import { startPostgres } from '#shared/sandbox/servers/postgres.ts';
 import type { Surroundings } from '../surroundings.ts';
+import { insertBackups } from './backup-rows.ts';
 import { image, instanceIdOf, plan, serverCount } from './fleet.ts';
 
 /** A platform database on a private server. */
@@ -13,6 +14,8 @@ export type Records = {
   pooled: { host: string; port: number; database: string; user: string; password: string };
   /** Adds instances until there are so many, each brought about and placed. */
   fill(instances: number): Promise<void>;
+  /** Gives those that have none the backups of some months. */
+  backUp(): Promise<void>;
   /** What earlier passes found and asked for. */
   forget(): Promise<void>;
   /** Everything is due now. */
@@ -41,13 +44,19 @@ export async function openRecords({ processes, folder }: Surroundings): Promise<
   const client = new Client({ host, port, database, user, password });
   await client.connect();
   await insertCatalogue(client);
-  let there = 0;
+  let [there, backedUp] = [0, 0];
   return {
     pooled: { host: bouncer.host, port: bouncer.port, database, user, password },
     async fill(instances) {
       const numbers = Array.from({ length: instances - there }, (_, index) => there + index);
       await insertInstances(client, numbers);
       there = instances;
+    },
+    async backUp() {
+      const numbers = Array.from({ length: there - backedUp }, (_, index) => backedUp + index);
+      await insertBackups(client, numbers.map(instanceIdOf));
+      await client.query('vacuum analyze');
+      backedUp = there;
     },
     forget: async () => void (await client.query('truncate findings, outbox')),
     makeDue: async () => void (await client.query('update reconcile_shards set due_at = now()')),
