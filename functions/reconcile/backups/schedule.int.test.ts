@@ -56,6 +56,12 @@ const oldInstance = async (number: number, server = 'one') => {
   await age(id, 30);
   return id;
 };
+const terminate = (id: string, ago = '0') =>
+  database.query(
+    `update instances set desired_state = 'terminated', status = 'terminated', desired_before = 'running',
+       terminated_at = clock_timestamp() - $2::interval, purge_after = now() + interval '1 day' where id = $1`,
+    [id, ago],
+  );
 /** The pauses between requests are over. */
 const waitedLong = () => database.query(`update backup_requests set next_at = now() - interval '1 second'`);
 
@@ -124,10 +130,7 @@ describe('backups', () => {
   test('of a terminated instance are final ones, verified at once, and then no more', async () => {
     const id = await oldInstance(1);
     await insertBackup(database, id, { daysAgo: 2 });
-    await database.query(
-      `update instances set desired_state = 'terminated', status = 'terminated', terminated_at = now() - interval '1 hour',
-         purge_after = now() + interval '1 day', desired_before = 'running'`,
-    );
+    await terminate(id, '1 hour');
     expect(await go()).toMatchObject([{ task: 'backup', kind: 'final' }]);
     const final = await insertBackup(database, id, { kind: 'final' });
     expect(await go()).toMatchObject([{ task: 'verify', backup: final }]);
@@ -136,6 +139,50 @@ describe('backups', () => {
     const second = await insertBackup(database, id, { kind: 'final' });
     await setProof(database, second);
     expect(await go()).toEqual([]);
+  });
+
+  test.each([
+    ['failed before the termination', new Failure('job-failed', 'no')],
+    ['were cancelled before the termination', new Failure('cancelled', 'no')],
+    ['the termination has overtaken', new Failure('superseded', 'no')],
+  ])('that %s do not hold off the final one', async (_, why) => {
+    const id = await oldInstance(1);
+    const operation = await beginBackup(database, id);
+    if (why.code === 'superseded') await terminate(id);
+    await endUnfinished(database, operation.id, why);
+    await endHeld(database, operation.id, 'failed');
+    if (why.code !== 'superseded') await terminate(id);
+    expect(await go()).toMatchObject([{ task: 'backup', kind: 'final' }]);
+  });
+
+  test('that a step of began after the termination, and were then overtaken, do not hold it off either', async () => {
+    const id = await oldInstance(1);
+    await terminate(id);
+    const operation = await beginBackup(database, id);
+    await endUnfinished(database, operation.id, new Failure('superseded', 'no'));
+    await endHeld(database, operation.id, 'failed');
+    expect(await go()).toMatchObject([{ task: 'backup', kind: 'final' }]);
+  });
+
+  test('that are final ones and failed are tried again when the pause is over', async () => {
+    const id = await oldInstance(1);
+    await terminate(id);
+    const operation = await beginBackup(database, id, 'final');
+    await endUnfinished(database, operation.id, new Failure('job-failed', 'no'));
+    await endHeld(database, operation.id, 'failed');
+    expect(await go()).toEqual([]);
+    await database.query(
+      `update backups set finished_at = now() - interval '15 minutes', started_at = now() - interval '20 minutes'`,
+    );
+    expect(await go()).toMatchObject([{ task: 'backup', kind: 'final' }]);
+  });
+
+  test('that something else has overtaken have not failed', async () => {
+    const id = await oldInstance(1);
+    const operation = await beginBackup(database, id, 'scheduled');
+    await endUnfinished(database, operation.id, new Failure('superseded', 'no'));
+    await endHeld(database, operation.id, 'failed');
+    expect(await go()).toMatchObject([{ task: 'backup', kind: 'scheduled' }]);
   });
 });
 
@@ -202,6 +249,37 @@ describe('verifications', () => {
     const newest = (await backupRecords(database).newest(id))?.id;
     expect(newest).not.toBe(first);
     expect(await go()).toMatchObject([{ task: 'verify', backup: newest }]);
+  });
+
+  const tried = async (id: string, why: Failure) => {
+    const operation = await holdOperation(database, id, 'verify');
+    await verificationRecords(database).begin(operation, { instanceId: id, backupId: null });
+    await endUnfinished(database, operation.id, why);
+    await endHeld(database, operation.id, 'failed');
+  };
+
+  test('that failed are tried again when the pause is over, and that were overtaken, at once', async () => {
+    const id = await oldInstance(1);
+    await insertBackup(database, id);
+    await tried(id, new Failure('superseded', 'no'));
+    expect(await go()).toMatchObject([{ task: 'verify' }]);
+    await waitedLong();
+    await tried(id, new Failure('job-failed', 'no'));
+    expect(await go()).toEqual([]);
+    await database.query(`update verifications set finished_at = now() - interval '15 minutes'`);
+    expect(await go()).toMatchObject([{ task: 'verify' }]);
+  });
+
+  test('that failed before the termination do not hold off that of the final backup', async () => {
+    const id = await oldInstance(1);
+    await insertBackup(database, id);
+    await tried(id, new Failure('job-failed', 'no'));
+    await terminate(id);
+    const final = await insertBackup(database, id, { kind: 'final' });
+    expect(await go()).toMatchObject([{ task: 'verify', backup: final }]);
+    await waitedLong();
+    await tried(id, new Failure('job-failed', 'no'));
+    expect(await go()).toEqual([]);
   });
 
   test('are asked for no faster than servers for them have room', async () => {

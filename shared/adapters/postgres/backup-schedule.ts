@@ -9,7 +9,8 @@ export type Schedulable = {
   asked: Partial<Record<Due['task'], Asked>>;
 };
 
-// Of what is at work now another one is not asked for; what is being ended, undone or made is left alone.
+// Of what is at work now another one is not asked for; what is being ended, undone or made is left alone. What was overtaken
+// has not failed, and what failed before a termination says nothing about the tries that come after it.
 const pageText = `
   select i.id, i.created_at, i.terminated_at, i.db_server_id as server_id, p.backup_hours, p.verify_days,
     newest.id as newest_id, newest.kind as newest_kind, newest.started_at as newest_at, newest.proof as newest_proof,
@@ -29,11 +30,12 @@ const pageText = `
   left join lateral (
     select count(*)::integer as count, max(finished_at) as last_at from backups b
     where b.instance_id = i.id and b.state in ('failed', 'deleting', 'deleted') and b.error_code is not null
-      and b.started_at > coalesce(newest.started_at, '-infinity')) as failed_backups on true
+      and b.error_code <> 'superseded'
+      and b.started_at > coalesce(greatest(newest.started_at, i.terminated_at), '-infinity')) as failed_backups on true
   left join lateral (
     select count(*)::integer as count, max(finished_at) as last_at from verifications v
-    where v.instance_id = i.id and v.state = 'failed'
-      and v.started_at > coalesce(look.proof_at, '-infinity')) as failed_looks on true
+    where v.instance_id = i.id and v.state = 'failed' and v.error_code <> 'superseded'
+      and v.started_at > coalesce(greatest(look.proof_at, i.terminated_at), '-infinity')) as failed_looks on true
   where i.id > $1 and i.purged_at is null and i.observed_generation > 0 and i.db_server_id is not null
     and (i.terminated_at is null or i.status = 'terminated')
     and not exists (select 1 from operations o where o.instance_id = i.id

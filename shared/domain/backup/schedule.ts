@@ -43,7 +43,10 @@ export type ScheduleFacts = {
   newest: { id: string; kind: string; startedAt: Date; proof: ProofState } | null;
   /** The last time that one of its backups was proven or refuted. */
   lastLook: { state: ProofState; at: Date } | null;
-  /** Backups since the newest one, and verifications since the last look, that failed. */
+  /**
+   * Backups since the newest one, and verifications since the last look, that failed; of a terminated instance only those
+   * since its termination. What another operation has overtaken has not failed.
+   */
   backupFailures: Failures;
   verifyFailures: Failures;
 };
