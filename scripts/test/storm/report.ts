@@ -3,7 +3,7 @@ import type { Violations } from './compare.ts';
 import type { HappenedMishap } from './mishaps.ts';
 import type { ModelResult } from './model.ts';
 import type { StormPlan } from './plan.ts';
-import type { Moving } from './quiet.ts';
+import type { Quiet } from './quiet.ts';
 
 /** A storm and what it left. */
 export type StormReport = {
@@ -12,7 +12,7 @@ export type StormReport = {
   /** Until the last event was with the broker and all servers were up: longer than planned on a busy machine. */
   stormSeconds: number;
   totalSeconds: number;
-  quiet: { isQuiet: boolean; moving: Moving; seconds: number };
+  quiet: Quiet;
   mishaps: readonly HappenedMishap[];
   publisher: { sent: number; resent: number; notTaken: number; missing: number };
   broker: BrokerStats;
@@ -54,7 +54,7 @@ export function formatReport(report: StormReport): string {
     `Events by outcome: ${list(observed.outcomes)}.`,
     `Dead events: ${list(observed.dead)}.`,
     '',
-    ...(quiet.isQuiet ? [] : [`NOT QUIET: ${list(quiet.moving)}.`, '']),
+    ...(quiet.isQuiet ? [] : [`NOT QUIET: ${list(quiet.moving)}.`, ...quiet.unrest, '']),
     ...Object.entries(violations).flatMap(([subject, found]) => [
       `${found.length === 0 ? 'ok  ' : 'FAIL'} ${subject}: ${found.length}`,
       ...found.slice(0, listed).map((text) => `       ${text}`),
