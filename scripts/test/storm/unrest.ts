@@ -4,7 +4,8 @@ import type { Moving } from './moving.ts';
 /** Rows of a counter, and instances, that are told; the rest is counted. */
 const told = 10;
 
-const at = (column: string) => `coalesce(to_char(${column} at time zone 'UTC', 'HH24:MI:SS.MS'), '-')`;
+const timeOf = (column: string) => `to_char(${column} at time zone 'UTC', 'HH24:MI:SS.MS')`;
+const at = (column: string) => `coalesce(${timeOf(column)}, '-')`;
 
 const instancesText = `
   select i.id, array[
@@ -14,7 +15,7 @@ const instancesText = `
     || array(select format('  operation %s %s %s: %s%s, attempt %s, created %s, began %s, ended %s%s', o.kind,
         coalesce(o.request ->> 'kind', ''), o.id, o.state, ' in ' || o.step, o.attempt, ${at('o.created_at')},
         ${at('o.started_at')}, ${at('o.finished_at')},
-        concat(', waits for ' || o.waiting_for, ', due ' || ${at('o.next_check_at')}, ', overtaken by ' || o.overtaken_by,
+        concat(', waits for ' || o.waiting_for, ', due ' || ${timeOf('o.next_check_at')}, ', overtaken by ' || o.overtaken_by,
           ', ' || o.error_code || ': ' || o.error_text))
       from operations o where o.instance_id = i.id order by o.created_at, o.id)
     || array(select format('  backup %s %s: %s, %s, began %s, ended %s%s', b.kind, b.id, b.state, b.proof,
