@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dispatcher, request } from 'undici';
 import type { ProcessGroup, RunningProcess } from '../processes.ts';
 import { freePort } from '../servers/free-port.ts';
+import { listensOn } from './listens-on.ts';
 
 /** How a function's program is started. */
 export type FunctionProgram = { command: string; args: readonly string[]; env: Record<string, string> };
@@ -54,7 +55,7 @@ export async function startInstance(
   return { port, process, inFlight: 0, isReady: false, isStopping: false, lastTaken: 0, idleTimer: undefined };
 }
 
-/** Resolves when GET /readyz answers 200. @throws Error when the process ends first or `withinMs` have passed. */
+/** Resolves when the process itself answers GET /readyz with 200. @throws Error when the process ends first or `withinMs` have passed. */
 export async function becomeReady(
   instance: Instance,
   options: { dispatcher: Dispatcher; withinMs: number },
@@ -83,7 +84,8 @@ async function isReady(instance: Instance, dispatcher: Dispatcher): Promise<bool
       signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
     });
     await body.dump();
-    return statusCode === 200;
+    // Whoever else has got the port would be sent this function's events; the process is about to end then.
+    return statusCode === 200 && (await listensOn(instance.process.pid, instance.port));
   } catch {
     // not listening yet, or too busy to answer: asked again until the deadline
     return false;
