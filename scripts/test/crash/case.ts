@@ -59,8 +59,21 @@ export async function runCase(
   point: PassedPoint,
   options: { recovery: Recovery; data?: Record<string, unknown> },
 ): Promise<CaseResult> {
+  const begun = await begin(world, { point, ...options });
+  try {
+    return await runWith(world, begun, { point, ...options });
+  } finally {
+    world.gateway.passageOf(begun.instanceId).port = undefined;
+    await begun.victim.process.stop({ signal: 'SIGKILL' });
+  }
+}
+
+async function runWith(
+  world: World,
+  { instanceId, victim }: { instanceId: string; victim: Instance },
+  { point, ...options }: { point: PassedPoint; recovery: Recovery },
+): Promise<CaseResult> {
   const startedMs = performance.now();
-  const { instanceId, victim } = await begin(world, { point, ...options });
   const passage = world.gateway.passageOf(instanceId);
   let wasKilled = false;
   const died = victim.process.exited.then(({ signal }) => {
@@ -78,10 +91,6 @@ export async function runCase(
   passage.losesRequest = recovery === 'tick';
   if (wasKilled && recovery === 'cancel') await world.fleet.command('cancel', instanceId);
   const result = await conclude(world, { instanceId, recovery, point, startedMs });
-  if (!wasKilled) {
-    passage.port = undefined;
-    await victim.process.stop({ signal: 'SIGKILL' });
-  }
   return { ...result, wasKilled };
 }
 
@@ -140,7 +149,13 @@ export function killAt({ name, occurrence }: PassedPoint): Stop {
   return { name, occurrence, signal: 'SIGKILL' };
 }
 
-/** Runs cases side by side, a few at a time, in order. */
+/** Waits for all of them, also when one fails: what goes on would disturb whatever comes next. @throws the first error, then. */
+export async function allOver<Result>(works: readonly Promise<Result>[]): Promise<Result[]> {
+  await Promise.allSettled(works);
+  return await Promise.all(works);
+}
+
+/** Runs cases side by side, a few at a time, in order. When one throws, so does this, once all others are over. */
 export async function inParallel<Item, Result>(
   items: readonly Item[],
   concurrency: number,
@@ -152,7 +167,7 @@ export async function inParallel<Item, Result>(
     // one iterator for all: each takes the next item
     for (const [index, item] of waiting) results[index] = await work(item);
   };
-  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker));
+  await allOver(Array.from({ length: Math.min(concurrency, items.length) }, worker));
   return results;
 }
 

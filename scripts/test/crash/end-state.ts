@@ -149,16 +149,31 @@ export async function fleetProblems(fleet: TestFleet): Promise<string[]> {
     `select instance_count as counted, (select count(*)::int from instances where db_server_id = s.id) as placed
      from db_servers s`,
   );
-  const dead = await fleet.rows<{ reason: string }>('select reason from dead_events');
-  const leftovers = await queryAsSuperuser<{ name: string }>(
-    fleet.servers.odoo,
-    `select datname::text as name from pg_database where datname ~ '^(making|trash|filling)_'`,
+  const dead = await fleet.rows<{ told: string }>(
+    `select concat(type, ' ', id, ' of ', source, ': ', reason) as told from dead_events`,
   );
+  const leftovers = await halfMade(fleet);
   return [
     ...counts
       .filter(({ counted, placed }) => counted !== placed)
       .map(({ counted, placed }) => `the server counts ${counted} instances and has ${placed}`),
-    ...dead.map(({ reason }) => `a dead event: ${reason}`),
-    ...leftovers.map(({ name }) => `a database is left over: ${name}`),
+    ...dead.map(({ told }) => `a dead event: ${told}`),
+    ...leftovers.map((name) => `a database is left over: ${name}`),
   ];
+}
+
+async function halfMade(fleet: TestFleet): Promise<string[]> {
+  const text = `select datname::text as name from pg_database where datname ~ '^(making|trash|filling)_'`;
+  return (await queryAsSuperuser<{ name: string }>(fleet.servers.odoo, text)).map(({ name }) => name);
+}
+
+/** Brings about that nothing of this is left to say. */
+export async function mendFleet(fleet: TestFleet): Promise<void> {
+  await fleet.rows(
+    'update db_servers s set instance_count = (select count(*) from instances where db_server_id = s.id)',
+  );
+  await fleet.rows('delete from dead_events');
+  for (const name of await halfMade(fleet)) {
+    await queryAsSuperuser(fleet.servers.odoo, `drop database if exists "${name}" with (force)`);
+  }
 }

@@ -8,8 +8,11 @@ import type { FunctionHosts } from '#shared/sandbox/functions/hosts.ts';
 /** One request that went through: who sent it, where it went, what came back. */
 export type Passed = {
   from: 'broker' | 'tick';
-  to: 'process' | 'hosts';
+  to: 'process' | 'hosts' | 'nobody';
   type: string;
+  /** When it came, and how long its answer took. */
+  at: Date;
+  seconds: number;
   status: number;
   outcome: string;
 };
@@ -20,7 +23,10 @@ export type Passage = {
   port: number | undefined;
   /** The broker's redelivery of the request is acknowledged and lost; what the tick sends passes. */
   losesRequest: boolean;
+  /** Those that were answered. */
   passed: Passed[];
+  /** How many were forwarded and have no answer yet. */
+  underWay: number;
 };
 
 export type Gateway = {
@@ -51,9 +57,15 @@ export async function startGateway(): Promise<Gateway> {
     const from = straight === undefined ? 'broker' : 'tick';
     const passage = passages.get(`${name} ${String(incoming.headers['ce-subject'])}`);
     const type = String(incoming.headers['ce-type']);
+    const at = new Date();
+    const note = (to: Passed['to'], outcome: string) => {
+      const seconds = (Date.now() - at.getTime()) / 1_000;
+      passage?.passed.push({ from, to, type, at, seconds, status: outgoing.statusCode, outcome });
+    };
     if (passage?.losesRequest === true && requested.test(type)) {
       incoming.resume();
       outgoing.writeHead(202).end();
+      note('nobody', 'lost');
       return;
     }
     if (functions === undefined) throw new Error('the gateway is not open yet');
@@ -61,14 +73,10 @@ export async function startGateway(): Promise<Gateway> {
     // With a header of its own the answer keeps those it is given, so that they can be read afterwards.
     outgoing.setHeader('via', '1.1 gateway');
     const url = port === undefined ? functions.url(name) : `http://127.0.0.1:${port}/`;
+    if (passage !== undefined) passage.underWay += 1;
     await forward(incoming, outgoing, { url, dispatcher, timeoutMs, whenLost: async () => undefined });
-    passage?.passed.push({
-      from,
-      to: port === undefined ? 'hosts' : 'process',
-      type,
-      status: outgoing.statusCode,
-      outcome: String(outgoing.getHeader('x-outcome') ?? ''),
-    });
+    if (passage !== undefined) passage.underWay -= 1;
+    note(port === undefined ? 'hosts' : 'process', String(outgoing.getHeader('x-outcome') ?? ''));
   }
 
   const server = createServer((incoming, outgoing) => void route(incoming, outgoing));
@@ -83,7 +91,7 @@ export async function startGateway(): Promise<Gateway> {
     },
     passageOf(instanceId, functionName = 'provision') {
       const key = `${functionName} ${instanceId}`;
-      const passage = passages.get(key) ?? { port: undefined, losesRequest: false, passed: [] };
+      const passage = passages.get(key) ?? { port: undefined, losesRequest: false, passed: [], underWay: 0 };
       passages.set(key, passage);
       return passage;
     },

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { OperationKind } from '#shared/domain/operation/operation.ts';
 import type { Instance } from '#shared/sandbox/functions/instance.ts';
+import type { ProcessExit } from '#shared/sandbox/processes.ts';
 import { type TestEvent, until } from '#shared/testing/fleet.ts';
 import { lifeRequest } from '#shared/testing/life.ts';
 import type { PassedPoint } from '#shared/testing/stop-points/counter.ts';
@@ -10,6 +11,7 @@ import { killAt, type Recovery } from './case.ts';
 import { differences } from './compare.ts';
 import type { Passed } from './gateway.ts';
 import { type LifeState, lifeStateOf, type Mark, markOf } from './life-state.ts';
+import { trailOf } from './request-trail.ts';
 import type { World } from './world.ts';
 
 /** An operation of the life of an instance, as the crash tests ask for it. */
@@ -43,6 +45,8 @@ export type LifeResult = {
 };
 
 const timeoutMs = 60_000;
+/** Longer than the broker tries: its five retries come 2, 4, 8, 16 and 32 s after one another. */
+const acceptMs = 75_000;
 /** The world follows the records within seconds: pods end, events are published, the ingress sees its objects. */
 const settleMs = 15_000;
 /** A process answers within this after it has ended the operation. */
@@ -70,34 +74,62 @@ export async function runCounted(
 ): Promise<{ points: PassedPoint[]; state: LifeState }> {
   const folder = newStopFolder(world);
   const victim = await world.startVictim({ folder, functionName: kind.kind });
-  const { mark, event } = await begin(world, { kind, instanceId, port: victim.port });
-  const operationId = await operationOfEvent(world, event);
-  await ended(world, operationId);
-  const { passed } = world.gateway.passageOf(instanceId, kind.kind);
-  await until('the request to be answered', async () => passed.some(({ outcome }) => outcome === 'succeeded'));
-  const points = await readPoints(folder);
-  world.gateway.passageOf(instanceId, kind.kind).port = undefined;
-  await victim.process.stop();
-  return { points, state: await steadyState(world, mark, operationId) };
+  const passage = world.gateway.passageOf(instanceId, kind.kind);
+  try {
+    const { mark, event } = await begin(world, { kind, instanceId, port: victim.port });
+    const operationId = await operationOfEvent(world, event);
+    await ended(world, operationId);
+    const { passed } = passage;
+    await until('the request to be answered', async () => passed.some(({ outcome }) => outcome === 'succeeded'));
+    const points = await readPoints(folder);
+    passage.port = undefined;
+    await victim.process.stop();
+    return { points, state: await steadyState(world, mark, operationId) };
+  } finally {
+    passage.port = undefined;
+    await victim.process.stop({ signal: 'SIGKILL' });
+  }
 }
 
-/** A run whose processes are killed, one after the other, at the first point of each list that they come by. */
-export async function runKilled(
-  world: World,
-  given: {
-    kind: LifeKind;
-    instanceId: string;
-    points: readonly PassedPoint[];
-    recovery: Recovery;
-    expected: LifeState | ((state: LifeState) => LifeState);
-  },
-): Promise<LifeResult> {
-  const { kind, instanceId, points, expected } = given;
+export type KilledRun = {
+  kind: LifeKind;
+  instanceId: string;
+  points: readonly PassedPoint[];
+  recovery: Recovery;
+  expected: LifeState | ((state: LifeState) => LifeState);
+};
+
+/**
+ * A run whose processes are killed, one after the other, at the first point of each list that they come by. When it
+ * throws, the instance's events go to the fleet's own functions again.
+ */
+export async function runKilled(world: World, given: KilledRun): Promise<LifeResult> {
+  const { kind, instanceId, points } = given;
   const victims = await Promise.all(
     points.map((point) =>
       world.startVictim({ folder: newStopFolder(world), functionName: kind.kind, stops: [killAt(point)] }),
     ),
   );
+  try {
+    return await runWith(world, victims, given);
+  } finally {
+    world.gateway.passageOf(instanceId, kind.kind).port = undefined;
+    await Promise.all(victims.map((victim) => victim.process.stop({ signal: 'SIGKILL' })));
+  }
+}
+
+/** What is left to say of a case that could not be carried through. */
+export function brokenCase({ kind, instanceId, points, recovery }: KilledRun, error: unknown): LifeResult {
+  const why = [error instanceof Error ? error.message : String(error)];
+  return {
+    ...{ kind: kind.kind, point: points[0], instanceId, kills: 0, recovery, endedBy: 'unknown', seconds: 0 },
+    state: {},
+    why,
+  };
+}
+
+async function runWith(world: World, victims: readonly Instance[], given: KilledRun): Promise<LifeResult> {
+  const { kind, instanceId, points, expected } = given;
   const [first, ...others] = victims;
   const { mark, event } = await begin(world, { kind, instanceId, port: first?.port });
   const passage = world.gateway.passageOf(instanceId, kind.kind);
@@ -110,7 +142,7 @@ export async function runKilled(
     kills += 1;
     passage.port = others[index]?.port;
     // A crash before the row is there can only be come back from by the event.
-    if ((await findOperation(world, event)) === undefined) recovery = 'event';
+    if ((await receiptOf(world, event)) === undefined) recovery = 'event';
     passage.losesRequest = recovery === 'tick';
   }
   const operationId = await operationOfEvent(world, event);
@@ -147,35 +179,47 @@ async function begin(
   return { mark, event };
 }
 
-/** Waits until the process was killed (true), or the operation has ended without it. */
-async function killedOrOver(world: World, victim: Instance, event: TestEvent): Promise<boolean> {
-  let wasKilled = false;
-  void victim.process.exited.then(({ signal }) => {
-    wasKilled = signal === 'SIGKILL';
+/** Waits until the process was killed (true), or the operation has ended without it. @throws Error when it ended otherwise. */
+async function killedOrOver(world: World, { process, port }: Instance, event: TestEvent): Promise<boolean> {
+  let exit: ProcessExit | undefined;
+  void process.exited.then((found) => {
+    exit = found;
   });
-  await until(
-    'the process to die or to finish',
-    async () => wasKilled || (await hasEnded(world, await findOperation(world, event))),
-    { timeoutMs, everyMs: 50 },
-  ).catch(() => undefined);
+  const isOver = async () => {
+    const receipt = await receiptOf(world, event);
+    return receipt !== undefined && (receipt.operationId === null || (await hasEnded(world, receipt.operationId)));
+  };
+  await until('the process to die or to finish', async () => exit !== undefined || (await isOver()), {
+    timeoutMs,
+    everyMs: 50,
+  }).catch(() => undefined);
   // Its last points, those of publishing, come after the operation's end.
-  if (!wasKilled) await Promise.race([victim.process.exited, delay(publishMs)]);
-  return wasKilled;
+  if (exit === undefined) await Promise.race([process.exited, delay(publishMs)]);
+  if (exit === undefined) return false;
+  if (exit.signal === 'SIGKILL') return true;
+  const how = `The process on port ${port} ended with ${exit.signal ?? `code ${exit.code}`} instead of being killed.`;
+  throw new Error(`${how}\n${await trailOf(world, event)}`);
 }
 
-async function findOperation(world: World, event: TestEvent): Promise<string | undefined> {
-  const text = 'select operation_id::text as id from inbox where source = $1 and id = $2';
-  const [row] = await world.fleet.rows<{ id: string | null }>(text, [event.source, event.id]);
-  return row?.id ?? undefined;
+/** What became of an event; without an operation it was refused. */
+async function receiptOf({ fleet }: World, event: TestEvent) {
+  const text = 'select operation_id::text as "operationId", outcome from inbox where source = $1 and id = $2';
+  return (await fleet.rows<{ operationId: string | null; outcome: string }>(text, [event.source, event.id]))[0];
 }
 
-/** The operation that an event asked for, once it is accepted. @throws Error when it is not, such as when it is refused. */
+/** The operation that an event asked for, once it is accepted. @throws Error with all that is known of it when it is not. */
 export async function operationOfEvent(world: World, event: TestEvent): Promise<string> {
-  return await until(`${event.type} to be accepted`, () => findOperation(world, event), { timeoutMs: 30_000 });
+  const told = async (what: string) => new Error(`${what}\n${await trailOf(world, event)}`);
+  const receipt = await until(`${event.type} to be accepted`, () => receiptOf(world, event), {
+    timeoutMs: acceptMs,
+  }).catch(async (cause: unknown) => {
+    throw await told((cause as Error).message);
+  });
+  if (receipt.operationId === null) throw await told(`${event.type} was ${receipt.outcome}.`);
+  return receipt.operationId;
 }
 
-async function hasEnded(world: World, operationId: string | undefined): Promise<boolean> {
-  if (operationId === undefined) return false;
+async function hasEnded(world: World, operationId: string): Promise<boolean> {
   const [row] = await world.fleet.rows<{ state: string }>('select state from operations where id = $1', [operationId]);
   return row !== undefined && endStates.includes(row.state);
 }

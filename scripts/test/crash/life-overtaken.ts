@@ -54,24 +54,15 @@ export async function crashOvertaken(
     ...evenly(reference.ofOvertaking, options.points).map((at) => ({ who: 'overtaking' as const, at })),
   ];
   return await inParallel(kills, options.concurrency, async (kill) => {
-    const {
-      state,
-      kills: died,
-      seconds,
-      instanceId,
-    } = await runUntilMet(world, scenario, { kill, expected: reference.state });
-    const { functionName } = scenario.overtaken;
-    return {
-      kind: kill.who === 'overtaken' ? functionName : scenario.overtaking.kind,
-      point: kill.at,
-      instanceId,
-      kills: died,
-      recovery: 'event',
-      endedBy: 'unknown',
-      seconds,
-      state,
-      why: differences(state, reference.state),
-    };
+    const kind = kill.who === 'overtaken' ? scenario.overtaken.functionName : scenario.overtaking.kind;
+    const told = { kind, point: kill.at, recovery: 'event', endedBy: 'unknown' } as const;
+    try {
+      const run = await runUntilMet(world, scenario, { kill, expected: reference.state });
+      const { state, kills: died, seconds, instanceId } = run;
+      return { ...told, instanceId, kills: died, seconds, state, why: differences(state, reference.state) };
+    } catch (error) {
+      return { ...told, instanceId: '', kills: 0, seconds: 0, state: {}, why: [String(error)] };
+    }
   });
 }
 
@@ -89,16 +80,27 @@ async function run(
   scenario: Overtaking,
   { kill, expected }: { kill: Kill; expected?: LifeState },
 ): Promise<Run | undefined> {
-  const { fleet } = world;
   const instanceId = await scenario.newInstance();
-  const { first, second, folders, kills } = await startBoth(world, scenario, { instanceId, kill });
+  const both = await startBoth(world, scenario, { instanceId, kill });
+  try {
+    return await meet(world, scenario, { instanceId, both, expected });
+  } finally {
+    await Promise.all([both.first, both.second].map((victim) => victim.process.stop({ signal: 'SIGKILL' })));
+  }
+}
+
+async function meet(
+  world: World,
+  scenario: Overtaking,
+  given: { instanceId: string; both: Awaited<ReturnType<typeof startBoth>>; expected: LifeState | undefined },
+): Promise<Run | undefined> {
+  const { fleet } = world;
+  const { instanceId, expected } = given;
+  const { first, folders, kills } = given.both;
   const mark = await markOf(fleet, instanceId);
   const startedMs = performance.now();
   await fleet.publish(scenario.overtaken.request(instanceId));
-  if (!(await standsStill(first))) {
-    await second.process.stop({ signal: 'SIGKILL' });
-    return undefined;
-  }
+  if (!(await standsStill(first))) return undefined;
   const before = (await readPoints(folders.first)).length;
   const event = lifeRequestFor(scenario.overtaking, instanceId);
   await fleet.publish(event);
@@ -111,7 +113,6 @@ async function run(
   const died = kills();
   const ofOvertaken = (await readPoints(folders.first)).slice(before);
   const ofOvertaking = await readPoints(folders.second);
-  await Promise.all([first, second].map((victim) => victim.process.stop({ signal: 'SIGKILL' })));
   return { instanceId, state, ofOvertaken, ofOvertaking, kills: died, seconds };
 }
 

@@ -6,7 +6,7 @@ import { until } from '#shared/testing/fleet.ts';
 import { listObjects, queryAsSuperuser } from '#shared/testing/fleet-traces.ts';
 import { carryOut, instanceSeen } from '#shared/testing/life.ts';
 import type { PassedPoint } from '#shared/testing/stop-points/counter.ts';
-import { type LifeResult, runCounted, runKilled } from './life-case.ts';
+import { brokenCase, type LifeResult, runCounted, runKilled } from './life-case.ts';
 import { evenly, isAroundExternalWrite } from './life-points.ts';
 import { newRunning } from './life-world.ts';
 import type { World } from './world.ts';
@@ -65,7 +65,9 @@ export async function killedAt(
   const kind = await kindOf(world, one, what);
   const before = await sidesOf(world, one.id);
   const expected = <State>(state: State) => state;
-  const result = await runKilled(world, { kind, instanceId: one.id, points: [point], recovery, expected });
+  const killed = { kind, instanceId: one.id, points: [point], recovery, expected };
+  const result = await runKilled(world, killed).catch((error: unknown) => brokenCase(killed, error));
+  if (result.why.length > 0) return { ...result, kind: what };
   const operation = await lastRestore(world, one.id);
   const outgoing = `old_${one.id}_${shortOperationId(operation)}`;
   const incoming = 'undoes' in kind.data ? `old_${one.id}_${shortOperationId(kind.data.undoes)}` : '';
@@ -79,7 +81,7 @@ export async function killedAt(
     return JSON.stringify(seen) === JSON.stringify(wanted);
   }).catch(() => undefined);
   const why = JSON.stringify(seen) === JSON.stringify(wanted) ? [] : [`${JSON.stringify(seen)} is not as wanted`];
-  return { ...result, kind: what, why: [...result.why, ...why] };
+  return { ...result, kind: what, why };
 }
 
 async function stateOf(world: World, id: string, operation: string) {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { Agent } from 'undici';
 import { becomeReady, type Instance, startInstance } from '#shared/sandbox/functions/instance.ts';
+import type { ProcessExit } from '#shared/sandbox/processes.ts';
 import { startTestFleet, type TestFleet, type TestFleetOptions } from '#shared/testing/fleet.ts';
 import type { Stop } from '#shared/testing/stop-points/counter.ts';
 import { makeStopFolder, stopPointEnvironment } from '#shared/testing/stop-points/folder.ts';
@@ -13,8 +14,13 @@ export type World = {
   gateway: Gateway;
   /** Starts a function's process of its own, of `provision` unless another is named. `folder` gets its stop points. */
   startVictim(options: { folder: string; functionName?: string; stops?: readonly Stop[] }): Promise<Instance>;
+  /** All of them so far. */
+  victims: readonly Victim[];
   end(): Promise<void>;
 };
+
+/** A process with stop points, for whoever wants to know what became of it. */
+export type Victim = { functionName: string; port: number; pid: number; exit: ProcessExit | undefined };
 
 /** Long enough for a step on a busy machine, short enough to wait for. */
 export const leaseMs = 2_000;
@@ -36,9 +42,11 @@ export async function startWorld(options: TestFleetOptions = {}): Promise<World>
   });
   gateway.open(fleet.functions);
   const dispatcher = new Agent();
+  const victims: Victim[] = [];
   return {
     fleet,
     gateway,
+    victims,
     async startVictim({ folder, functionName = 'provision', stops = [] }) {
       await makeStopFolder(folder, ...stops);
       const program = fleet.programOf(functionName);
@@ -48,6 +56,11 @@ export async function startWorld(options: TestFleetOptions = {}): Promise<World>
         { ...program, env: { ...program.env, ...stopPointEnvironment(folder) } },
         { number, folder: join(fleet.folder, 'victims'), processes: fleet.processes },
       );
+      const noted: Victim = { functionName, port: victim.port, pid: victim.process.pid, exit: undefined };
+      victims.push(noted);
+      void victim.process.exited.then((exit) => {
+        noted.exit = exit;
+      });
       await becomeReady(victim, { dispatcher, withinMs: 30_000 });
       return victim;
     },
