@@ -55,12 +55,10 @@ export async function crashEverywhere(
   expect({ wrong, left: await takeLeftovers(world) }).toEqual({ wrong: [], left: [] });
 }
 
-/** Counts are right, no event is dead, and nothing half-made is left on the Odoo server. */
-export async function expectNothingLeft(world: World): Promise<void> {
-  expect(await takeLeftovers(world)).toEqual([]);
-}
-
-/** What of that is not so, in words. It is put right then: what comes after is not to find it again. */
+/**
+ * Wrong counts, dead events and what is half-made on the Odoo server, in words. It is put right then: what comes after is
+ * not to find it again.
+ */
 export async function takeLeftovers(world: World): Promise<string[]> {
   // What a crash left half-made on the Odoo server is the tick's to sweep.
   let problems: string[] = [];
