@@ -14,9 +14,12 @@ export type DaemonProcess = { pid: number; residentMib: number };
 
 /**
  * Starts a program that outlives this process, unless it runs already. What it prints is appended to `<logs>/<name>.log`.
- * Nothing is inherited from this process's environment.
+ * Nothing is inherited from this process's environment. When it ends before this process, `onEnd` is told its signal or code.
  */
-export async function startDaemon(daemon: Daemon, options: { logs: string; cwd: string }): Promise<void> {
+export async function startDaemon(
+  daemon: Daemon,
+  options: { logs: string; cwd: string; onEnd?: (how: string) => void },
+): Promise<void> {
   const { name, command, args } = daemon;
   if ((await findDaemon(daemon)) !== undefined) return;
   const log = await open(join(options.logs, `${name}.log`), 'a');
@@ -28,6 +31,7 @@ export async function startDaemon(daemon: Daemon, options: { logs: string; cwd: 
       detached: true,
     });
     await new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject));
+    child.once('exit', (code, signal) => options.onEnd?.(signal ?? `exit code ${code}`));
     child.unref();
   } finally {
     await log.close();
@@ -36,17 +40,27 @@ export async function startDaemon(daemon: Daemon, options: { logs: string; cwd: 
 
 /** Undefined when it does not run. A process that has ended and is not collected yet does not run. */
 export async function findDaemon(daemon: Pick<Daemon, 'name' | 'command'>): Promise<DaemonProcess | undefined> {
+  return (await findDaemons([daemon])).get(daemon.name);
+}
+
+/** Those that run, by their names. */
+export async function findDaemons<Name extends string>(
+  daemons: readonly { name: Name; command: string }[],
+): Promise<Map<Name, DaemonProcess>> {
+  const found = new Map<Name, DaemonProcess>();
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     // What a daemon starts inherits the mark, but is another program.
-    const command = await read(`/proc/${name}/cmdline`);
-    if (basename(command.split('\0')[0] ?? '') !== basename(daemon.command)) continue;
+    const program = basename((await read(`/proc/${name}/cmdline`)).split('\0')[0] ?? '');
+    const named = daemons.filter(({ command }) => basename(command) === program);
+    if (named.length === 0) continue;
     const environment = (await read(`/proc/${name}/environ`)).split('\0');
-    if (!environment.includes(`${mark}=${daemon.name}`)) continue;
+    const daemon = named.find((one) => environment.includes(`${mark}=${one.name}`));
+    if (daemon === undefined) continue;
     const resident = /VmRSS:\s+(\d+)/.exec(await read(`/proc/${name}/status`))?.[1];
-    return { pid: Number(name), residentMib: Math.round(Number(resident ?? 0) / 1024) };
+    found.set(daemon.name, { pid: Number(name), residentMib: Math.round(Number(resident ?? 0) / 1024) });
   }
-  return undefined;
+  return found;
 }
 
 /** Asks it to end; after `graceMs` it is killed. Harmless when it does not run. */

@@ -2,6 +2,7 @@
 # What a cluster changes on its machine, and how that is put back. Run as root by up.ts and down.ts:
 #   machine.sh prepare RUN BRIDGE NODE SERVICES PORT   PORT is the API server's
 #   machine.sh open NODE PORT ...                       pods may reach these TCP ports at NODE
+#   machine.sh unmount DATA                              what is mounted in DATA
 #   machine.sh restore RUN BRIDGE DATA
 # RUN holds the notes of how the machine was; they are written before anything is changed.
 set -euo pipefail
@@ -9,7 +10,8 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
 # kubelet, kube-proxy and the network plugins write these
 readonly sysctls="net/ipv4/ip_forward net/ipv4/conf/all/route_localnet net/ipv4/vs/conntrack vm/overcommit_memory
-  vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes"
+  vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes
+  fs/inotify/max_user_instances fs/inotify/max_user_watches"
 # containerd, kubelet and runc make these, wherever their own folders are
 readonly folders="/etc/cni /opt/cni /opt/containerd /run/cni /run/containerd /run/netns /run/runc /usr/libexec/kubernetes
   /var/lib/calico /var/lib/cni /var/lib/containerd /var/lib/kubelet /var/log/containers /var/log/pods"
@@ -64,11 +66,19 @@ open() {
   for port in "$@"; do first FLEET-IN -p tcp -d "$node" --dport "$port" -j ACCEPT; done
 }
 
+# at_least SYSCTL NUMBER: where it may not be raised, it may be enough
+at_least() {
+  [ "$(cat "/proc/sys/$1")" -ge "$2" ] || echo "$2" >"/proc/sys/$1" || true
+}
+
 prepare() {
   local run=$1 bridge=$2 node=$3 services=$4 port=$5
   note "$run/before"
   bridge "$bridge" "$node" "$services"
   firewall "$bridge" "$node" "$port"
+  # kubelet ends when it gets no inotify instance; all programs of one user share 128 of them
+  at_least fs/inotify/max_user_instances 1024
+  at_least fs/inotify/max_user_watches 65536
   # IPv6 of the bridge stays off: nothing of the cluster has such an address
   [ ! -e "/proc/sys/net/ipv6/conf/$bridge/disable_ipv6" ] || echo 1 >"/proc/sys/net/ipv6/conf/$bridge/disable_ipv6"
 }
@@ -90,9 +100,15 @@ remove_chains() {
   done
 }
 
-remove_mounts() {
+unmount() {
   local data=$1 mount
-  awk -v data="$data/" 'index($2, data) == 1 || $2 ~ "^/run/netns/cni-" { print $2 }' /proc/mounts | tac |
+  awk -v data="$data/" 'index($2, data) == 1 { print $2 }' /proc/mounts | tac |
+    while read -r mount; do umount "$mount" 2>/dev/null || umount -l "$mount"; done
+}
+
+remove_networks() {
+  local mount
+  awk '$2 ~ "^/run/netns/cni-" { print $2 }' /proc/mounts | tac |
     while read -r mount; do umount "$mount" 2>/dev/null || umount -l "$mount"; done
   rm -f /run/netns/cni-*
 }
@@ -127,7 +143,8 @@ restore() {
   local run=$1 bridge=$2 data=$3
   remove_chains iptables
   remove_chains ip6tables
-  remove_mounts "$data"
+  unmount "$data"
+  remove_networks
   ip link show "$bridge" >/dev/null 2>&1 && ip link del "$bridge"
   remove_cgroups
   [ ! -s "$run/before" ] || put_back "$run/before"
@@ -136,6 +153,6 @@ restore() {
 command=$1
 shift
 case $command in
-  prepare | open | restore) "$command" "$@" ;;
-  *) echo "machine.sh prepare|open|restore" >&2 && exit 2 ;;
+  prepare | open | unmount | restore) "$command" "$@" ;;
+  *) echo "machine.sh prepare|open|unmount|restore" >&2 && exit 2 ;;
 esac

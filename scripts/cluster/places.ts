@@ -15,17 +15,20 @@ export const addresses = {
   ingress: '10.97.0.80',
 } as const;
 
-/** Ports on loopback, except the first two, which are on the node's address. */
+/**
+ * Ports on loopback, except the first two, which are on the node's address. All are below those that the system gives to
+ * whoever asks for any port: one of these may be taken when a daemon starts.
+ */
 export const ports = {
   apiServer: 6443,
   kubelet: 10250,
   etcd: 32379,
   etcdPeer: 32380,
-  kubeletHealth: 36248,
-  proxyMetrics: 36249,
-  proxyHealth: 36256,
-  controllerManager: 36257,
-  scheduler: 36259,
+  kubeletHealth: 28248,
+  proxyMetrics: 28249,
+  proxyHealth: 28256,
+  controllerManager: 28257,
+  scheduler: 28259,
 } as const;
 
 export const nodeName = 'fleet';

@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { withBuildLock } from '#shared/sandbox/go/build-lock.ts';
-import { type DaemonProcess, findDaemon } from './daemons.ts';
+import { type DaemonProcess, findDaemons } from './daemons.ts';
 import { type DaemonName, daemonPrograms } from './node-daemons.ts';
 import { type Places, placesIn, runFolder } from './places.ts';
 
@@ -33,17 +33,15 @@ export async function noteRunning(places: Places): Promise<void> {
 }
 
 /** Those of the daemons that run. */
-export async function runningDaemons(): Promise<Map<DaemonName, DaemonProcess>> {
-  const found = new Map<DaemonName, DaemonProcess>();
-  for (const daemon of daemonPrograms) {
-    const process = await findDaemon(daemon);
-    if (process !== undefined) found.set(daemon.name, process);
-  }
-  return found;
+export function runningDaemons(): Promise<Map<DaemonName, DaemonProcess>> {
+  return findDaemons(daemonPrograms);
 }
 
 /** Runs machine.sh. @throws Error with what it said. */
-export async function changeMachine(command: 'prepare' | 'open' | 'restore', args: readonly string[]): Promise<void> {
+export async function changeMachine(
+  command: 'prepare' | 'open' | 'unmount' | 'restore',
+  args: readonly string[],
+): Promise<void> {
   await run('bash', [script, command, ...args]).catch((cause: Error & { stderr?: string }) => {
     const message = (cause.stderr ?? cause.message).trim().split('\n').slice(-3).join('\n');
     throw new Error(`the machine could not be changed (${command}): ${message}`, { cause });
