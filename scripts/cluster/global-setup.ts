@@ -3,6 +3,7 @@ import type { TestProject } from 'vitest/node';
 import { findProgram } from '#shared/sandbox/packages.ts';
 import { takeDownCluster } from './down.ts';
 import { whyNoClusterToTest } from './obstacles.ts';
+import { runningDaemons } from './running.ts';
 import { bringUpCluster } from './up.ts';
 
 /** What the tests of the cluster tier are given: a cluster, or why there is none. */
@@ -46,7 +47,12 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     project.provide('cluster', { kubeconfig: named, kubectl, programImage, isOwn: false });
     return undefined;
   }
-  const cluster = await bringUpCluster({ say });
+  const ranBefore = (await runningDaemons()).has('apiserver');
+  const cluster = await bringUpCluster({ say }).catch(async (error: unknown) => {
+    // Its error says all that its logs would; what it left would be in the way of the next run.
+    if (!ranBefore) await takeDownCluster({ say }).catch((second: Error) => say(second.message));
+    throw error;
+  });
   const down = async () => {
     if (cluster.isNew) await takeDownCluster({ say });
   };

@@ -38,7 +38,7 @@ const ctr = ['-a', containerdSocket, '-n', 'k8s.io'];
 
 /** The references of the images in the node's store. */
 export async function listImages(): Promise<Set<string>> {
-  const { stdout } = await run('ctr', [...ctr, 'images', 'ls', '-q']);
+  const { stdout } = await run('ctr', [...ctr, 'images', 'ls', '-q'], { timeout: 60_000 });
   return new Set(stdout.split('\n').filter(Boolean));
 }
 

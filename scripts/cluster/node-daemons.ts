@@ -22,9 +22,9 @@ export type DaemonName = (typeof daemonPrograms)[number]['name'];
 export function nodeDaemons(
   places: Places,
   programs: ClusterBinaries & { containerd: string; etcd: string },
-): Record<DaemonName, Daemon> {
+): Record<DaemonName, Daemon & { name: DaemonName }> {
   const configuration = (name: string) => join(places.configuration, name);
-  const daemon = (name: DaemonName, command: string, args: string[]): Daemon => ({ name, command, args });
+  const daemon = (name: DaemonName, command: string, args: string[]) => ({ name, command, args });
   return {
     containerd: daemon('containerd', programs.containerd, ['--config', configuration('containerd.toml')]),
     etcd: daemon(

@@ -1,22 +1,14 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { addonObjects } from './addons.ts';
-import { ageStore } from './age-store.ts';
-import { ensureBaseImages, ensureKnativeImages, ensureOdooImage, importBundle, programImage } from './base-images.ts';
-import { type ClusterBinaries, ensureClusterBinaries } from './binaries.ts';
-import { startDaemon } from './daemons.ts';
-import { takeDown } from './down.ts';
-import { listImages } from './images.ts';
+import { removeTree } from '#shared/sandbox/cache-folder.ts';
+import { ensureKnativeImages, ensureOdooImage, importBundle } from './base-images.ts';
+import { ensureClusterBinaries } from './binaries.ts';
+import { clearLeftovers, takeDown } from './down.ts';
 import { installKnative } from './knative.ts';
-import { type Kubectl, openKubectl } from './kubectl.ts';
-import { ensureNodeCertificates } from './node-certificates.ts';
-import { writeConfiguration } from './node-configuration.ts';
-import { type DaemonName, nodeDaemons } from './node-daemons.ts';
 import { ensureNodePackages, refuseUnfitMachine, whyNoCluster } from './obstacles.ts';
-import { addresses, domain, newPlaces, nodeName, type Places, ports, runFolder } from './places.ts';
-import { poll } from './poll.ts';
-import { changeMachine, noteRunning, runningDaemons, runningPlaces, withClusterLock } from './running.ts';
-import { storageObjects } from './storage.ts';
+import { addresses, domain, newPlaces } from './places.ts';
+import { changeMachine, runningDaemons, runningPlaces, withClusterLock } from './running.ts';
+import { type NodeStart, type Programs, startNode, withStartedNode } from './start-node.ts';
 
 export type UpOptions = {
   say(line: string): void;
@@ -56,30 +48,25 @@ export async function bringUpCluster(options: UpOptions): Promise<RunningCluster
   return withClusterLock(() => bringUp(programs, options));
 }
 
-type Programs = ClusterBinaries & { containerd: string; etcd: string };
-
-async function bringUp(programs: Programs, { say, signal }: UpOptions): Promise<RunningCluster> {
-  const before = await runningPlaces();
+async function bringUp(programs: Programs, options: UpOptions): Promise<RunningCluster> {
+  const { say } = options;
   const isNew = !(await runningDaemons()).has('apiserver');
   if (isNew) {
-    // What a killed start left, and the objects of a cluster that died: with an old etcd a new node shows pods that are gone.
-    if (before !== undefined) await takeDown(before, { say });
+    // With an old etcd a new node shows pods that are gone.
+    await clearLeftovers({ say });
     await mkdir(newPlaces().data, { recursive: true });
     await refuseUnfitMachine();
   }
-  const places = isNew ? newPlaces() : (before ?? newPlaces());
-  await prepare(places);
-  const kubectl = openKubectl({
-    program: programs.kubectl,
-    kubeconfig: places.kubeconfig,
-    ...(signal === undefined ? {} : { signal }),
+  const places = isNew ? newPlaces() : ((await runningPlaces()) ?? newPlaces());
+  const start: NodeStart = { places, programs, ...options };
+  await (isNew ? startNewNode(start) : startNode(start));
+  await withStartedNode(start, async (kubectl) => {
+    await ensureKnativeImages(places, programs);
+    const folder = join(import.meta.dirname, 'ingress');
+    const ingressImage = await importBundle(places, { name: 'ingress', folder, entry: 'main.ts' });
+    say('images are in the node; installing Knative ...');
+    await installKnative({ kubectl, programs, ingressImage, say });
   });
-  await startNode({ places, programs, kubectl, say, ...(signal === undefined ? {} : { signal }) });
-  await ensureKnativeImages(places, programs);
-  const ingressFolder = join(import.meta.dirname, 'ingress');
-  const ingressImage = await importBundle(places, { name: 'ingress', folder: ingressFolder, entry: 'main.ts' });
-  say('images are in the node; installing Knative ...');
-  await installKnative({ kubectl, programs, ingressImage, say });
   return {
     kubeconfig: places.kubeconfig,
     kubectl: programs.kubectl,
@@ -92,45 +79,17 @@ async function bringUp(programs: Programs, { say, signal }: UpOptions): Promise<
   };
 }
 
-async function prepare(places: Places): Promise<void> {
-  await noteRunning(places);
-  const { bridge, node, serviceNetwork } = addresses;
-  await changeMachine('prepare', [runFolder, bridge, node, serviceNetwork, String(ports.apiServer)]);
-  for (const folder of [places.state, places.logs, places.kubelet, places.imageStore, places.temporary]) {
-    await mkdir(folder, { recursive: true, mode: 0o755 });
+/** Once more from nothing when it does not become ready: whatever an earlier cluster left, images included, is then gone. */
+async function startNewNode(start: NodeStart): Promise<void> {
+  const { places, say, signal } = start;
+  try {
+    await startNode(start);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    say(error instanceof Error ? error.message : String(error));
+    say('the node did not come up: taking it down, clearing all its state and trying once more from the start');
+    await takeDown(places, { say });
+    await removeTree(places.data);
+    await startNode(start);
   }
-  await ensureNodeCertificates(places);
-  await writeConfiguration(places);
-}
-
-type NodeStart = { places: Places; programs: Programs; kubectl: Kubectl } & UpOptions;
-
-/** Starts what does not run, in the order of need. */
-async function startNode({ places, programs, kubectl, say, signal }: NodeStart): Promise<void> {
-  const daemons = nodeDaemons(places, programs);
-  const start = (name: DaemonName) => startDaemon(daemons[name], { logs: places.logs, cwd: places.state });
-  const until = (what: string, isDone: () => Promise<unknown>) => {
-    const settled = () => isDone().then(Boolean, () => false);
-    return poll(`${what} (logs in ${places.logs})`, settled, signal === undefined ? {} : { signal });
-  };
-  const isFresh = !(await runningDaemons()).has('etcd');
-  await start('containerd');
-  await start('etcd');
-  if (isFresh) await ageStore(ports.etcd);
-  await start('apiserver');
-  await until('containerd', listImages);
-  await ensureBaseImages(places, programs);
-  await until('the API server', () => kubectl.run(['get', '--raw', '/readyz'], { timeoutMs: 5_000 }));
-  say('the API server is ready');
-  for (const name of ['controller-manager', 'scheduler', 'kubelet', 'proxy'] as const) await start(name);
-  await kubectl.apply(addonObjects({ corednsImage: programImage('coredns', programs.coredns) }));
-  await kubectl.apply(await storageObjects(places));
-  await until('the node', () => isNodeReady(kubectl));
-  await kubectl.rollout('kube-system', ['coredns']);
-  say('the node is ready');
-}
-
-async function isNodeReady(kubectl: Kubectl): Promise<boolean> {
-  const path = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}';
-  return (await kubectl.run(['get', 'node', nodeName, '-o', path])) === 'True';
 }
