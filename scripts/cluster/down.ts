@@ -92,11 +92,18 @@ async function shims(): Promise<number[]> {
   });
 }
 
-/** What runs in a container of this image store, also when its shim is gone: its root is a layer of the store. */
+/** What runs in a container of this image store, also when its shim is gone. */
 async function contained(imageStore: string): Promise<number[]> {
-  return processesWith('mountinfo', (text) =>
-    text.split('\n').some((line) => line.split(' ')[4] === '/' && line.includes(`upperdir=${imageStore}/`)),
-  );
+  return processesWith('mountinfo', (text) => isRootedIn(imageStore, text));
+}
+
+/**
+ * Is the root of a process, by its `/proc/PID/mountinfo`, a layer of this store? The machine's own processes see the roots
+ * of containers, too, but not as their own.
+ */
+export function isRootedIn(imageStore: string, mountinfo: string): boolean {
+  const lines = mountinfo.split('\n');
+  return lines.some((line) => line.split(' ')[4] === '/' && line.includes(`,upperdir=${imageStore}/`));
 }
 
 async function processesWith(file: string, isMeant: (text: string) => boolean): Promise<number[]> {
