@@ -1,0 +1,33 @@
+import type { Database } from '#shared/adapters/postgres/database.ts';
+import type { Principal } from '#shared/domain/access/principal.ts';
+import type { Cache } from '#shared/domain/cache/cache.ts';
+import type { Log } from '#shared/runtime/log.ts';
+
+/** What the limit says about one request. */
+export type LimitAnswer = {
+  isAllowed: boolean;
+  /** Requests per window. */
+  limit: number;
+  remaining: number;
+  /** Until there is room again; 0 when there is. */
+  retryAfterMs: number;
+};
+
+/** Who may ask, and how often. */
+export type AccessPorts = {
+  /** By the Authorization header. @throws Failure `unauthenticated`; `unavailable` when it cannot be told. */
+  authenticate(headers: Readonly<Record<string, string | undefined>>): Promise<Principal>;
+  /** Counts the request. Never throws: without Redis it goes by what this process has seen. */
+  limit(principal: Principal, what: 'read' | 'write' | 'export'): Promise<LimitAnswer>;
+};
+
+/** What the routes are made of. A noun's routes take those they need: `Pick<ApiPorts, 'database'>`. */
+export type ApiPorts = {
+  database: Database;
+  cache: Cache;
+  log: Log;
+  /** `source` of our own events. */
+  eventSource: string;
+  /** Publishes what was committed to the outbox. Never throws. */
+  flush(): Promise<void>;
+};
