@@ -39,6 +39,8 @@ import { notificationRequested } from './notification/requested.ts';
 import { operationAdvance } from './operation/advance.ts';
 import { operationCancel } from './operation/cancel.ts';
 import { operationRetry } from './operation/retry.ts';
+import { webhookDue } from './webhook/due.ts';
+import { webhookEndpointDisabled } from './webhook/endpoint-disabled.ts';
 
 /** Every event we send or understand. */
 export const catalogue = [
@@ -123,6 +125,8 @@ export const catalogue = [
   operationRetry,
   operationCancel,
   notificationRequested,
+  webhookEndpointDisabled,
+  webhookDue,
   ping,
   resourceAdd,
   resourceUpdate,

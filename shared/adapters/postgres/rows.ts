@@ -10,6 +10,8 @@ import type { Place } from '#shared/domain/drift/findings.ts';
 import type { DriftKind } from '#shared/domain/drift/policy.ts';
 import type { InstanceStatus, ServerPurpose, SuspensionReason } from '#shared/domain/instance/instance.ts';
 import type { OperationKind, OperationState } from '#shared/domain/operation/operation.ts';
+import type { VisibleType } from '#shared/domain/webhook/visible-events.ts';
+import type { DeliveryState, DisabledReason } from '#shared/domain/webhook/webhook.ts';
 
 import type { TypeName, tables } from './tables.ts';
 
@@ -71,6 +73,8 @@ type Narrower = {
   loads: { state: LoadState; result: LoadResult | null };
   restores: { state: RestoreState };
   backup_requests: { task: 'backup' | 'verify' };
+  webhook_endpoints: { types: VisibleType[]; disabled_reason: DisabledReason | null };
+  webhook_deliveries: { state: DeliveryState };
   audit: { detail: Record<string, unknown> };
 };
 

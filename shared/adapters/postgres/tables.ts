@@ -1,4 +1,5 @@
 import { backupTables } from './backup-tables.ts';
+import { webhookTables } from './webhook-tables.ts';
 
 /** PostgreSQL's type names, of the types that occur. */
 export type TypeName =
@@ -281,6 +282,7 @@ export const tables = {
     blind: 'text[]',
   },
   ...backupTables,
+  ...webhookTables,
   audit: {
     sequence: 'bigint',
     at: 'timestamptz',
