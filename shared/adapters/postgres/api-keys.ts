@@ -1,0 +1,125 @@
+import type { ApiKey } from '#shared/domain/access/api-key.ts';
+import { grantedScopes, type Role } from '#shared/domain/access/principal.ts';
+import type { Database, Queryable } from './database.ts';
+
+const columns = `id, name, secret_sha256, role, customer_id, scopes, created_at, created_by, expires_at, revoked_at,
+  last_used_at`;
+
+type Row = {
+  id: string;
+  name: string;
+  secret_sha256: Buffer;
+  role: Role;
+  customer_id: string | null;
+  scopes: string[];
+  created_at: Date;
+  created_by: string;
+  expires_at: Date;
+  revoked_at: Date | null;
+  last_used_at: Date | null;
+};
+
+/** What an authenticator needs. */
+export function apiKeyRecords(database: Database): {
+  find(id: string): Promise<ApiKey | undefined>;
+  noteUse(id: string): Promise<void>;
+} {
+  return {
+    async find(id) {
+      const { rows } = await database.query<Row>(`select ${columns} from api_keys where id = $1`, [id]);
+      return rows[0] === undefined ? undefined : keyOf(rows[0]);
+    },
+    async noteUse(id) {
+      // with many processes the first of them in a minute writes
+      const text = `update api_keys set last_used_at = clock_timestamp()
+        where id = $1 and (last_used_at is null or last_used_at < clock_timestamp() - interval '1 minute')`;
+      await database.query(text, [id]);
+    },
+  };
+}
+
+export type NewApiKey = Pick<
+  ApiKey,
+  'id' | 'name' | 'secretSha256' | 'role' | 'customerId' | 'scopes' | 'createdBy' | 'expiresAt'
+>;
+
+/** @throws Failure `constraint-violated` when the customer does not exist. */
+export async function insertApiKey(transaction: Queryable, key: NewApiKey): Promise<ApiKey> {
+  const { id, name, secretSha256, role, customerId, scopes, createdBy, expiresAt } = key;
+  const { rows } = await transaction.query<Row>(
+    `insert into api_keys (id, name, secret_sha256, role, customer_id, scopes, created_by, expires_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8) returning ${columns}`,
+    [id, name, secretSha256, role, customerId, scopes, createdBy, expiresAt],
+  );
+  return keyOf(rows[0] as Row);
+}
+
+/** Keys of one customer, or of everybody (null), the newest first; `after` is the last of the page before. */
+export async function listApiKeys(
+  queryable: Queryable,
+  filter: { customerId: string | null; after: { createdAt: Date; id: string } | undefined; limit: number },
+): Promise<ApiKey[]> {
+  const { customerId, after, limit } = filter;
+  const { rows } = await queryable.query<Row>(
+    `select ${columns} from api_keys
+     where ($1::text is null or customer_id = $1)
+       and ($2::timestamptz is null or (date_trunc('milliseconds', created_at), id) < ($2, $3))
+     order by date_trunc('milliseconds', created_at) desc, id desc limit $4`,
+    [customerId, after?.createdAt ?? null, after?.id ?? null, limit],
+  );
+  return rows.map(keyOf);
+}
+
+/** How many of a customer's keys can be used now. */
+export async function countLiveApiKeys(transaction: Queryable, customerId: string): Promise<number> {
+  const { rows } = await transaction.query<{ count: number }>(
+    `select count(*) from api_keys
+     where customer_id = $1 and revoked_at is null and expires_at > clock_timestamp()`,
+    [customerId],
+  );
+  return rows[0]?.count ?? 0;
+}
+
+/** The key and whether this call revoked it; undefined when there is none, or it is another customer's. */
+export async function revokeApiKey(
+  transaction: Queryable,
+  revoked: { id: string; by: string; customerId: string | null },
+): Promise<{ key: ApiKey; isNews: boolean } | undefined> {
+  const { id, by, customerId } = revoked;
+  const updated = await transaction.query<Row>(
+    `update api_keys set revoked_at = clock_timestamp(), revoked_by = $2
+     where id = $1 and ($3::text is null or customer_id = $3) and revoked_at is null returning ${columns}`,
+    [id, by, customerId],
+  );
+  if (updated.rows[0] !== undefined) return { key: keyOf(updated.rows[0]), isNews: true };
+  const key = await findApiKey(transaction, { id, customerId });
+  return key === undefined ? undefined : { key, isNews: false };
+}
+
+/** Undefined when there is none, or it is another customer's. */
+export async function findApiKey(
+  queryable: Queryable,
+  { id, customerId }: { id: string; customerId: string | null },
+): Promise<ApiKey | undefined> {
+  const { rows } = await queryable.query<Row>(
+    `select ${columns} from api_keys where id = $1 and ($2::text is null or customer_id = $2)`,
+    [id, customerId],
+  );
+  return rows[0] === undefined ? undefined : keyOf(rows[0]);
+}
+
+function keyOf(row: Row): ApiKey {
+  return {
+    id: row.id,
+    name: row.name,
+    secretSha256: row.secret_sha256,
+    role: row.role,
+    customerId: row.customer_id,
+    scopes: grantedScopes(row.role, row.scopes),
+    createdAt: row.created_at,
+    createdBy: row.created_by,
+    expiresAt: row.expires_at,
+    revokedAt: row.revoked_at,
+    lastUsedAt: row.last_used_at,
+  };
+}
