@@ -28,6 +28,12 @@ export type ApiPorts = {
   log: Log;
   /** `source` of our own events. */
   eventSource: string;
+  /** What an instance is given when a caller does not say. */
+  defaults: { imageId: string; clusterId: string; language: string };
+  /** Aborted when the process begins to drain: what lasts ends then. */
+  draining: AbortSignal;
+  /** Takes a revoked API key no longer, in this process at once. */
+  forgetKey(keyId: string): void;
   /** Publishes what was committed to the outbox. Never throws. */
   flush(): Promise<void>;
 };

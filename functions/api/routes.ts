@@ -1,8 +1,28 @@
 import type { ApiPorts } from './ports.ts';
 import type { Route } from './route.ts';
+import { customerRoutes } from './routes/customers.ts';
+import { instanceBatchRoutes } from './routes/instance-batches.ts';
+import { instanceChangeRoutes } from './routes/instance-changes.ts';
+import { instanceCommandRoutes } from './routes/instance-commands.ts';
+import { instanceRoutes } from './routes/instances.ts';
+import { keyRoutes } from './routes/keys.ts';
+import { operationCommandRoutes } from './routes/operation-commands.ts';
+import { operationProgressRoutes } from './routes/operation-progress.ts';
+import { operationRoutes } from './routes/operations.ts';
 import { planRoutes } from './routes/plans.ts';
 
 /** Every route of the API. The OpenAPI document and the checks are made from this list. */
 export function routesOf(ports: ApiPorts): Route[] {
-  return [...planRoutes(ports)];
+  return [
+    ...instanceRoutes(ports),
+    ...operationRoutes(ports),
+    ...planRoutes(ports),
+    ...instanceChangeRoutes(ports),
+    ...instanceCommandRoutes(ports),
+    ...instanceBatchRoutes(ports),
+    ...operationCommandRoutes(ports),
+    ...operationProgressRoutes(ports),
+    ...keyRoutes(ports),
+    ...customerRoutes(ports),
+  ];
 }

@@ -87,11 +87,15 @@ export function apiOfThisFile(
       onResult: metrics.countCacheRead,
     });
     let flushes = 0;
+    const draining = new AbortController();
     const own: ApiPorts = {
       database,
       cache,
       log,
       eventSource: 'urn:odoo-fleet',
+      defaults: { imageId: 'odoo-19', clusterId: 'default', language: 'en_US' },
+      draining: draining.signal,
+      forgetKey: () => undefined,
       flush: async () => {
         flushes += 1;
       },
@@ -108,6 +112,7 @@ export function apiOfThisFile(
     const served: Served = await serve(handler, { port: 0, host: '127.0.0.1', log, metrics, drainTimeoutMs: 2_000 });
     const url = `http://127.0.0.1:${served.port}`;
     end = async () => {
+      draining.abort();
       await served.drain();
       cache.close();
       await database.end();

@@ -283,6 +283,15 @@ export const tables = {
   },
   ...backupTables,
   ...webhookTables,
+  idempotency_keys: {
+    actor: 'text',
+    key: 'text',
+    request_hash: 'bytea',
+    status: 'integer?',
+    headers: 'jsonb?',
+    body: 'jsonb?',
+    created_at: 'timestamptz',
+  },
   audit: {
     sequence: 'bigint',
     at: 'timestamptz',

@@ -1,0 +1,57 @@
+import * as v from 'valibot';
+import { isVisibleOperation, readProgress } from '#shared/adapters/postgres/operation-progress.ts';
+import { Failure } from '#shared/domain/failure.ts';
+import { isEnded, progressEvents, progressId } from '#shared/runtime/progress/server-sent-events.ts';
+import { openWatch } from '#shared/runtime/progress/watch.ts';
+import type { ApiPorts } from '../ports.ts';
+import { type Route, route } from '../route.ts';
+import { uuidText } from '../schemas.ts';
+import { refusals } from './accepted.ts';
+
+/** The way of an operation, told as it goes. */
+export function operationProgressRoutes({ database, draining }: Pick<ApiPorts, 'database' | 'draining'>): Route[] {
+  const watch = openWatch({ read: (ids) => readProgress(database, ids) });
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/operations/{id}/events',
+      operationId: 'followOperation',
+      summary: 'Tells of the progress of an operation by server-sent events, until it ends.',
+      scope: 'operations:read',
+      limit: 'read',
+      params: v.strictObject({ id: uuidText }),
+      takes: { 'last-event-id': 'The id of the last event you have: only what has changed since is told.' },
+      responses: {
+        200: {
+          description: 'Events `progress` and, last, `end`, with how far the operation is; comments in between.',
+          type: 'text/event-stream',
+        },
+        204: { description: 'It is over, and you have its last event: do not come again.' },
+        ...refusals(400, 404),
+      },
+      async handle({ params: { id }, principal, headers, signal }) {
+        if (!(await isVisibleOperation(database, id, principal))) {
+          throw new Failure('not-found', `There is no operation ${id}.`);
+        }
+        const lastEventId = headers['last-event-id'];
+        if (lastEventId !== undefined) {
+          const [now] = await readProgress(database, [id]);
+          if (now !== undefined && isEnded(now) && progressId(now) === lastEventId) return { status: 204 };
+        }
+        const pieces = progressEvents(watch, id, { lastEventId, signals: [signal, draining] });
+        // Begun here, so that one that is too many is refused instead of cut.
+        const first = await pieces.next();
+        return { status: 200, stream: { type: 'text/event-stream', pieces: from(first, pieces) } };
+      },
+    }),
+  ];
+}
+
+async function* from(first: IteratorResult<string>, rest: AsyncGenerator<string>): AsyncGenerator<string> {
+  try {
+    if (first.done !== true) yield first.value;
+    yield* rest;
+  } finally {
+    await rest.return(undefined);
+  }
+}
