@@ -2,10 +2,10 @@ import type { ApiKey } from '#shared/domain/access/api-key.ts';
 import { grantedScopes, type Role } from '#shared/domain/access/principal.ts';
 import type { Database, Queryable } from './database.ts';
 
-const columns = `id, name, secret_sha256, role, customer_id, scopes, created_at, created_by, expires_at, revoked_at,
+export const apiKeyColumns = `id, name, secret_sha256, role, customer_id, scopes, created_at, created_by, expires_at, revoked_at,
   last_used_at`;
 
-type Row = {
+export type ApiKeyRow = {
   id: string;
   name: string;
   secret_sha256: Buffer;
@@ -26,7 +26,7 @@ export function apiKeyRecords(database: Database): {
 } {
   return {
     async find(id) {
-      const { rows } = await database.query<Row>(`select ${columns} from api_keys where id = $1`, [id]);
+      const { rows } = await database.query<ApiKeyRow>(`select ${apiKeyColumns} from api_keys where id = $1`, [id]);
       return rows[0] === undefined ? undefined : keyOf(rows[0]);
     },
     async noteUse(id) {
@@ -46,28 +46,12 @@ export type NewApiKey = Pick<
 /** @throws Failure `constraint-violated` when the customer does not exist. */
 export async function insertApiKey(transaction: Queryable, key: NewApiKey): Promise<ApiKey> {
   const { id, name, secretSha256, role, customerId, scopes, createdBy, expiresAt } = key;
-  const { rows } = await transaction.query<Row>(
+  const { rows } = await transaction.query<ApiKeyRow>(
     `insert into api_keys (id, name, secret_sha256, role, customer_id, scopes, created_by, expires_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8) returning ${columns}`,
+     values ($1, $2, $3, $4, $5, $6, $7, $8) returning ${apiKeyColumns}`,
     [id, name, secretSha256, role, customerId, scopes, createdBy, expiresAt],
   );
-  return keyOf(rows[0] as Row);
-}
-
-/** Keys of one customer, or of everybody (null), the newest first; `after` is the last of the page before. */
-export async function listApiKeys(
-  queryable: Queryable,
-  filter: { customerId: string | null; after: { createdAt: Date; id: string } | undefined; limit: number },
-): Promise<ApiKey[]> {
-  const { customerId, after, limit } = filter;
-  const { rows } = await queryable.query<Row>(
-    `select ${columns} from api_keys
-     where ($1::text is null or customer_id = $1)
-       and ($2::timestamptz is null or (date_trunc('milliseconds', created_at), id) < ($2, $3))
-     order by date_trunc('milliseconds', created_at) desc, id desc limit $4`,
-    [customerId, after?.createdAt ?? null, after?.id ?? null, limit],
-  );
-  return rows.map(keyOf);
+  return keyOf(rows[0] as ApiKeyRow);
 }
 
 /** How many of a customer's keys can be used now. */
@@ -86,9 +70,9 @@ export async function revokeApiKey(
   revoked: { id: string; by: string; customerId: string | null },
 ): Promise<{ key: ApiKey; isNews: boolean } | undefined> {
   const { id, by, customerId } = revoked;
-  const updated = await transaction.query<Row>(
+  const updated = await transaction.query<ApiKeyRow>(
     `update api_keys set revoked_at = clock_timestamp(), revoked_by = $2
-     where id = $1 and ($3::text is null or customer_id = $3) and revoked_at is null returning ${columns}`,
+     where id = $1 and ($3::text is null or customer_id = $3) and revoked_at is null returning ${apiKeyColumns}`,
     [id, by, customerId],
   );
   if (updated.rows[0] !== undefined) return { key: keyOf(updated.rows[0]), isNews: true };
@@ -101,14 +85,14 @@ export async function findApiKey(
   queryable: Queryable,
   { id, customerId }: { id: string; customerId: string | null },
 ): Promise<ApiKey | undefined> {
-  const { rows } = await queryable.query<Row>(
-    `select ${columns} from api_keys where id = $1 and ($2::text is null or customer_id = $2)`,
+  const { rows } = await queryable.query<ApiKeyRow>(
+    `select ${apiKeyColumns} from api_keys where id = $1 and ($2::text is null or customer_id = $2)`,
     [id, customerId],
   );
   return rows[0] === undefined ? undefined : keyOf(rows[0]);
 }
 
-function keyOf(row: Row): ApiKey {
+export function keyOf(row: ApiKeyRow): ApiKey {
   return {
     id: row.id,
     name: row.name,
