@@ -94,7 +94,7 @@ describe('windows that all processes share', () => {
     for (let count = 0; count < 20; count += 1) await windows.take('kept', limit);
     expect(await direct.zcard('test:rate:kept')).toBe(3);
     expect(await direct.pttl('test:rate:kept')).toBeLessThanOrEqual(5_000);
-    const scores = await direct.zrange('test:rate:kept', 0, -1, 'WITHSCORES');
+    const scores = await direct.zrange('test:rate:kept', '0', '-1', 'WITHSCORES');
     // microseconds of Redis' own clock, written out in full
     expect(scores.filter((_one, index) => index % 2 === 1).every((score) => /^\d{16}$/.test(score))).toBe(true);
   });
