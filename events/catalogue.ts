@@ -1,3 +1,4 @@
+import { accountRefresh } from './billing/account-refresh.ts';
 import { invoicePaid } from './billing/invoice-paid.ts';
 import { invoicePaymentFailed } from './billing/invoice-payment-failed.ts';
 import { overdueChanged } from './billing/overdue-changed.ts';
@@ -118,6 +119,7 @@ export const catalogue = [
   invoicePaid,
   invoicePaymentFailed,
   overdueChanged,
+  accountRefresh,
   customerDeactivated,
   customerReactivated,
   customerDeleted,

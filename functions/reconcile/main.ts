@@ -4,6 +4,7 @@ import { openTenantCluster } from '#shared/adapters/kubernetes/open.ts';
 import { openDirectoryStore } from '#shared/adapters/objectstore/directory.ts';
 import { openOdooServers } from '#shared/adapters/odoo-server/odoo-servers.ts';
 import { readPointNumbers } from '#shared/adapters/postgres/backup-numbers.ts';
+import { forgetNotifications } from '#shared/adapters/postgres/billing-notifications.ts';
 import { readFleetNumbers } from '#shared/adapters/postgres/fleet-numbers.ts';
 import { adoptLegacyServer } from '#shared/adapters/postgres/legacy-server.ts';
 import { ruleOf } from '#shared/domain/drift/policy.ts';
@@ -14,6 +15,7 @@ import { eventFunctions } from '#shared/runtime/dead-letter/origin.ts';
 import { deadLetterUpkeep } from '#shared/runtime/dead-letter/upkeep.ts';
 import { eventFunction } from '#shared/runtime/event-function.ts';
 import { host } from '#shared/runtime/host.ts';
+import { askForDueLooks } from '#shared/runtime/kill-bill/look.ts';
 import { knownSecrets } from '#shared/runtime/known-secrets.ts';
 import { settleObservations } from '#shared/runtime/observations.ts';
 import { odooAdminPasswords } from '#shared/runtime/odoo-passwords.ts';
@@ -86,9 +88,15 @@ const onTrouble = (what: string, error: unknown) => {
   log.warn({ what, err: asFailure(error) }, 'a part of the tick failed');
 };
 
+// Kill Bill repeats what was not taken for about two days; payments are news for a week.
+const forgetOld = nowAndThen(() => forgetNotifications(platform.database, { olderThanDays: 30, limit: 1_000 }), {
+  everyMs: 600_000,
+});
 const parts: readonly TickPart[] = [
   { name: 'observations', run: () => settleObservations(platform) },
   { name: 'billing', run: async () => tell.billing(await billingUpkeep({ ...platform, onTrouble })) },
+  { name: 'Kill Bill', run: () => askForDueLooks(platform) },
+  { name: 'billing notifications', run: forgetOld },
   {
     name: 'dead letters',
     run: async () => {

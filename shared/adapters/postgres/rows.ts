@@ -51,7 +51,11 @@ type Narrower = {
   };
   exports: { state: ExportState };
   suspensions: { reason: SuspensionReason };
-  subscriptions: { phase: 'trial' | 'evergreen'; ends_by: 'cancellation' | 'expiry' | null };
+  subscriptions: {
+    phase: 'trial' | 'evergreen';
+    ends_by: 'cancellation' | 'expiry' | null;
+    trial: 'granted' | 'refused' | null;
+  };
   customer_standings: { standing: CustomerStanding };
   billing_requests: { kind: BillingRequestKind };
   operations: { kind: OperationKind; state: OperationState };

@@ -1,3 +1,4 @@
+import { accessTables } from './access-tables.ts';
 import { backupTables } from './backup-tables.ts';
 import { webhookTables } from './webhook-tables.ts';
 
@@ -131,7 +132,42 @@ export const tables = {
     configuration_sequence: 'bigint?',
     cause: 'text',
     action_due_at: 'timestamptz?',
+    paused: 'boolean',
+    trial: 'text?',
   },
+  billing_notifications: {
+    form: 'text',
+    key: 'bytea',
+    content_hash: 'bytea',
+    type: 'text',
+    account_id: 'text?',
+    object_id: 'text?',
+    deliveries: 'integer',
+    received_at: 'timestamptz',
+    last_received_at: 'timestamptz',
+  },
+  kill_bill_accounts: {
+    id: 'text',
+    customer_id: 'text?',
+    asked: 'bigint',
+    looked: 'bigint',
+    look_at: 'timestamptz?',
+    sent_at: 'timestamptz?',
+    attempts: 'integer',
+    last_error: 'text?',
+    incomplete_looks: 'integer',
+    fence: 'bigint',
+    leased_until: 'timestamptz?',
+    looked_at: 'timestamptz?',
+  },
+  kill_bill_subscriptions: {
+    id: 'text',
+    account_id: 'text',
+    sequence: 'bigint',
+    state: 'jsonb',
+    updated_at: 'timestamptz',
+  },
+  kill_bill_payments: { account_id: 'text', name: 'text', told_at: 'timestamptz' },
   customer_standings: {
     source: 'text',
     customer_id: 'text',
@@ -282,6 +318,7 @@ export const tables = {
     blind: 'text[]',
   },
   ...backupTables,
+  ...accessTables,
   ...webhookTables,
   idempotency_keys: {
     actor: 'text',
