@@ -75,7 +75,7 @@ export function replyOrRefusal(asked: AcceptedOperation | Failure): Worked {
 
 /** Does what a call asks, once per key; what it wrote to the outbox is published before the answer. */
 export async function perform(
-  { database, flush }: Pick<ApiPorts, 'database' | 'flush'>,
+  { database, cache, flush }: Pick<ApiPorts, 'database' | 'cache' | 'flush'>,
   { call, operationId }: { call: Call; operationId: string },
   work: (transaction: Queryable) => Promise<Worked>,
 ): Promise<Reply> {
@@ -86,8 +86,17 @@ export async function perform(
     { principal, key: headers['idempotency-key'], asked: JSON.parse(JSON.stringify(asked)) },
     work,
   );
-  await flush();
+  // At once: whoever asks next is to see what was accepted.
+  await Promise.all([flush(), ...instancesIn(answer.body).map((id) => cache.invalidate('instance', id))]);
   return isRepeated ? { ...answer, headers: { ...answer.headers, 'idempotency-replayed': 'true' } } : answer;
+}
+
+/** The instances that an answer is about. */
+function instancesIn(body: unknown): string[] {
+  type Named = { instance?: string; operation?: { instance: string } | null; items?: { instance: string }[] };
+  const { instance, operation, items = [] } = body as Named;
+  const named = [instance, operation?.instance, ...items.map((item) => item.instance)];
+  return named.filter((id) => id !== undefined);
 }
 
 export function askerOf({ principal, headers }: Call): { principal: Call['principal']; key: string | undefined } {

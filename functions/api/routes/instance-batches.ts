@@ -10,7 +10,7 @@ import { type Call, type Route, route } from '../route.ts';
 import { instanceId } from '../schemas.ts';
 import { acceptedExample, acceptedSchema, askerOf, keyHeader, perform, refusals } from './accepted.ts';
 
-type Ports = Pick<ApiPorts, 'database' | 'eventSource' | 'flush'>;
+type Ports = Pick<ApiPorts, 'database' | 'cache' | 'eventSource' | 'flush'>;
 
 const atMost = 100;
 /** Each publishes what one flush takes; the tick sends the rest. */

@@ -23,7 +23,7 @@ import {
   replyOrRefusal,
 } from './accepted.ts';
 
-type Ports = Pick<ApiPorts, 'database' | 'eventSource' | 'flush' | 'defaults'>;
+type Ports = Pick<ApiPorts, 'database' | 'cache' | 'eventSource' | 'flush' | 'defaults'>;
 
 const params = v.strictObject({ id: instanceId });
 

@@ -21,7 +21,7 @@ import {
   replyOrRefusal,
 } from './accepted.ts';
 
-type Ports = Pick<ApiPorts, 'database' | 'eventSource' | 'flush'>;
+type Ports = Pick<ApiPorts, 'database' | 'cache' | 'eventSource' | 'flush'>;
 
 const params = v.strictObject({ id: instanceId });
 const reason = { reason: v.optional(fields.text(200)) };

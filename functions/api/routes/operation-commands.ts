@@ -7,7 +7,7 @@ import { type Route, route } from '../route.ts';
 import { uuidText } from '../schemas.ts';
 import { acceptedResponse, askerOf, keyHeader, perform, refusals, replyOf } from './accepted.ts';
 
-type Ports = Pick<ApiPorts, 'database' | 'eventSource' | 'flush'>;
+type Ports = Pick<ApiPorts, 'database' | 'cache' | 'eventSource' | 'flush'>;
 
 const summaries = {
   retry: 'Goes on with a failed operation at the step where it stopped.',
