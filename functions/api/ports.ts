@@ -1,6 +1,7 @@
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import type { Principal } from '#shared/domain/access/principal.ts';
 import type { Cache } from '#shared/domain/cache/cache.ts';
+import type { ReplayParts } from '#shared/runtime/dead-letter/replay.ts';
 import type { Log } from '#shared/runtime/log.ts';
 
 /** What the limit says about one request. */
@@ -32,6 +33,9 @@ export type ApiPorts = {
   defaults: { imageId: string; clusterId: string; language: string };
   /** Aborted when the process begins to drain: what lasts ends then. */
   draining: AbortSignal;
+  /** Sends dead events again. */
+  replay: ReplayParts;
+  isRedisReachable(): Promise<boolean>;
   /** Takes a revoked API key no longer, in this process at once. */
   forgetKey(keyId: string): void;
   /** Publishes what was committed to the outbox. Never throws. */

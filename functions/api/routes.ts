@@ -1,6 +1,11 @@
 import type { ApiPorts } from './ports.ts';
 import type { Route } from './route.ts';
+import { auditRoutes } from './routes/audit.ts';
+import { backupRoutes } from './routes/backups.ts';
 import { customerRoutes } from './routes/customers.ts';
+import { databaseServerRoutes } from './routes/database-servers.ts';
+import { deadEventRoutes } from './routes/dead-events.ts';
+import { healthRoutes } from './routes/health.ts';
 import { instanceBatchRoutes } from './routes/instance-batches.ts';
 import { instanceChangeRoutes } from './routes/instance-changes.ts';
 import { instanceCommandRoutes } from './routes/instance-commands.ts';
@@ -16,7 +21,12 @@ export function routesOf(ports: ApiPorts): Route[] {
   return [
     ...instanceRoutes(ports),
     ...operationRoutes(ports),
+    ...backupRoutes(ports),
     ...planRoutes(ports),
+    ...databaseServerRoutes(ports),
+    ...deadEventRoutes(ports),
+    ...auditRoutes(ports),
+    ...healthRoutes(ports),
     ...instanceChangeRoutes(ports),
     ...instanceCommandRoutes(ports),
     ...instanceBatchRoutes(ports),

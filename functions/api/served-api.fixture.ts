@@ -95,6 +95,14 @@ export function apiOfThisFile(
       eventSource: 'urn:odoo-fleet',
       defaults: { imageId: 'odoo-19', clusterId: 'default', language: 'en_US' },
       draining: draining.signal,
+      // nobody listens there
+      replay: {
+        functionUrl: 'http://127.0.0.1:9/{function}',
+        functions: [],
+        brokerUrl: 'http://127.0.0.1:9/',
+        resend: async () => ({ reason: 'nobody listens' }),
+      },
+      isRedisReachable: cache.isReachable,
       forgetKey: () => undefined,
       flush: async () => {
         flushes += 1;
