@@ -37,7 +37,7 @@ export function takesGzip(accepted: string | undefined): boolean {
 }
 
 /**
- * The strong validator of a body: `version` (see `versionsOf`) and a digest. What was compressed has another one: its
+ * The strong validator of a body: `version`, which begins it, and a digest. What was compressed has another one: its
  * bytes are others.
  */
 export function entityTag(text: string, version: string | undefined): string {
@@ -64,13 +64,4 @@ function bareTag(tag: string): string {
     .trim()
     .replace(/^W\//, '')
     .replace(new RegExp(`${compressedSuffix}"$`), '"');
-}
-
-/**
- * The versions that `If-Match` names, such as generations: of the tag `"3.x1y2"` it is `3`, and `"3"` means the same.
- * Undefined: there is no such header, or any version will do.
- */
-export function versionsOf(header: string | undefined): readonly string[] | undefined {
-  if (header === undefined || header.trim() === '*') return undefined;
-  return header.split(',').map((one) => /^"([^".]*)/.exec(one.trim())?.[1] ?? '');
 }
