@@ -5,6 +5,7 @@ import { backupRoutes } from './routes/backups.ts';
 import { customerRoutes } from './routes/customers.ts';
 import { databaseServerRoutes } from './routes/database-servers.ts';
 import { deadEventRoutes } from './routes/dead-events.ts';
+import { documentRoutes } from './routes/documents.ts';
 import { healthRoutes } from './routes/health.ts';
 import { instanceBatchRoutes } from './routes/instance-batches.ts';
 import { instanceChangeRoutes } from './routes/instance-changes.ts';
@@ -27,6 +28,7 @@ export function routesOf(ports: ApiPorts): Route[] {
     ...deadEventRoutes(ports),
     ...auditRoutes(ports),
     ...healthRoutes(ports),
+    ...documentRoutes(),
     ...instanceChangeRoutes(ports),
     ...instanceCommandRoutes(ports),
     ...instanceBatchRoutes(ports),
