@@ -1,9 +1,9 @@
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
+import { billingWebhook } from '#shared/runtime/edge-rows.ts';
 import { host } from '#shared/runtime/host.ts';
 import { httpFunction } from '#shared/runtime/http-function.ts';
 import { knownSecrets } from '#shared/runtime/known-secrets.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
-import { billingWebhook } from '#shared/runtime/rows.ts';
 import { billingWebhookHandler } from './handler.ts';
 import { linesOf } from './shown-secrets.ts';
 import { verifiersOf } from './signed.ts';

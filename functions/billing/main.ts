@@ -1,10 +1,10 @@
 import { accountRefresh } from '#events/billing/account-refresh.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
+import { killBill } from '#shared/runtime/edge-rows.ts';
 import { eventFunction } from '#shared/runtime/event-function.ts';
 import { host } from '#shared/runtime/host.ts';
 import { killBillOf } from '#shared/runtime/kill-bill/open.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
-import { killBill } from '#shared/runtime/rows.ts';
 import { billingEvents, billingHandler } from './handler.ts';
 import { refreshHandler } from './refresh.ts';
 

@@ -114,35 +114,6 @@ export const deadLetterSpool = defineConfig({
   ),
 });
 
-/** Kill Bill, where its accounts are read. Without KILL_BILL_URL nobody asks it. */
-export const killBill = defineConfig({
-  killBillUrl: row('KILL_BILL_URL', httpUrl, undefined, 'Where Kill Bill answers; without it there is none.'),
-  killBillUser: row('KILL_BILL_USER', text(), 'fleet', 'Its user: one that may read accounts and nothing else.'),
-  killBillPassword: secretRow('KILL_BILL_PASSWORD', "The user's password.", { optional: true }),
-  killBillApiKey: secretRow('KILL_BILL_API_KEY', "The tenant's key.", { optional: true }),
-  killBillApiSecret: secretRow('KILL_BILL_API_SECRET', "The tenant's secret.", { optional: true }),
-  killBillDueDays: row(
-    'KILL_BILL_DUE_DAYS',
-    integer(0, 365),
-    1,
-    'Days an invoice may be open before it is past due. A failed payment makes it so at once. The grace of the plan begins then.',
-  ),
-});
-
-/** What billing services tell. A form without its secret is not offered. */
-export const billingWebhook = defineConfig({
-  killBillWebhookToken: secretRow(
-    'KILL_BILL_WEBHOOK_TOKEN',
-    'What Kill Bill shows us: as ?token= of the registered callback, or as the password of Basic authentication. Two lines while one takes the place of the other.',
-    { optional: true },
-  ),
-  billingWebhookSecret: secretRow(
-    'BILLING_WEBHOOK_SECRET',
-    'Key (whsec_...) that another billing service signs with, as Standard Webhooks say. Two lines while one takes the place of the other.',
-    { optional: true },
-  ),
-});
-
 /** The cache. Without a host every read goes to the database. */
 export const cache = defineConfig({
   redisHost: row('REDIS_HOST', hostName, undefined, 'Host of Redis; without it the cache is bypassed.'),
@@ -162,6 +133,12 @@ export const tenantCluster = defineConfig({
   ),
   ingressClass: row('INGRESS_CLASS', label, undefined, "Class of the instances' Ingresses; without it the cluster's."),
   tlsSecretName: row('TLS_SECRET_NAME', label, undefined, 'Secret with the wildcard certificate of the instances.'),
+  certificateIssuer: row(
+    'CERTIFICATE_ISSUER',
+    label,
+    undefined,
+    "cert-manager's ClusterIssuer for customers' own hosts; without it these have no certificate.",
+  ),
   storageClass: row('STORAGE_CLASS', label, undefined, "Class of the instances' volumes; without it the cluster's."),
   ingressNamespace: row('INGRESS_NAMESPACE', label, 'ingress-nginx', 'Namespace of the ingress controller.'),
   databaseCidrs: row(

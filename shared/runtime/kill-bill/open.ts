@@ -1,7 +1,7 @@
 import { openKillBill } from '#shared/adapters/kill-bill/client.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import type { Config } from '../config.ts';
-import type { killBill } from '../rows.ts';
+import type { killBill } from '../edge-rows.ts';
 
 /** Kill Bill as it is configured; undefined when there is none. @throws Failure `misconfigured` when half of it is. */
 export function killBillOf(config: Config<typeof killBill>): ReturnType<typeof openKillBill> | undefined {
