@@ -14,4 +14,12 @@ export const accessTables = {
     revoked_by: 'text?',
     last_used_at: 'timestamptz?',
   },
+  custom_domains: {
+    host: 'text',
+    instance_id: 'text',
+    token: 'text',
+    created_at: 'timestamptz',
+    created_by: 'text',
+    verified_at: 'timestamptz?',
+  },
 } as const;

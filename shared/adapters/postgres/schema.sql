@@ -158,6 +158,17 @@ CREATE TABLE public.clusters (
     CONSTRAINT clusters_scheme_check CHECK ((scheme = ANY (ARRAY['http'::text, 'https'::text])))
 );
 
+CREATE TABLE public.custom_domains (
+    host text NOT NULL,
+    instance_id text NOT NULL,
+    token text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by text NOT NULL,
+    verified_at timestamp with time zone,
+    CONSTRAINT custom_domains_host_check CHECK (((length(host) <= 253) AND (host ~ '^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$'::text))),
+    CONSTRAINT custom_domains_token_check CHECK ((token ~ '^[a-z2-7]{32}$'::text))
+);
+
 CREATE TABLE public.customer_standings (
     source text NOT NULL,
     customer_id text NOT NULL,
@@ -829,6 +840,9 @@ ALTER TABLE ONLY public.billing_requests
 ALTER TABLE ONLY public.clusters
     ADD CONSTRAINT clusters_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.custom_domains
+    ADD CONSTRAINT custom_domains_pkey PRIMARY KEY (instance_id, host);
+
 ALTER TABLE ONLY public.customer_standings
     ADD CONSTRAINT customer_standings_pkey PRIMARY KEY (source, customer_id);
 
@@ -979,6 +993,8 @@ CREATE INDEX billing_requests_check ON public.billing_requests USING btree (chec
 
 CREATE INDEX billing_requests_customer ON public.billing_requests USING btree (customer_id);
 
+CREATE UNIQUE INDEX custom_domains_owner ON public.custom_domains USING btree (host) WHERE (verified_at IS NOT NULL);
+
 CREATE INDEX customer_standings_customer ON public.customer_standings USING btree (customer_id);
 
 CREATE INDEX dead_events_closed ON public.dead_events USING btree (replayed_at) WHERE (state = ANY (ARRAY['replayed'::text, 'resolved'::text]));
@@ -1097,6 +1113,9 @@ ALTER TABLE ONLY public.backups
 
 ALTER TABLE ONLY public.billing_requests
     ADD CONSTRAINT billing_requests_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.custom_domains
+    ADD CONSTRAINT custom_domains_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
 
 ALTER TABLE ONLY public.customer_standings
     ADD CONSTRAINT customer_standings_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
