@@ -8,6 +8,7 @@ import { forgetNotifications } from '#shared/adapters/postgres/billing-notificat
 import { readFleetNumbers } from '#shared/adapters/postgres/fleet-numbers.ts';
 import { adoptLegacyServer } from '#shared/adapters/postgres/legacy-server.ts';
 import { ruleOf } from '#shared/domain/drift/policy.ts';
+import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { asFailure } from '#shared/domain/failure.ts';
 import { billingUpkeep } from '#shared/runtime/billing/upkeep.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
@@ -32,6 +33,7 @@ import {
 } from '#shared/runtime/rows.ts';
 import { showServerPools } from '#shared/runtime/server-pools.ts';
 import { tenantClusterOptions } from '#shared/runtime/tenant-cluster-options.ts';
+import { makeWebhookUpkeep } from '#shared/runtime/webhook/upkeep.ts';
 import { backupTickParts } from './backups/parts.ts';
 import { makePlatformBackupGauge } from './backups/platform-age.ts';
 import { makeFleetGauges } from './gauges.ts';
@@ -123,7 +125,13 @@ const backupParts = {
   showPlatformBackup: makePlatformBackupGauge(metrics.registry),
   onTrouble,
 };
-const slowParts = backupTickParts(platform, config, backupParts);
+const publishStraight = (name: string, events: readonly OutgoingEvent[]) =>
+  platform.publishTo(config.functionUrl.replace('{function}', name), events);
+const slowParts = [
+  ...backupTickParts(platform, config, backupParts),
+  // A request to webhook is answered when its receivers have answered.
+  { name: 'webhooks', run: makeWebhookUpkeep({ ...platform, publishStraight, onTrouble }) },
+];
 
 const handler = eventFunction({
   ...platform.eventFunctionParts,
@@ -135,7 +143,7 @@ const handler = eventFunction({
       ...platform,
       parts,
       slowParts,
-      publishStraight: (name, events) => platform.publishTo(config.functionUrl.replace('{function}', name), events),
+      publishStraight,
       ports: {
         warm: servers.warm,
         jobs: tenants.jobs,

@@ -12,7 +12,7 @@ export type WebhookEvent = TypedEvent<(typeof webhookEvents)[number]>;
 export type WebhookDependencies = Delivering & {
   /** Publishes what waits in the outbox; does not throw. */
   flush(): Promise<void>;
-  /** No deliveries are taken after so much of a request. */
+  /** No deliveries are taken after so much of a request, which then lasts as long as the slowest receiver may. The tick waits for it. */
   budgetMs?: number;
 };
 
@@ -35,7 +35,7 @@ export function webhookHandler(dependencies: WebhookDependencies): (event: Webho
   }
 
   async function sendDue(): Promise<string> {
-    const until = performance.now() + (dependencies.budgetMs ?? 8_000);
+    const until = performance.now() + (dependencies.budgetMs ?? 3_000);
     let sent = 0;
     while (performance.now() < until) {
       const held = await takeDue(database, round);

@@ -15,7 +15,16 @@ const budgets: Readonly<Record<string, number>> = {
 const ownBudgets: Readonly<Record<string, number>> = { 'suspension-page': 20_000 };
 
 /** Functions that have no business with the cluster of the instances: their Roles give them nothing there. */
-const withoutCluster: readonly string[] = ['api', 'billing', 'observe', 'dead-letter', 'download', 'suspension-page'];
+const withoutCluster: readonly string[] = [
+  'api',
+  'billing',
+  'billing-webhook',
+  'observe',
+  'dead-letter',
+  'download',
+  'suspension-page',
+  'webhook',
+];
 
 /** What is wrong with the bundle of a function, each with what to do about it. */
 export function bundleMistakes(name: string, files: readonly BuiltFile[]): string[] {

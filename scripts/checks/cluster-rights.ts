@@ -68,7 +68,15 @@ export const wantedRights: Readonly<Record<string, Rights>> = {
 };
 
 /** Functions that never talk to the cluster. */
-export const noRights: readonly string[] = ['api', 'billing', 'billing-webhook', 'dead-letter', 'download', 'observe'];
+export const noRights: readonly string[] = [
+  'api',
+  'billing',
+  'billing-webhook',
+  'dead-letter',
+  'download',
+  'observe',
+  'webhook',
+];
 
 type Grant = { resource: string; verbs: readonly Verb[] };
 

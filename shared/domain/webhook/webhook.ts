@@ -62,12 +62,7 @@ export type WebhookAttempt = {
   milliseconds: number;
 };
 
-export type WebhookMessage = {
-  /** What is signed, sent and kept: the same text in every try. */
-  body: string;
-};
-
-/** The text of a message. `timestamp` is when it happened. */
+/** What is signed, sent and kept: the same text in every try. `timestamp` is when it happened. */
 export function messageBody(message: {
   type: string;
   timestamp: Date;

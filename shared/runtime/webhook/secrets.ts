@@ -1,9 +1,9 @@
 import { ringKeyWrapper } from '#shared/domain/backup/key-ring.ts';
 import type { SecretWrapper } from '#shared/domain/webhook/secret.ts';
 import type { Config } from '../config.ts';
+import type { webhooks } from '../edge-rows.ts';
 import { keyRingFile } from '../key-ring-file.ts';
 import { knownSecrets } from '../known-secrets.ts';
-import type { webhooks } from './rows.ts';
 
 /** Wraps by the key ring in the file that WEBHOOK_KEYS_FILE names. What is unwrapped is in no line of the log. */
 export function openWebhookSecrets(config: Pick<Config<typeof webhooks>, 'webhookKeysFile'>): SecretWrapper {

@@ -66,6 +66,9 @@ export function functionProgram(
       // without a place for backups the tick does nothing about them
       ...(name !== 'reconcile' || surroundings.schedulesBackups ? { BACKUP_STORE: surroundings.backupFolder } : {}),
       BACKUP_KEYS_FILE: join(secretsFolder, 'backup-keys'),
+      WEBHOOK_KEYS_FILE: join(secretsFolder, 'webhook-keys'),
+      // receivers of tests are on this machine
+      WEBHOOK_TARGETS: 'any',
       WORKER_IMAGE: workerReference,
       // Whoever plays with a fleet on his own machine may say everything; `extra` may be stricter.
       SOURCES_POLICY: 'open',
