@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await api?.stop();
-  await Promise.all(Object.values(between).map((proxy) => proxy?.close()));
+  for (const proxy of Object.values(between)) await proxy?.close();
 });
 
 const wanted = (name: string) => ({

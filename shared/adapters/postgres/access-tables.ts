@@ -22,4 +22,13 @@ export const accessTables = {
     created_by: 'text',
     verified_at: 'timestamptz?',
   },
+  idempotency_keys: {
+    actor: 'text',
+    key: 'text',
+    request_hash: 'bytea',
+    status: 'integer?',
+    headers: 'jsonb?',
+    body: 'jsonb?',
+    created_at: 'timestamptz',
+  },
 } as const;

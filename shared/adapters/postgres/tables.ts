@@ -1,5 +1,6 @@
 import { accessTables } from './access-tables.ts';
 import { backupTables } from './backup-tables.ts';
+import { billingTables } from './billing-tables.ts';
 import { webhookTables } from './webhook-tables.ts';
 
 /** PostgreSQL's type names, of the types that occur. */
@@ -135,39 +136,6 @@ export const tables = {
     paused: 'boolean',
     trial: 'text?',
   },
-  billing_notifications: {
-    form: 'text',
-    key: 'bytea',
-    content_hash: 'bytea',
-    type: 'text',
-    account_id: 'text?',
-    object_id: 'text?',
-    deliveries: 'integer',
-    received_at: 'timestamptz',
-    last_received_at: 'timestamptz',
-  },
-  kill_bill_accounts: {
-    id: 'text',
-    customer_id: 'text?',
-    asked: 'bigint',
-    looked: 'bigint',
-    look_at: 'timestamptz?',
-    sent_at: 'timestamptz?',
-    attempts: 'integer',
-    last_error: 'text?',
-    incomplete_looks: 'integer',
-    fence: 'bigint',
-    leased_until: 'timestamptz?',
-    looked_at: 'timestamptz?',
-  },
-  kill_bill_subscriptions: {
-    id: 'text',
-    account_id: 'text',
-    sequence: 'bigint',
-    state: 'jsonb',
-    updated_at: 'timestamptz',
-  },
-  kill_bill_payments: { account_id: 'text', name: 'text', told_at: 'timestamptz' },
   customer_standings: {
     source: 'text',
     customer_id: 'text',
@@ -319,16 +287,8 @@ export const tables = {
   },
   ...backupTables,
   ...accessTables,
+  ...billingTables,
   ...webhookTables,
-  idempotency_keys: {
-    actor: 'text',
-    key: 'text',
-    request_hash: 'bytea',
-    status: 'integer?',
-    headers: 'jsonb?',
-    body: 'jsonb?',
-    created_at: 'timestamptz',
-  },
   audit: {
     sequence: 'bigint',
     at: 'timestamptz',
