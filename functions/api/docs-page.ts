@@ -46,7 +46,7 @@ function sectionOf({ path, method, operation }: Shown): string {
     .filter(([, response]) => response['$ref'] === undefined)
     .map(
       ([status, response]) =>
-        `<p><strong>${status}</strong> ${escaped(String(response['description'] ?? ''))}</p>${exampleOf(response)}`,
+        `<p><strong>${status}</strong> ${escaped(textOf(response['description']))}</p>${exampleOf(response)}`,
     );
   const body =
     operation.requestBody === undefined ? '' : `<p><strong>Body</strong></p>${exampleOf(operation.requestBody)}`;
@@ -64,6 +64,10 @@ function exampleOf(part: Readonly<Record<string, unknown>>): string {
   const contents = Object.values((part['content'] ?? {}) as Record<string, { example?: unknown }>);
   const example = contents.find((one) => one.example !== undefined)?.example;
   return example === undefined ? '' : `<pre>${escaped(JSON.stringify(example, null, 2))}</pre>`;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 function escaped(text: string): string {

@@ -16,7 +16,8 @@ const api = apiOfThisFile({
     },
   }),
 });
-const [mine = '', other = ''] = [testInstanceId(1), testInstanceId(2)];
+const mine = testInstanceId(1);
+const other = testInstanceId(2);
 const backupId = (number: number) => `0198c0de-0000-7000-8000-${String(number).padStart(12, '0')}`;
 
 beforeAll(async () => {
