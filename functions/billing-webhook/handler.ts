@@ -64,12 +64,12 @@ async function answerForm(
   form: Form,
   { request, query }: { request: RawRequest; query: URLSearchParams },
 ): Promise<Answer> {
-  if (request.method !== 'POST') return problem(405, 'not-post', 'Only POST.', { allow: 'POST' });
+  if (request.method !== 'POST') return problem(405, 'not-post', 'Only POST.', { headers: { allow: 'POST' } });
   if (request.isTooLarge) return problem(413, 'too-large', 'A notification has at most 1 MiB.');
   if (!form.isAllowed(request, query)) {
     log.warn({ form: form.name }, 'a notification of billing was refused: it does not show who sends it');
     const text = 'Show who you are: the token of the callback, or a signature that is less than five minutes old.';
-    return problem(401, 'unauthenticated', text, { 'www-authenticate': 'Basic realm="billing"' });
+    return problem(401, 'unauthenticated', text, { headers: { 'www-authenticate': 'Basic realm="billing"' } });
   }
   try {
     const outcome = await database.transaction((transaction) => form.accept(transaction, request));
@@ -85,11 +85,11 @@ const json = { 'content-type': 'application/json', 'cache-control': 'no-store' }
 
 function refusalOf(failure: Failure, log: BillingWebhookParts['log']): Answer {
   const { code, message, facts } = failure;
-  if (code === 'invalid-event') return problem(400, code, message, {}, facts['field']);
+  if (code === 'invalid-event') return problem(400, code, message, { field: facts['field'] });
   if (code === 'reused-event-id') return problem(422, code, message);
   if (code !== 'internal' && failureCodes[code] === 'transient') {
     log.warn({ code, reason: message }, 'a notification of billing was not kept');
-    return problem(503, 'unavailable', 'It could not be kept. Send it again.', { 'retry-after': '10' });
+    return problem(503, 'unavailable', 'It could not be kept. Send it again.', { headers: { 'retry-after': '10' } });
   }
   log.error({ err: failure }, 'a notification of billing ended with a bug');
   return problem(500, 'error', 'It could not be kept. Send it again later.');
@@ -109,17 +109,12 @@ const titles: Readonly<Record<number, string>> = {
 /** Problem details (RFC 9457). */
 function problem(
   status: number,
-  outcome: string,
+  code: string,
   detail: string,
-  headers: Record<string, string> = {},
-  field?: string | number | boolean,
+  more: { headers?: Record<string, string>; field?: string | number | boolean | undefined } = {},
 ): Answer {
-  const title = titles[status] ?? 'Error';
-  const body = JSON.stringify({ title, status, detail, code: outcome, ...(field === undefined ? {} : { field }) });
-  return {
-    status,
-    outcome,
-    body,
-    headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store', ...headers },
-  };
+  const field = more.field === undefined ? {} : { field: more.field };
+  const body = JSON.stringify({ title: titles[status] ?? 'Error', status, detail, code, ...field });
+  const headers = { 'content-type': 'application/problem+json', 'cache-control': 'no-store', ...more.headers };
+  return { status, outcome: code, body, headers };
 }

@@ -65,15 +65,12 @@ const outcomes: Readonly<Record<string, 'paid' | 'failed'>> = {
   PLUGIN_FAILURE: 'failed',
 };
 
-const transactionSchema = v.pipe(
-  v.object({ transactionId: id, transactionType: v.string(), effectiveDate: dayOrMoment, status: v.string() }),
-  v.transform(({ transactionId, effectiveDate, status, transactionType }) => ({
-    id: transactionId,
-    at: new Date(effectiveDate),
-    isPurchase: transactionType === 'PURCHASE',
-    outcome: outcomes[status] ?? ('open' as const),
-  })),
-);
+const transactionSchema = v.object({
+  transactionId: id,
+  transactionType: v.string(),
+  effectiveDate: dayOrMoment,
+  status: v.string(),
+});
 
 export const paymentsSchema = v.pipe(
   v.array(v.object({ targetInvoiceId: id, transactions: v.array(transactionSchema) })),
@@ -83,8 +80,12 @@ export const paymentsSchema = v.pipe(
         invoiceId: targetInvoiceId,
         // refunds and chargebacks show in the balance
         transactions: transactions
-          .filter(({ isPurchase }) => isPurchase)
-          .map(({ isPurchase: _, ...transaction }) => transaction),
+          .filter(({ transactionType }) => transactionType === 'PURCHASE')
+          .map(({ transactionId, effectiveDate, status }) => ({
+            id: transactionId,
+            at: new Date(effectiveDate),
+            outcome: outcomes[status] ?? 'open',
+          })),
       }),
     ),
   ),

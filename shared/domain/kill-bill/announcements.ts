@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { SubscriptionData } from '#events/billing/subscription.ts';
 import type { AccountView, PaymentNews, SubscriptionState } from './view.ts';
 
@@ -80,7 +79,7 @@ function saidOf(
 
 function changesOf(before: SubscriptionState, now: SubscriptionState): Said[] {
   const types: AnnouncedType[] = [];
-  if (!isDeepStrictEqual(before.ends, now.ends)) types.push(endingOf(now));
+  if (!isSame(before.ends, now.ends)) types.push(endingOf(now));
   if (before.phase !== now.phase) types.push('subscription.phase.changed');
   if (before.overduesince !== now.overduesince || before.paid !== now.paid) types.push('overdue.changed');
   const rest = ({ plan, instance, configuration, paused }: SubscriptionState) => ({
@@ -89,11 +88,24 @@ function changesOf(before: SubscriptionState, now: SubscriptionState): Said[] {
     configuration,
     paused: paused ?? false,
   });
-  if (!isDeepStrictEqual(rest(before), rest(now))) types.push('subscription.changed');
+  if (!isSame(rest(before), rest(now))) types.push('subscription.changed');
   return types.map((type) => ({ type }));
 }
 
 function endingOf({ ends }: SubscriptionState): AnnouncedType {
   if (ends === null) return 'subscription.uncancelled';
   return ends.by === 'cancellation' ? 'subscription.cancelled' : 'subscription.expired';
+}
+
+/** JSON values: members in any order, and one without a value is as if it were not there. */
+function isSame(one: unknown, other: unknown): boolean {
+  return written(one) === written(other);
+}
+
+function written(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).toSorted(([name], [next]) => (name < next ? -1 : 1)))
+      : part,
+  );
 }
