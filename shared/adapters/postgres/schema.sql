@@ -987,6 +987,8 @@ CREATE INDEX backups_refuted ON public.backups USING btree (id) WHERE ((state = 
 
 CREATE INDEX backups_running ON public.backups USING btree (server_id) WHERE (state = 'running'::text);
 
+CREATE INDEX backups_started ON public.backups USING btree (started_at, id);
+
 CREATE INDEX billing_notifications_received ON public.billing_notifications USING btree (last_received_at);
 
 CREATE INDEX billing_requests_check ON public.billing_requests USING btree (check_at) WHERE (check_at IS NOT NULL);
@@ -1031,7 +1033,11 @@ CREATE INDEX instance_keys_retain ON public.instance_keys USING btree (retain_at
 
 CREATE INDEX instances_cloned_from ON public.instances USING btree (cloned_from) WHERE (cloned_from IS NOT NULL);
 
+CREATE INDEX instances_created ON public.instances USING btree (created_at, id);
+
 CREATE INDEX instances_customer ON public.instances USING btree (customer_id);
+
+CREATE INDEX instances_customer_created ON public.instances USING btree (customer_id, created_at, id);
 
 CREATE INDEX instances_db_server ON public.instances USING btree (db_server_id);
 
@@ -1048,6 +1054,8 @@ CREATE INDEX kill_bill_subscriptions_account ON public.kill_bill_subscriptions U
 CREATE INDEX loads_backup ON public.loads USING btree (backup_id) WHERE (state = 'running'::text);
 
 CREATE INDEX loads_instance ON public.loads USING btree (instance_id, started_at);
+
+CREATE INDEX operations_created ON public.operations USING btree (created_at, id);
 
 CREATE INDEX operations_due ON public.operations USING btree (next_check_at) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text]));
 
