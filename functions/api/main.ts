@@ -1,8 +1,9 @@
+import { openDomainResolver } from '#shared/adapters/dns/resolver.ts';
 import { openResender } from '#shared/adapters/eventing/resend.ts';
 import { openAccess } from '#shared/runtime/access/open.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
 import { eventFunctions } from '#shared/runtime/dead-letter/origin.ts';
-import { access as accessRows } from '#shared/runtime/edge-rows.ts';
+import { access as accessRows, customDomains } from '#shared/runtime/edge-rows.ts';
 import { host } from '#shared/runtime/host.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
 import { openPlatformCache } from '#shared/runtime/platform-cache.ts';
@@ -14,6 +15,7 @@ const rows = defineConfig({
   ...platformRows,
   ...cacheRows,
   ...accessRows,
+  ...customDomains,
   ...functionAddresses,
   ...instanceDefaults,
 });
@@ -31,7 +33,7 @@ shutdown.during('close-connections', 'cache', () => cache.close());
 shutdown.during('close-connections', 'access', () => access.end());
 shutdown.during('close-connections', 'dead letters', () => resender.end());
 
-const { brokerUrl, functionUrl, defaultImage: imageId, clusterId, defaultLanguage: language } = config;
+const { brokerUrl, dnsServers, functionUrl, defaultImage: imageId, clusterId, defaultLanguage: language } = config;
 const routes = routesOf({
   database,
   cache,
@@ -41,6 +43,7 @@ const routes = routesOf({
   draining: draining.signal,
   replay: { functionUrl, functions: eventFunctions, brokerUrl, resend: resender.send },
   isRedisReachable: cache.isReachable,
+  resolver: openDomainResolver(dnsServers === undefined ? {} : { servers: dnsServers.split(',') }),
   forgetKey: access.forget,
   flush: platform.flush,
 });

@@ -1,6 +1,7 @@
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import type { Principal } from '#shared/domain/access/principal.ts';
 import type { Cache } from '#shared/domain/cache/cache.ts';
+import type { DomainResolver } from '#shared/domain/custom-domain/custom-domain.ts';
 import type { ReplayParts } from '#shared/runtime/dead-letter/replay.ts';
 import type { Log } from '#shared/runtime/log.ts';
 
@@ -36,6 +37,8 @@ export type ApiPorts = {
   /** Sends dead events again. */
   replay: ReplayParts;
   isRedisReachable(): Promise<boolean>;
+  /** Finds the proofs of customers' hosts. */
+  resolver: DomainResolver;
   /** Takes a revoked API key no longer, in this process at once. */
   forgetKey(keyId: string): void;
   /** Publishes what was committed to the outbox. Never throws. */

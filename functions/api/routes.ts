@@ -6,6 +6,7 @@ import { customerRoutes } from './routes/customers.ts';
 import { databaseServerRoutes } from './routes/database-servers.ts';
 import { deadEventRoutes } from './routes/dead-events.ts';
 import { documentRoutes } from './routes/documents.ts';
+import { domainRoutes } from './routes/domains.ts';
 import { healthRoutes } from './routes/health.ts';
 import { instanceBatchRoutes } from './routes/instance-batches.ts';
 import { instanceChangeRoutes } from './routes/instance-changes.ts';
@@ -36,5 +37,6 @@ export function routesOf(ports: ApiPorts): Route[] {
     ...operationProgressRoutes(ports),
     ...keyRoutes(ports),
     ...customerRoutes(ports),
+    ...domainRoutes(ports),
   ];
 }

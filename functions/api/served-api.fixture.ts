@@ -103,6 +103,7 @@ export function apiOfThisFile(
         resend: async () => ({ reason: 'nobody listens' }),
       },
       isRedisReachable: cache.isReachable,
+      resolver: { texts: async () => [] },
       forgetKey: () => undefined,
       flush: async () => {
         flushes += 1;

@@ -68,3 +68,14 @@ export async function listBlindPlaces(queryable: Queryable): Promise<string[]> {
   );
   return rows.map(({ place }) => place);
 }
+
+/**
+ * Makes the shard of an instance due, in the transaction that changed what is wanted of it: the next tick looks. During a
+ * pass it is lost, and the look comes in its ordinary time.
+ */
+export async function wakeShard(transaction: Queryable, instanceId: string): Promise<void> {
+  await transaction.query(
+    `update reconcile_shards set due_at = least(due_at, clock_timestamp()) where shard = left($1, 1)`,
+    [instanceId],
+  );
+}

@@ -1,4 +1,5 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { base32Text } from '../base32-text.ts';
 import type { Role, Scope } from './principal.ts';
 
 /** An API key as records keep it: never the key itself. */
@@ -23,11 +24,10 @@ export type ShownKey = { id: string; secretSha256: Buffer };
 
 /** The first word lets scanners of sources and logs know one when they see it. */
 const pattern = /^fleet_([a-z2-7]{16})_([A-Za-z0-9_-]{43})$/;
-const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 
 /** A new key: `fleet_<id>_<secret>`. `text` is shown once and kept nowhere. */
 export function makeApiKey(): ShownKey & { text: string } {
-  const id = Array.from(randomBytes(16), (byte) => alphabet.charAt(byte & 31)).join('');
+  const id = base32Text(randomBytes(16));
   const secret = randomBytes(32).toString('base64url');
   return { id, secretSha256: digestOf(secret), text: `fleet_${id}_${secret}` };
 }
