@@ -19,7 +19,7 @@ beforeAll(async () => {
   }
 });
 
-type Promised = { id: string; instance: string };
+type Promised = { id: string };
 
 /**
  * Asks something of all instances at once, and kills the process in the moment in which the nth answer is there. Gives what

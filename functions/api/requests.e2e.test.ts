@@ -45,7 +45,7 @@ const wanted = (name: string) => ({
 });
 
 /** Asks, expects a 202, and gives the operation. */
-async function asked(method: string, path: string, body?: unknown): Promise<{ id: string; instance: string }> {
+async function asked(method: string, path: string, body?: unknown): Promise<{ id: string; instanceId: string }> {
   const answer = await api.ask(method, path, body === undefined ? {} : { body });
   expect([answer.status, answer.body]).toEqual([202, expect.objectContaining({ outcome: 'accepted' })]);
   return answer.body;
@@ -79,7 +79,7 @@ describe('what is asked by HTTP', () => {
     expect(events.length).toBeGreaterThan(1);
     expect(await over(made.id)).toBe('succeeded');
     expect(await until('the page', async () => (await fleet().loginPage('asked')) === 200)).toBe(true);
-    const path = `/v1/instances/${made.instance}`;
+    const path = `/v1/instances/${made.instanceId}`;
     expect(await over((await asked('POST', `${path}/backup`)).id)).toBe('succeeded');
     const changed = await api.ask('PATCH', path, { body: { settings: { osv_memory_count_limit: 7 } } });
     expect(changed).toMatchObject({ status: 202, body: { operation: { kind: 'restart' } } });
@@ -131,7 +131,7 @@ describe('a part of the platform that is down', () => {
     between[what]?.refuse();
     between[what]?.cutAll();
     try {
-      expect(await answers(`during-${what}`, made.instance)).toEqual(expected);
+      expect(await answers(`during-${what}`, made.instanceId)).toEqual(expected);
     } finally {
       between[what]?.accept();
     }

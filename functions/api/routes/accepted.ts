@@ -1,36 +1,34 @@
 import * as v from 'valibot';
-import * as fields from '#events/fields.ts';
 import type { Queryable } from '#shared/adapters/postgres/database.ts';
 import type { KeptAnswer } from '#shared/adapters/postgres/idempotency-keys.ts';
 import { Failure } from '#shared/domain/failure.ts';
+import type { OperationKind } from '#shared/domain/operation/operation.ts';
 import type { AcceptedOperation } from '#shared/runtime/requests/ask.ts';
 import { once, type Worked } from '#shared/runtime/requests/once.ts';
 import type { ApiPorts } from '../ports.ts';
 import type { Call, Reply, ResponseOf } from '../route.ts';
+import { operationBody, operationExample, readOperations, toOperationBody } from '../views/operation.ts';
 
 // What all routes have in common that ask for an operation.
 
 export const acceptedSchema = v.strictObject({
-  id: fields.operationId,
-  kind: fields.word,
-  instance: fields.instanceId,
+  ...operationBody.entries,
   /** `coalesced`: one that was unfinished is what was asked for. `repeated`: it was asked for before under this key. */
   outcome: v.picklist(['accepted', 'coalesced', 'repeated']),
 });
 
-export const acceptedExample = {
-  id: '01936f2e-8b5a-7c3d-9e4f-0a1b2c3d4e5f',
-  kind: 'backup',
-  instance: 'k3n5q2x7a4bc',
-  outcome: 'accepted',
-};
+/** An operation as its request left it. */
+export function acceptedExample(kind: OperationKind): v.InferOutput<typeof acceptedSchema> {
+  const untouched = { state: 'queued', step: null, progress: null, waitingFor: null, startedAt: null } as const;
+  return { ...operationExample, ...untouched, kind, outcome: 'accepted' };
+}
 
 /** In the document, of every answer that names an operation. */
-export function acceptedResponse(kind: string): ResponseOf {
+export function acceptedResponse(kind: OperationKind): ResponseOf {
   return {
     description: 'It is recorded, and will be done whatever happens to this server. Its operation tells how far it is.',
     schema: acceptedSchema,
-    example: { ...acceptedExample, kind },
+    example: acceptedExample(kind),
     headers: { location: 'Where the operation is.', 'retry-after': 'Seconds after which it is worth to look at it.' },
   };
 }
@@ -59,18 +57,28 @@ export const matchHeader = {
   'if-match': 'The ETag of the instance that you have read: refused with 412 when its generation is another by now.',
 } as const;
 
-/** `body` of the operation, and where it is. */
-export function replyOf({ id, kind, instanceId, outcome }: AcceptedOperation): KeptAnswer {
-  return {
-    status: 202,
-    headers: { location: `/v1/operations/${id}`, 'retry-after': '1' },
-    body: { id, kind, instance: instanceId, outcome },
-  };
+/** The operations that requests came to, as the API shows them, with what became of each request. */
+export async function bodiesOf(transaction: Queryable, asked: readonly AcceptedOperation[]) {
+  const rows = await readOperations(
+    transaction,
+    asked.map(({ id }) => id),
+  );
+  const byId = new Map(rows.map((row) => [row.id, toOperationBody(row)]));
+  return asked.flatMap(({ id, outcome }) => {
+    const body = byId.get(id);
+    return body === undefined ? [] : [{ ...body, outcome }];
+  });
+}
+
+/** The operation, and where it is to be found. */
+export async function replyOf(transaction: Queryable, asked: AcceptedOperation): Promise<KeptAnswer> {
+  const [body] = await bodiesOf(transaction, [asked]);
+  return { status: 202, headers: { location: `/v1/operations/${asked.id}`, 'retry-after': '1' }, body };
 }
 
 /** The same for a refusal, which stays one. */
-export function replyOrRefusal(asked: AcceptedOperation | Failure): Worked {
-  return asked instanceof Failure ? asked : replyOf(asked);
+export async function replyOrRefusal(transaction: Queryable, asked: AcceptedOperation | Failure): Promise<Worked> {
+  return asked instanceof Failure ? asked : await replyOf(transaction, asked);
 }
 
 /** Does what a call asks, once per key; what it wrote to the outbox is published before the answer. */
@@ -93,9 +101,9 @@ export async function perform(
 
 /** The instances that an answer is about. */
 function instancesIn(body: unknown): string[] {
-  type Named = { instance?: string; operation?: { instance: string } | null; items?: { instance: string }[] };
-  const { instance, operation, items = [] } = body as Named;
-  const named = [instance, operation?.instance, ...items.map((item) => item.instance)];
+  type Named = { instanceId?: string; operation?: { instanceId: string } | null; items?: { instanceId: string }[] };
+  const { instanceId, operation, items = [] } = body as Named;
+  const named = [instanceId, operation?.instanceId, ...items.map((item) => item.instanceId)];
   return named.filter((id) => id !== undefined);
 }
 

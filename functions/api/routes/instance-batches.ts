@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import * as fields from '#events/fields.ts';
 import { suspensionCause } from '#events/instance/operation-events.ts';
+import type { Queryable } from '#shared/adapters/postgres/database.ts';
 import { requireMayDestroy } from '#shared/domain/access/principal.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import { type AcceptedOperation, prepare } from '#shared/runtime/requests/ask.ts';
@@ -8,7 +9,7 @@ import type { ApiPorts } from '../ports.ts';
 import { problemOf } from '../problem.ts';
 import { type Call, type Route, route } from '../route.ts';
 import { instanceId } from '../schemas.ts';
-import { acceptedExample, acceptedSchema, askerOf, keyHeader, perform, refusals } from './accepted.ts';
+import { acceptedExample, acceptedSchema, askerOf, bodiesOf, keyHeader, perform, refusals } from './accepted.ts';
 
 type Ports = Pick<ApiPorts, 'database' | 'cache' | 'eventSource' | 'flush'>;
 
@@ -33,7 +34,7 @@ const body = v.strictObject({
 });
 
 const result = v.strictObject({
-  instance: fields.instanceId,
+  instanceId: fields.instanceId,
   /** As if it had been asked for alone. */
   status: fields.count,
   operation: v.nullable(acceptedSchema),
@@ -67,14 +68,14 @@ export function instanceBatchRoutes(ports: Ports): Route[] {
             refused: 1,
             items: [
               {
-                instance: 'k3n5q2x7a4bc',
+                instanceId: 'k3n5q2x7a4bc',
                 status: 202,
-                operation: { ...acceptedExample, kind: 'stop' },
+                operation: { ...acceptedExample('stop'), instanceId: 'k3n5q2x7a4bc' },
                 code: null,
                 detail: null,
               },
               {
-                instance: 'm2p6r4t7b3cd',
+                instanceId: 'm2p6r4t7b3cd',
                 status: 404,
                 operation: null,
                 code: 'not-found',
@@ -88,9 +89,9 @@ export function instanceBatchRoutes(ports: Ports): Route[] {
       async handle(call) {
         const works = await prepareAll(ports, call, call.body);
         const reply = await perform(ports, { call, operationId }, async (transaction) => {
-          const found = new Map<string, ReturnType<typeof resultOf>>();
-          for (const { id, work } of works) found.set(id, resultOf(id, await work(transaction), call.requestId));
-          const items = call.body.instances.flatMap((id) => found.get(id) ?? []);
+          const asked: Result[] = [];
+          for (const { id, work } of works) asked.push({ id, result: await work(transaction) });
+          const items = await itemsOf(transaction, asked, { order: call.body.instances, requestId: call.requestId });
           const accepted = items.filter(({ operation }) => operation !== null).length;
           return { status: 200, headers: {}, body: { accepted, refused: items.length - accepted, items } };
         });
@@ -126,17 +127,20 @@ async function prepareAll(ports: Ports, call: Call, { command, instances, cause,
   );
 }
 
-function resultOf(id: string, asked: AcceptedOperation | Failure, requestId: string) {
-  if (!(asked instanceof Failure)) {
-    const { id: operation, kind, outcome } = asked;
-    return {
-      instance: id,
-      status: 202,
-      operation: { id: operation, kind, instance: id, outcome },
-      code: null,
-      detail: null,
-    };
-  }
-  const { status, code, detail } = problemOf(asked, requestId).problem;
-  return { instance: id, status, operation: null, code, detail };
+type Result = { id: string; result: AcceptedOperation | Failure };
+
+async function itemsOf(
+  transaction: Queryable,
+  asked: readonly Result[],
+  { order, requestId }: { order: readonly string[]; requestId: string },
+) {
+  const accepted = asked.flatMap(({ result }) => (result instanceof Failure ? [] : [result]));
+  const operations = new Map((await bodiesOf(transaction, accepted)).map((body) => [body.instanceId, body]));
+  const items = asked.map(({ id: instanceId, result }) => {
+    const operation = operations.get(instanceId) ?? null;
+    if (!(result instanceof Failure)) return { instanceId, status: 202, operation, code: null, detail: null };
+    const { status, code, detail } = problemOf(result, requestId).problem;
+    return { instanceId, status, operation: null, code, detail };
+  });
+  return items.toSorted((one, other) => order.indexOf(one.instanceId) - order.indexOf(other.instanceId));
 }

@@ -22,12 +22,12 @@ async function rows<Row extends object>(text: string, values: unknown[] = []): P
 /** A running instance of c-1. */
 async function made(name: string): Promise<string> {
   const { body } = await api().ask('customer', 'POST', '/v1/instances', { body: wanted(name) });
-  await api().database.query(`update operations set state = 'succeeded' where instance_id = $1`, [body.instance]);
+  await api().database.query(`update operations set state = 'succeeded' where instance_id = $1`, [body.instanceId]);
   await api().database.query(
     `update instances set status = 'running', observed_generation = generation where id = $1`,
-    [body.instance],
+    [body.instanceId],
   );
-  return body.instance as string;
+  return body.instanceId as string;
 }
 
 describe('a request for an instance', () => {
@@ -40,7 +40,7 @@ describe('a request for an instance', () => {
     ]);
     expect(body).toMatchObject({ kind: 'provision', outcome: 'accepted' });
     expect(await rows('select instance_id, kind, state, requested_by from operations')).toEqual([
-      { instance_id: body.instance, kind: 'provision', state: 'queued', requested_by: 'user:test-customer' },
+      { instance_id: body.instanceId, kind: 'provision', state: 'queued', requested_by: 'user:test-customer' },
     ]);
     expect(await rows('select customer_id, host from instances')).toEqual([
       { customer_id: 'c-1', host: 'acme.odoo.example' },

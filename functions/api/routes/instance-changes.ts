@@ -76,8 +76,10 @@ function createInstance(ports: Ports): Route {
     responses: { 202: acceptedResponse('provision'), ...refusals(400, 409, 422) },
     async handle(call) {
       const made = prepareProvision(askerOf(call), call.body, { ...ports.defaults, eventSource: ports.eventSource });
-      return await perform(ports, { call, operationId }, async (transaction) =>
-        replyOrRefusal(await made(transaction)),
+      return await perform(
+        ports,
+        { call, operationId },
+        async (transaction) => await replyOrRefusal(transaction, await made(transaction)),
       );
     },
   });
@@ -105,7 +107,7 @@ function patchInstance(ports: Ports): Route {
       202: {
         ...acceptedResponse('restart'),
         schema: changed,
-        example: { generation: 8, operation: { ...acceptedExample, kind: 'restart' } },
+        example: { generation: 8, operation: acceptedExample('restart') },
       },
       ...refusals(400, 404, 409, 412, 422),
     },
@@ -117,7 +119,7 @@ function patchInstance(ports: Ports): Route {
         if (result instanceof Failure) return result;
         const { generation, operation } = result;
         if (operation === undefined) return { status: 200, headers: {}, body: { generation, operation: null } };
-        const reply = replyOf(operation);
+        const reply = await replyOf(transaction, operation);
         return { ...reply, body: { generation, operation: reply.body } };
       });
     },
@@ -145,8 +147,10 @@ function deleteInstance(ports: Ports): Route {
         generation: generationSeen(call),
       } as const;
       const work = await prepare(ports, askerOf(call), asked);
-      return await perform(ports, { call, operationId }, async (transaction) =>
-        replyOrRefusal(await work(transaction)),
+      return await perform(
+        ports,
+        { call, operationId },
+        async (transaction) => await replyOrRefusal(transaction, await work(transaction)),
       );
     },
   });

@@ -27,7 +27,7 @@ describe('a command', () => {
   test.each(['start', 'stop', 'restart', 'terminate', 'backup'])('%s is an operation of that kind', async (kind) => {
     const id = await running(1);
     const answer = await api().ask('customer', 'POST', `/v1/instances/${id}/${kind}`);
-    expect(answer).toMatchObject({ status: 202, body: { kind, instance: id, outcome: 'accepted' } });
+    expect(answer).toMatchObject({ status: 202, body: { kind, instanceId: id, state: 'queued', outcome: 'accepted' } });
     expect(answer.headers.get('location')).toBe(`/v1/operations/${answer.body.id}`);
     expect(await rows('select kind, state, requested_by from operations')).toEqual([
       { kind, state: 'queued', requested_by: 'user:test-customer' },
@@ -110,7 +110,7 @@ describe('a batch', () => {
     const asked = [...ids.toReversed(), testInstanceId(5_000)];
     const { status, body } = await ask(asked);
     expect([status, body.accepted, body.refused]).toEqual([200, 99, 1]);
-    expect(body.items.map(({ instance }: { instance: string }) => instance)).toEqual(asked);
+    expect(body.items.map(({ instanceId }: { instanceId: string }) => instanceId)).toEqual(asked);
     expect(body.items.at(-1)).toMatchObject({ status: 404, operation: null, code: 'not-found' });
     expect(await rows(`select count(*) from operations where kind = 'stop'`)).toEqual([{ count: 99 }]);
   });

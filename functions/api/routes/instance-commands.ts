@@ -141,8 +141,10 @@ function commandRoute(ports: Ports, { kind, entries = {}, example = {}, ...comma
         generation: generationSeen(call),
       };
       const work = await prepare(ports, askerOf(call), asked);
-      return await perform(ports, { call, operationId }, async (transaction) =>
-        replyOrRefusal(await work(transaction)),
+      return await perform(
+        ports,
+        { call, operationId },
+        async (transaction) => await replyOrRefusal(transaction, await work(transaction)),
       );
     },
   });
@@ -166,8 +168,10 @@ function cloneRoute(ports: Ports): Route {
     responses: { 202: acceptedResponse('clone'), ...refusals(400, 404, 409, 422) },
     async handle(call) {
       const made = prepareClone(askerOf(call), { ...call.body, source: call.params.id }, ports);
-      return await perform(ports, { call, operationId }, async (transaction) =>
-        replyOrRefusal(await made(transaction)),
+      return await perform(
+        ports,
+        { call, operationId },
+        async (transaction) => await replyOrRefusal(transaction, await made(transaction)),
       );
     },
   });
@@ -193,8 +197,10 @@ function verifyBackupRoute(ports: Ports): Route {
       if (of === undefined) throw new Failure('not-found', `There is no backup ${id}.`);
       const asked = { kind: 'verify', instanceId: of, data: { ...call.body, backup: id } } as const;
       const work = await prepare(ports, askerOf(call), asked);
-      return await perform(ports, { call, operationId }, async (transaction) =>
-        replyOrRefusal(await work(transaction)),
+      return await perform(
+        ports,
+        { call, operationId },
+        async (transaction) => await replyOrRefusal(transaction, await work(transaction)),
       );
     },
   });

@@ -38,7 +38,9 @@ function commandRoute(ports: Ports, word: 'retry' | 'cancel'): Route {
       const asked = { word, operationId: call.params.id, reason: reason.slice(0, 200), eventSource: ports.eventSource };
       return await perform(ports, { call, operationId }, async (transaction) => {
         const operation = await askCommand(transaction, askerOf(call), asked);
-        return operation instanceof Failure ? operation : replyOf({ ...operation, outcome: 'accepted' });
+        return operation instanceof Failure
+          ? operation
+          : await replyOf(transaction, { ...operation, outcome: 'accepted' });
       });
     },
   });

@@ -59,7 +59,10 @@ describe('the events of an operation', () => {
     const { response, next } = await follow(id);
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
     expect(response.headers.get('content-encoding')).toBeNull();
-    expect(await next()).toMatchObject({ event: 'progress', data: { id, instance, kind: 'stop', state: 'queued' } });
+    expect(await next()).toMatchObject({
+      event: 'progress',
+      data: { id, instanceId: instance, kind: 'stop', state: 'queued' },
+    });
     await write(id, `state = 'waiting', step = 'drain'`);
     expect(await next()).toMatchObject({ event: 'progress', data: { state: 'waiting', step: 'drain' } });
     await write(id, `state = 'succeeded', finished_at = now()`);

@@ -1,16 +1,16 @@
 import * as v from 'valibot';
-import { isVisibleOperation, readProgress } from '#shared/adapters/postgres/operation-progress.ts';
-import { Failure } from '#shared/domain/failure.ts';
+import { actorOf } from '#shared/domain/access/principal.ts';
 import { isEnded, progressEvents, progressId } from '#shared/runtime/progress/server-sent-events.ts';
 import { openWatch } from '#shared/runtime/progress/watch.ts';
 import type { ApiPorts } from '../ports.ts';
 import { type Route, route } from '../route.ts';
 import { uuidText } from '../schemas.ts';
+import { findOperation, readOperations, toOperationBody } from '../views/operation.ts';
 import { refusals } from './accepted.ts';
 
 /** The way of an operation, told as it goes. */
 export function operationProgressRoutes({ database, draining }: Pick<ApiPorts, 'database' | 'draining'>): Route[] {
-  const watch = openWatch({ read: (ids) => readProgress(database, ids) });
+  const watch = openWatch({ read: async (ids) => (await readOperations(database, ids)).map(toOperationBody) });
   return [
     route({
       method: 'GET',
@@ -30,15 +30,11 @@ export function operationProgressRoutes({ database, draining }: Pick<ApiPorts, '
         ...refusals(400, 404),
       },
       async handle({ params: { id }, principal, headers, signal }) {
-        if (!(await isVisibleOperation(database, id, principal))) {
-          throw new Failure('not-found', `There is no operation ${id}.`);
-        }
+        const now = toOperationBody(await findOperation(database, { id, principal }));
         const lastEventId = headers['last-event-id'];
-        if (lastEventId !== undefined) {
-          const [now] = await readProgress(database, [id]);
-          if (now !== undefined && isEnded(now) && progressId(now) === lastEventId) return { status: 204 };
-        }
-        const pieces = progressEvents(watch, id, { lastEventId, signals: [signal, draining] });
+        if (isEnded(now) && progressId(now) === lastEventId) return { status: 204 };
+        const owner = principal.customerId ?? actorOf(principal);
+        const pieces = progressEvents(watch, { id, owner, lastEventId, signals: [signal, draining] });
         // Begun here, so that one that is too many is refused instead of cut.
         const first = await pieces.next();
         return { status: 200, stream: { type: 'text/event-stream', pieces: from(first, pieces) } };

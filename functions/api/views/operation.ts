@@ -115,3 +115,12 @@ export async function findOperation(
   if (row === undefined) throw new Failure('not-found', 'There is no such operation.', { facts: { field: 'path.id' } });
   return row;
 }
+
+/** Those of these operations that are there, whoever's they are. */
+export async function readOperations(queryable: Queryable, ids: readonly string[]): Promise<OperationRow[]> {
+  const { rows } = await queryable.query<OperationRow>(
+    `select ${operationColumns} from operations o where o.id = any($1::uuid[])`,
+    [ids],
+  );
+  return rows;
+}

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { OperationProgress } from '#shared/adapters/postgres/operation-progress.ts';
-import type { Watch } from './watch.ts';
+import type { Progress, Watch } from './watch.ts';
 
 export type StreamOptions = {
+  id: string;
+  /** Whose stream it is. */
+  owner: string;
   /** Its last event as the caller has it: what has not changed since is not told again. */
   lastEventId: string | undefined;
   signals: readonly AbortSignal[];
@@ -15,22 +17,25 @@ export type StreamOptions = {
 const ends = ['succeeded', 'failed', 'cancelled'] as const;
 
 /** Has it come to an end? A failed one may still be retried. */
-export function isEnded({ state }: Pick<OperationProgress, 'state'>): boolean {
+export function isEnded({ state }: Pick<Progress, 'state'>): boolean {
   return (ends as readonly string[]).includes(state);
 }
 
 /** The id of the event that tells of this: the same for the same. */
-export function progressId(progress: OperationProgress): string {
+export function progressId(progress: Progress): string {
   return createHash('sha256').update(JSON.stringify(progress)).digest('base64url').slice(0, 16);
 }
 
 /** `event: progress` after every change, `event: end` with the last one (WHATWG HTML, server-sent events). */
-export async function* progressEvents(watch: Watch, id: string, options: StreamOptions): AsyncGenerator<string> {
-  const { signals, maxMs = 100_000, heartbeatMs = 15_000 } = options;
+export async function* progressEvents<Found extends Progress>(
+  watch: Watch<Found>,
+  options: StreamOptions,
+): AsyncGenerator<string> {
+  const { id, owner, signals, maxMs = 100_000, heartbeatMs = 15_000 } = options;
   let lastId = options.lastEventId;
-  let latest: OperationProgress | undefined;
+  let latest: Found | undefined;
   let wake: (() => void) | undefined;
-  const stop = watch.watch(id, (found) => {
+  const stop = watch.watch(id, owner, (found) => {
     latest = found;
     if (progressId(found) !== lastId || isEnded(found)) wake?.();
   });
@@ -57,7 +62,7 @@ export async function* progressEvents(watch: Watch, id: string, options: StreamO
   }
 }
 
-function eventText(event: string, id: string, data: OperationProgress): string {
+function eventText(event: string, id: string, data: Progress): string {
   return `event: ${event}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 

@@ -1,28 +1,33 @@
-import type { OperationProgress } from '#shared/adapters/postgres/operation-progress.ts';
 import { Failure } from '#shared/domain/failure.ts';
+import type { OperationState } from '#shared/domain/operation/operation.ts';
 
-export type WatchOptions = {
+/** How far an operation is, as whoever follows it is told. */
+export type Progress = { id: string; state: OperationState };
+
+export type WatchOptions<Found extends Progress> = {
   /** Reads all that are watched at once. */
-  read(ids: readonly string[]): Promise<OperationProgress[]>;
+  read(ids: readonly string[]): Promise<readonly Found[]>;
   pollMs?: number;
-  /** How many may watch at a time. */
+  /** How many may watch at a time, in all and of one owner. */
   maxWatchers?: number;
+  maxPerOwner?: number;
 };
 
-export type Watch = {
+export type Watch<Found extends Progress> = {
   /**
    * Calls back with what every look finds, also when nothing has changed, until the returned function is called.
    * @throws Failure `too-many-requests`.
    */
-  watch(id: string, onLook: (found: OperationProgress) => void): () => void;
+  watch(id: string, owner: string, onLook: (found: Found) => void): () => void;
 };
 
 /**
  * One look for all who watch, however many they are, and none while nobody does. A look that fails is left out: whoever
  * watches hears of the next one.
  */
-export function openWatch({ read, pollMs = 500, maxWatchers = 200 }: WatchOptions): Watch {
-  const watchers = new Set<{ id: string; onLook: (found: OperationProgress) => void }>();
+export function openWatch<Found extends Progress>(options: WatchOptions<Found>): Watch<Found> {
+  const { read, pollMs = 500, maxWatchers = 200, maxPerOwner = 20 } = options;
+  const watchers = new Set<{ id: string; owner: string; onLook: (found: Found) => void }>();
   let timer: NodeJS.Timeout | undefined;
 
   async function look(): Promise<void> {
@@ -42,12 +47,13 @@ export function openWatch({ read, pollMs = 500, maxWatchers = 200 }: WatchOption
   }
 
   return {
-    watch(id, onLook) {
-      if (watchers.size >= maxWatchers) {
-        const text = `${maxWatchers} callers watch operations already. Ask for the operation itself from time to time.`;
+    watch(id, owner, onLook) {
+      const ofOwner = [...watchers].filter((one) => one.owner === owner).length;
+      if (watchers.size >= maxWatchers || ofOwner >= maxPerOwner) {
+        const text = 'Too many follow operations already. Ask for the operation itself from time to time.';
         throw new Failure('too-many-requests', text, { facts: { retryAfterMs: 5_000 } });
       }
-      const watcher = { id, onLook };
+      const watcher = { id, owner, onLook };
       watchers.add(watcher);
       begin(0);
       return () => {
