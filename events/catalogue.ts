@@ -36,6 +36,7 @@ import { ping } from './knative/ping.ts';
 import { resourceAdd } from './knative/resource-add.ts';
 import { resourceDelete } from './knative/resource-delete.ts';
 import { resourceUpdate } from './knative/resource-update.ts';
+import { notificationDue } from './notification/due.ts';
 import { notificationRequested } from './notification/requested.ts';
 import { operationAdvance } from './operation/advance.ts';
 import { operationCancel } from './operation/cancel.ts';
@@ -127,6 +128,7 @@ export const catalogue = [
   operationRetry,
   operationCancel,
   notificationRequested,
+  notificationDue,
   webhookEndpointDisabled,
   webhookDue,
   ping,

@@ -146,6 +146,14 @@ CREATE TABLE public.billing_requests (
     CONSTRAINT billing_requests_sequence_check CHECK ((sequence > 0))
 );
 
+CREATE TABLE public.bounced_addresses (
+    address text NOT NULL,
+    reason text NOT NULL,
+    bounced_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT bounced_addresses_address_check CHECK (((length(address) >= 3) AND (length(address) <= 254))),
+    CONSTRAINT bounced_addresses_reason_check CHECK ((length(reason) <= 300))
+);
+
 CREATE TABLE public.clusters (
     id text NOT NULL,
     base_domain text NOT NULL,
@@ -307,6 +315,16 @@ CREATE TABLE public.findings (
     CONSTRAINT findings_subject_check CHECK (((length(subject) >= 1) AND (length(subject) <= 300)))
 );
 
+CREATE TABLE public.first_logins (
+    token_sha256 bytea NOT NULL,
+    instance_id text NOT NULL,
+    sealed bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT first_logins_sealed_check CHECK ((length(sealed) <= 1000)),
+    CONSTRAINT first_logins_token_sha256_check CHECK ((length(token_sha256) = 32))
+);
+
 CREATE TABLE public.idempotency_keys (
     actor text NOT NULL,
     key text NOT NULL,
@@ -460,6 +478,30 @@ CREATE TABLE public.loads (
     CONSTRAINT loads_round_check CHECK ((round > 0)),
     CONSTRAINT loads_state_check CHECK ((state = ANY (ARRAY['running'::text, 'loaded'::text, 'failed'::text]))),
     CONSTRAINT loads_success CHECK (((state <> 'loaded'::text) OR (result IS NOT NULL)))
+);
+
+CREATE TABLE public.mails (
+    id uuid NOT NULL,
+    template text NOT NULL,
+    instance_id text NOT NULL,
+    customer_id text NOT NULL,
+    operation_id uuid NOT NULL,
+    address text NOT NULL,
+    language text NOT NULL,
+    state text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone,
+    last_error text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT mails_address_check CHECK (((length(address) >= 3) AND (length(address) <= 254))),
+    CONSTRAINT mails_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT mails_ended CHECK (((state = 'queued'::text) = (ended_at IS NULL))),
+    CONSTRAINT mails_language_check CHECK ((length(language) <= 24)),
+    CONSTRAINT mails_last_error_check CHECK ((length(last_error) <= 300)),
+    CONSTRAINT mails_queued CHECK (((state = 'queued'::text) = (next_attempt_at IS NOT NULL))),
+    CONSTRAINT mails_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sent'::text, 'failed'::text, 'bounced'::text]))),
+    CONSTRAINT mails_template_check CHECK (((length(template) >= 1) AND (length(template) <= 60)))
 );
 
 CREATE TABLE public.observations (
@@ -837,6 +879,9 @@ ALTER TABLE ONLY public.billing_notifications
 ALTER TABLE ONLY public.billing_requests
     ADD CONSTRAINT billing_requests_pkey PRIMARY KEY (instance_id);
 
+ALTER TABLE ONLY public.bounced_addresses
+    ADD CONSTRAINT bounced_addresses_pkey PRIMARY KEY (address);
+
 ALTER TABLE ONLY public.clusters
     ADD CONSTRAINT clusters_pkey PRIMARY KEY (id);
 
@@ -863,6 +908,9 @@ ALTER TABLE ONLY public.exports
 
 ALTER TABLE ONLY public.findings
     ADD CONSTRAINT findings_pkey PRIMARY KEY (kind, subject);
+
+ALTER TABLE ONLY public.first_logins
+    ADD CONSTRAINT first_logins_pkey PRIMARY KEY (token_sha256);
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (actor, key);
@@ -896,6 +944,9 @@ ALTER TABLE ONLY public.leases
 
 ALTER TABLE ONLY public.loads
     ADD CONSTRAINT loads_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.mails
+    ADD CONSTRAINT mails_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.observations
     ADD CONSTRAINT observations_pkey PRIMARY KEY (instance_id);
@@ -1021,6 +1072,10 @@ CREATE INDEX findings_open ON public.findings USING btree (shard) WHERE (resolve
 
 CREATE INDEX findings_resolved ON public.findings USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
 
+CREATE INDEX first_logins_expired ON public.first_logins USING btree (expires_at);
+
+CREATE INDEX first_logins_instance ON public.first_logins USING btree (instance_id);
+
 CREATE INDEX idempotency_keys_created ON public.idempotency_keys USING btree (created_at);
 
 CREATE INDEX inbox_hints ON public.inbox USING btree (received_at) WHERE (type ~~ 'dev.knative.%'::text);
@@ -1054,6 +1109,12 @@ CREATE INDEX kill_bill_subscriptions_account ON public.kill_bill_subscriptions U
 CREATE INDEX loads_backup ON public.loads USING btree (backup_id) WHERE (state = 'running'::text);
 
 CREATE INDEX loads_instance ON public.loads USING btree (instance_id, started_at);
+
+CREATE INDEX mails_due ON public.mails USING btree (next_attempt_at) WHERE (state = 'queued'::text);
+
+CREATE INDEX mails_instance ON public.mails USING btree (instance_id, created_at);
+
+CREATE INDEX mails_old ON public.mails USING btree (created_at) WHERE (state <> 'queued'::text);
 
 CREATE INDEX operations_created ON public.operations USING btree (created_at, id);
 

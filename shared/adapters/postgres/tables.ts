@@ -1,6 +1,7 @@
 import { accessTables } from './access-tables.ts';
 import { backupTables } from './backup-tables.ts';
 import { billingTables } from './billing-tables.ts';
+import { mailTables } from './mail-tables.ts';
 import { webhookTables } from './webhook-tables.ts';
 
 /** PostgreSQL's type names, of the types that occur. */
@@ -289,6 +290,7 @@ export const tables = {
   ...accessTables,
   ...billingTables,
   ...webhookTables,
+  ...mailTables,
   audit: {
     sequence: 'bigint',
     at: 'timestamptz',
