@@ -3,11 +3,12 @@ import { openResender } from '#shared/adapters/eventing/resend.ts';
 import { openAccess } from '#shared/runtime/access/open.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
 import { eventFunctions } from '#shared/runtime/dead-letter/origin.ts';
-import { access as accessRows, customDomains } from '#shared/runtime/edge-rows.ts';
+import { access as accessRows, customDomains, webhooks } from '#shared/runtime/edge-rows.ts';
 import { host } from '#shared/runtime/host.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
 import { openPlatformCache } from '#shared/runtime/platform-cache.ts';
 import { cache as cacheRows, functionAddresses, instanceDefaults } from '#shared/runtime/rows.ts';
+import { openWebhookSecrets } from '#shared/runtime/webhook/secrets.ts';
 import { apiHandler } from './app.ts';
 import { routesOf } from './routes.ts';
 
@@ -16,6 +17,7 @@ const rows = defineConfig({
   ...cacheRows,
   ...accessRows,
   ...customDomains,
+  ...webhooks,
   ...functionAddresses,
   ...instanceDefaults,
 });
@@ -45,6 +47,7 @@ const routes = routesOf({
   isRedisReachable: cache.isReachable,
   resolver: openDomainResolver(dnsServers === undefined ? {} : { servers: dnsServers.split(',') }),
   forgetKey: access.forget,
+  webhooks: { secrets: openWebhookSecrets(config), targets: config.webhookTargets },
   flush: platform.flush,
 });
 const handler = apiHandler({ routes, access, log, metrics, settle: () => cache.settle(1_000) });

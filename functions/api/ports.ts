@@ -2,6 +2,8 @@ import type { Database } from '#shared/adapters/postgres/database.ts';
 import type { Principal } from '#shared/domain/access/principal.ts';
 import type { Cache } from '#shared/domain/cache/cache.ts';
 import type { DomainResolver } from '#shared/domain/custom-domain/custom-domain.ts';
+import type { SecretWrapper } from '#shared/domain/webhook/secret.ts';
+import type { TargetPolicy } from '#shared/domain/webhook/target.ts';
 import type { ReplayParts } from '#shared/runtime/dead-letter/replay.ts';
 import type { Log } from '#shared/runtime/log.ts';
 
@@ -41,6 +43,8 @@ export type ApiPorts = {
   resolver: DomainResolver;
   /** Takes a revoked API key no longer, in this process at once. */
   forgetKey(keyId: string): void;
+  /** What wraps the secrets of customers' endpoints, and where endpoints may be. */
+  webhooks: { secrets: Pick<SecretWrapper, 'wrap'>; targets: TargetPolicy };
   /** Publishes what was committed to the outbox. Never throws. */
   flush(): Promise<void>;
 };

@@ -17,6 +17,8 @@ import { operationCommandRoutes } from './routes/operation-commands.ts';
 import { operationProgressRoutes } from './routes/operation-progress.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { planRoutes } from './routes/plans.ts';
+import { webhookDeliveryRoutes } from './routes/webhook-deliveries.ts';
+import { webhookEndpointRoutes } from './routes/webhook-endpoints.ts';
 
 /** Every route of the API. The OpenAPI document and the checks are made from this list. */
 export function routesOf(ports: ApiPorts): Route[] {
@@ -38,5 +40,7 @@ export function routesOf(ports: ApiPorts): Route[] {
     ...keyRoutes(ports),
     ...customerRoutes(ports),
     ...domainRoutes(ports),
+    ...webhookEndpointRoutes(ports),
+    ...webhookDeliveryRoutes(ports),
   ];
 }

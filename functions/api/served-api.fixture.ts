@@ -4,6 +4,7 @@ import type { Database } from '#shared/adapters/postgres/database.ts';
 import { openDatabase } from '#shared/adapters/postgres/pool.ts';
 import { openCache } from '#shared/adapters/redis/cache.ts';
 import { type Principal, type Role, scopesOfRole } from '#shared/domain/access/principal.ts';
+import { ringKeyWrapper } from '#shared/domain/backup/key-ring.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import { type Log, openLog } from '#shared/runtime/log.ts';
 import { type Metrics, makeMetrics } from '#shared/runtime/metrics.ts';
@@ -105,6 +106,7 @@ export function apiOfThisFile(
       isRedisReachable: cache.isReachable,
       resolver: { texts: async () => [] },
       forgetKey: () => undefined,
+      webhooks: { secrets: testWebhookSecrets, targets: 'public' },
       flush: async () => {
         flushes += 1;
       },
@@ -144,6 +146,12 @@ export function apiOfThisFile(
     return api;
   };
 }
+
+const webhookRing = { current: 'k1', keys: new Map([['k1', randomBytes(32)]]) };
+const webhookWrapper = ringKeyWrapper(() => webhookRing);
+const testWebhookSecrets: ApiPorts['webhooks']['secrets'] = {
+  wrap: (secret, instanceId) => webhookWrapper.wrap(secret, { purpose: 'webhook', instanceId }),
+};
 
 function openTestDatabase({ database, user, password, pooled }: FreshDatabase): Database {
   return openDatabase({

@@ -15,6 +15,7 @@ export const endpointsAtMost = 10;
 
 const isOwned = '($2::text is null or customer_id = $2) and deleted_at is null';
 
+/** A whole row, without its secrets. */
 export function toEndpoint(row: Row<'webhook_endpoints'>): WebhookEndpoint {
   return {
     id: row.id,
@@ -30,20 +31,6 @@ export function toEndpoint(row: Row<'webhook_endpoints'>): WebhookEndpoint {
     generation: row.generation,
     createdAt: row.created_at,
   };
-}
-
-/** Oldest first; of one customer, or of all. */
-export async function listEndpoints(
-  queryable: Queryable,
-  { customerId }: Owner,
-  limit: number,
-): Promise<WebhookEndpoint[]> {
-  const { rows } = await queryable.query<Row<'webhook_endpoints'>>(
-    `select * from webhook_endpoints where ($1::text is null or customer_id = $1) and deleted_at is null
-     order by created_at, id limit $2`,
-    [customerId, limit],
-  );
-  return rows.map(toEndpoint);
 }
 
 /** @throws Failure `not-found`, also for one of another customer. */
@@ -79,8 +66,11 @@ export async function insertEndpoint(
     await ensureCustomer(transaction, customerId);
     // one after the other, so that two at once do not both find room
     await lockCustomer(transaction, customerId);
-    const others = await listEndpoints(transaction, { customerId }, endpointsAtMost);
-    if (others.length >= endpointsAtMost) {
+    const others = await transaction.query(
+      'select from webhook_endpoints where customer_id = $1 and deleted_at is null limit $2',
+      [customerId, endpointsAtMost],
+    );
+    if (others.rowCount >= endpointsAtMost) {
       const text = `There are ${endpointsAtMost} webhook endpoints, and there may be no more. Delete one.`;
       throw new Failure('quota-exceeded', text);
     }

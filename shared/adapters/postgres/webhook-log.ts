@@ -1,11 +1,12 @@
 import { Failure } from '#shared/domain/failure.ts';
-import type { DeliveryState, WebhookAttempt, WebhookDelivery } from '#shared/domain/webhook/webhook.ts';
+import type { WebhookAttempt, WebhookDelivery } from '#shared/domain/webhook/webhook.ts';
 import { appendAudit } from './audit.ts';
 import type { Database, Queryable } from './database.ts';
 import type { Row } from './rows.ts';
 import { type Owner, readEndpoint } from './webhook-endpoints.ts';
 
-function toDelivery(row: Row<'webhook_deliveries'>): WebhookDelivery {
+/** A whole row. */
+export function toDelivery(row: Row<'webhook_deliveries'>): WebhookDelivery {
   return {
     id: row.id,
     endpointId: row.endpoint_id,
@@ -19,29 +20,6 @@ function toDelivery(row: Row<'webhook_deliveries'>): WebhookDelivery {
     createdAt: row.created_at,
     deliveredAt: row.delivered_at,
   };
-}
-
-/** Newest first; `before` is the id of the last one that was seen. @throws Failure `not-found` */
-export async function listDeliveries(
-  queryable: Queryable,
-  { endpointId, customerId }: { endpointId: string } & Owner,
-  page: {
-    limit: number;
-    before?: string | undefined;
-    state?: DeliveryState | undefined;
-    instanceId?: string | undefined;
-  },
-): Promise<WebhookDelivery[]> {
-  await readEndpoint(queryable, endpointId, { customerId });
-  const { limit, before = null, state = null, instanceId = null } = page;
-  const { rows } = await queryable.query<Row<'webhook_deliveries'>>(
-    `select * from webhook_deliveries d
-     where endpoint_id = $1 and ($2::text is null or state = $2) and ($3::text is null or instance_id = $3)
-       and ($4::uuid is null or (created_at, id) < (select created_at, id from webhook_deliveries where id = $4 and endpoint_id = $1))
-     order by created_at desc, id desc limit $5`,
-    [endpointId, state, instanceId, before, limit],
-  );
-  return rows.map(toDelivery);
 }
 
 /** With the text that is sent, and its last tries, newest first. @throws Failure `not-found` */
