@@ -6,15 +6,13 @@ import { eventFunctions } from '#shared/runtime/dead-letter/origin.ts';
 import { access as accessRows, customDomains, webhooks } from '#shared/runtime/edge-rows.ts';
 import { host } from '#shared/runtime/host.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
-import { openPlatformCache } from '#shared/runtime/platform-cache.ts';
-import { cache as cacheRows, functionAddresses, instanceDefaults } from '#shared/runtime/rows.ts';
+import { functionAddresses, instanceDefaults } from '#shared/runtime/rows.ts';
 import { openWebhookSecrets } from '#shared/runtime/webhook/secrets.ts';
 import { apiHandler } from './app.ts';
 import { routesOf } from './routes.ts';
 
 const rows = defineConfig({
   ...platformRows,
-  ...cacheRows,
   ...accessRows,
   ...customDomains,
   ...webhooks,
@@ -23,15 +21,13 @@ const rows = defineConfig({
 });
 const config = parseConfig(rows, process.env);
 const platform = openPlatform('api', config);
-const { database, log, metrics, shutdown } = platform;
+const { database, cache, log, metrics, shutdown } = platform;
 
-const cache = openPlatformCache(config, { log, metrics });
 const access = openAccess(config, { database, log });
 // a function that has to be started first answers after its steps
 const resender = openResender({ timeoutMs: 30_000 });
 const draining = new AbortController();
 shutdown.during('stop-accepting', 'streams', () => draining.abort());
-shutdown.during('close-connections', 'cache', () => cache.close());
 shutdown.during('close-connections', 'access', () => access.end());
 shutdown.during('close-connections', 'dead letters', () => resender.end());
 

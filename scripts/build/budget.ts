@@ -9,11 +9,11 @@ const budgets: Readonly<Record<string, number>> = {
   'neon.js': 170_000,
   'otlp-exporter.js': 525_000,
   'otlp-resources.js': 305_000,
-  'redis.js': 260_000,
+  'redis.js': 305_000,
   's3.js': 1_100_000,
 };
 /** Functions whose own bundle has another budget. */
-const ownBudgets: Readonly<Record<string, number>> = { 'suspension-page': 20_000, api: 1_800_000 };
+const ownBudgets: Readonly<Record<string, number>> = { 'suspension-page': 20_000, api: 1_550_000 };
 
 /** Functions that have no business with the cluster of the instances: their Roles give them nothing there. */
 const withoutCluster: readonly string[] = [

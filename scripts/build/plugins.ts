@@ -42,6 +42,7 @@ export const apart: Readonly<Record<string, { file: string; exports: string }>> 
       DeleteObjectCommand, GetObjectCommand, GetObjectLockConfigurationCommand, HeadObjectCommand, ListObjectsV2Command,
       ListObjectVersionsCommand, PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';`,
   },
+  ioredis: { file: 'redis.js', exports: `export { Redis } from 'ioredis';` },
   '@neondatabase/serverless': { file: 'neon.js', exports: `export * from '@neondatabase/serverless';` },
 };
 
