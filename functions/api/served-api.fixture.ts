@@ -71,6 +71,8 @@ export function apiOfThisFile(
     ports?: (ports: ApiPorts) => Partial<ApiPorts>;
     slowMs?: number;
     log?: Log;
+    /** Where Redis is, instead of the run's own. */
+    redis?: () => { host: string; port: number };
   } = {},
 ): () => ServedApi {
   const made = options.made ?? databaseOfThisFile();
@@ -82,7 +84,7 @@ export function apiOfThisFile(
     const metrics = makeMetrics({ functionName: 'api', withNodeMetrics: false });
     const database = openTestDatabase(made());
     const cache = openCache({
-      address: sharedServers().redis,
+      address: { ...sharedServers().redis, ...options.redis?.() },
       namespace: `api-${randomBytes(4).toString('hex')}`,
       log,
       onResult: metrics.countCacheRead,
