@@ -122,7 +122,7 @@ describe('the rate limit without Redis', () => {
     const limit = { count: 2, windowMs: minute };
     const limiter = openRateLimiter({
       shared: open(),
-      limits: { read: limit, write: limit, export: limit, attempt: limit },
+      limits: { read: limit, write: limit, export: limit },
     });
     expect(await limiter.limit(principal, 'read')).toMatchObject({ isAllowed: true, limit: 2, isLocal: false });
     await server.stop();

@@ -1,7 +1,7 @@
 import { actorOf, type Principal } from './principal.ts';
 
-/** What is counted apart. `attempt`: requests whose credentials were refused. */
-export type LimitClass = 'read' | 'write' | 'export' | 'attempt';
+/** What is counted apart. */
+export type LimitClass = 'read' | 'write' | 'export';
 
 /** `count` requests in any `windowMs`. */
 export type Limit = { count: number; windowMs: number };
@@ -10,7 +10,6 @@ export const defaultLimits: Readonly<Record<LimitClass, Limit>> = {
   read: { count: 100, windowMs: 60_000 },
   write: { count: 60, windowMs: 60_000 },
   export: { count: 10, windowMs: 60_000 },
-  attempt: { count: 20, windowMs: 60_000 },
 };
 
 /** `remaining`: how many more now; `retryAfterMs`: 0 when allowed, else when the oldest counted request is a window old. */

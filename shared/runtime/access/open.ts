@@ -56,11 +56,10 @@ function openWindows(config: Settings, options: { log: Log; namespace: string })
 }
 
 function limitsOf(config: Settings) {
-  const { read, write, export: exporting, attempt } = defaultLimits;
+  const { read, write, export: exporting } = defaultLimits;
   return {
     read: { ...read, count: config.readsPerMinute },
     write: { ...write, count: config.writesPerMinute },
     export: { ...exporting, count: config.exportsPerMinute },
-    attempt,
   };
 }

@@ -14,9 +14,7 @@ export type Taken = Verdict & { limit: number; windowMs: number; isLocal: boolea
 
 export type RateLimiter = {
   /** Counts one request of the principal, unless it is denied. Never throws. */
-  limit(principal: Principal, limitClass: Exclude<LimitClass, 'attempt'>): Promise<Taken>;
-  /** Counts one request whose credentials were refused, by the address it came from. Never throws. */
-  limitAttempts(address: string): Promise<Taken>;
+  limit(principal: Principal, limitClass: LimitClass): Promise<Taken>;
 };
 
 /** About a megabyte at most with the default limits. */
@@ -34,15 +32,13 @@ export function openRateLimiter(options: {
   const { shared, limits = defaultLimits, nowMs } = options;
   const local = openLocalWindows({ maxSubjects: maxLocalSubjects, ...(nowMs === undefined ? {} : { nowMs }) });
 
-  async function take(who: string, limitClass: LimitClass): Promise<Taken> {
-    const limit = limits[limitClass];
-    const subject = `${limitClass}:${who}`;
-    const together = await shared?.take(subject, limit);
-    const verdict = together ?? local.take(subject, limit);
-    return { ...verdict, limit: limit.count, windowMs: limit.windowMs, isLocal: together === undefined };
-  }
   return {
-    limit: (principal, limitClass) => take(subjectOf(principal, limitClass), limitClass),
-    limitAttempts: (address) => take(address, 'attempt'),
+    async limit(principal, limitClass) {
+      const limit = limits[limitClass];
+      const subject = `${limitClass}:${subjectOf(principal, limitClass)}`;
+      const together = await shared?.take(subject, limit);
+      const verdict = together ?? local.take(subject, limit);
+      return { ...verdict, limit: limit.count, windowMs: limit.windowMs, isLocal: together === undefined };
+    },
   };
 }
