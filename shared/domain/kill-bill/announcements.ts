@@ -72,9 +72,11 @@ function saidOf(
   const failed = payments
     .filter(({ kind }) => kind === 'failed' && now.overduesince !== null)
     .map(({ invoice }): Said => ({ type: 'invoice.payment.failed', invoice }));
-  const changed = before === undefined ? [{ type: 'subscription.created' } as const] : changesOf(before, now);
+  if (before === undefined) return [{ type: 'subscription.created' }, ...failed, ...paid];
   const isTold = paid.length + failed.length > 0;
-  return [...changed.filter(({ type }) => !(isTold && type === 'overdue.changed')), ...failed, ...paid];
+  const changed = changesOf(before, now).filter(({ type }) => !(isTold && type === 'overdue.changed'));
+  // A payment goes before what came with it: it is what lets an instance run again, and is to do so once.
+  return [...failed, ...paid, ...changed];
 }
 
 function changesOf(before: SubscriptionState, now: SubscriptionState): Said[] {
