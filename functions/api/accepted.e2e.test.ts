@@ -29,6 +29,8 @@ async function promisedBeforeKill(api: StartedApi, word: string, nth: number): P
   const promised: Promised[] = [];
   let isKilled = false;
   const take = ({ status, body }: Answer) => {
+    // on a busy machine: it promises nothing
+    if (status === 503) return;
     if (status !== 202) throw new Error(`${status}: ${JSON.stringify(body)}`);
     promised.push(body);
     if (promised.length < nth || isKilled) return;
@@ -41,6 +43,7 @@ async function promisedBeforeKill(api: StartedApi, word: string, nth: number): P
   };
   const asks = instances.map((id) => api.ask('POST', `/v1/instances/${id}/${word}`).then(take).catch(cutOff));
   await Promise.all(asks);
+  if (!isKilled) api.kill();
   await api.ended;
   return promised;
 }
@@ -88,6 +91,7 @@ test(
       [ids],
     );
     expect(audited).toEqual([{ count: ids.length }]);
+    expect(answers).toBeGreaterThanOrEqual(wanted);
   },
-  120_000 + wanted * 3_000,
+  300_000 + wanted * 3_000,
 );

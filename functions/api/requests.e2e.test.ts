@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
 import { startTcpProxy, type TcpProxy } from '#shared/testing/tcp-proxy.ts';
@@ -143,5 +145,25 @@ describe('a part of the platform that is down', () => {
     for (const { id } of rows) expect(await over(id)).toBe('succeeded');
     const instances = await fleet().rows('select 1 from instances where name = $1', [`during-${what}`]);
     expect(instances).toHaveLength(what === 'postgres' ? 0 : 1);
+  });
+
+  test('(a broker that takes requests and never answers) keeps nobody from his answer', async () => {
+    const silent = createServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.address() as AddressInfo;
+    const settings = { BROKER_URL: `http://127.0.0.1:${port}/` };
+    const other = await startApi(fleet(), { key: await keyFor(fleet(), 'admin'), settings });
+    try {
+      const names = ['silent-one', 'silent-two', 'silent-three'];
+      const answers = await Promise.all(
+        names.map((name) => other.ask('POST', '/v1/instances', { body: wanted(name) })),
+      );
+      expect(answers.map(({ status }) => status)).toEqual([202, 202, 202]);
+      for (const { body } of answers) expect(await over(body.id)).toBe('succeeded');
+    } finally {
+      await other.stop();
+      silent.closeAllConnections();
+      silent.close();
+    }
   });
 });
