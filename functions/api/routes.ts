@@ -2,11 +2,13 @@ import type { ApiPorts } from './ports.ts';
 import type { Route } from './route.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { backupRoutes } from './routes/backups.ts';
+import { bouncedAddressRoutes } from './routes/bounced-addresses.ts';
 import { customerRoutes } from './routes/customers.ts';
 import { databaseServerRoutes } from './routes/database-servers.ts';
 import { deadEventRoutes } from './routes/dead-events.ts';
 import { documentRoutes } from './routes/documents.ts';
 import { domainRoutes } from './routes/domains.ts';
+import { firstLoginRoutes } from './routes/first-login.ts';
 import { healthRoutes } from './routes/health.ts';
 import { instanceBatchRoutes } from './routes/instance-batches.ts';
 import { instanceChangeRoutes } from './routes/instance-changes.ts';
@@ -42,5 +44,7 @@ export function routesOf(ports: ApiPorts): Route[] {
     ...domainRoutes(ports),
     ...webhookEndpointRoutes(ports),
     ...webhookDeliveryRoutes(ports),
+    ...firstLoginRoutes(ports),
+    ...bouncedAddressRoutes(ports),
   ];
 }

@@ -70,3 +70,47 @@ export const webhooks = defineConfig({
     'Where endpoints may be: public, by https at addresses of the internet; any, also by http and on this machine, for runs on one.',
   ),
 });
+
+/** How mails go. Without SMTP_HOST they are written as files. */
+export const mailing = defineConfig({
+  smtpHost: row(
+    'SMTP_HOST',
+    text({ pattern: /^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252})$/, wanted: 'a host name or an IP address' }),
+    undefined,
+    'The mail server that takes our mails; without it MAIL_DIR is wanted.',
+  ),
+  smtpPort: row('SMTP_PORT', integer(1, 65_535), 587, 'Its port.'),
+  smtpSecurity: row(
+    'SMTP_SECURITY',
+    oneOf('starttls', 'tls', 'none'),
+    'starttls',
+    'starttls: TLS is begun on the connection, or nothing is sent; tls: from the start (port 465); none: a relay on this machine.',
+  ),
+  smtpUser: row('SMTP_USER', text(), undefined, 'Its user; without it nobody logs in.'),
+  smtpPassword: secretRow('SMTP_PASSWORD', "The user's password.", { optional: true }),
+  smtpCaFile: row(
+    'SMTP_CA_FILE',
+    text({ wanted: 'a path' }),
+    undefined,
+    "PEM file with the certificates its own may be signed by; without it the system's.",
+  ),
+  mailFrom: row(
+    'MAIL_FROM',
+    text({ pattern: /^[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,188}$/, wanted: 'an e-mail address' }),
+    'odoo-fleet@localhost',
+    'Address that mails come from.',
+  ),
+  mailFromName: row('MAIL_FROM_NAME', text(), 'Odoo Fleet', 'Name shown beside it.'),
+  mailFolder: row(
+    'MAIL_DIR',
+    text({ wanted: 'a path' }),
+    undefined,
+    'Folder for mails as files, where no SMTP_HOST is set.',
+  ),
+  apiUrl: row(
+    'API_URL',
+    httpUrl,
+    undefined,
+    'Where people reach the function api: links to first passwords begin with it. Without it mails have none.',
+  ),
+});

@@ -13,3 +13,8 @@ export type Mail = Rendered & {
 export function sameAddress(address: string): string {
   return address.toLowerCase();
 }
+
+/** Nothing that a command or a header would take for its end, or for a second address. */
+export function isPlainAddress(address: string): boolean {
+  return address.length <= 254 && /^[^\s<>,;:"()[\]\\@\p{C}]{1,64}@[A-Za-z0-9.-]{1,188}$/u.test(address);
+}
