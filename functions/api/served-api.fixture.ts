@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import * as v from 'valibot';
 import { afterAll, beforeAll } from 'vitest';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { openDatabase } from '#shared/adapters/postgres/pool.ts';
@@ -114,8 +115,9 @@ export function apiOfThisFile(
       },
     };
     const ports = { ...own, ...options.ports?.(own) };
+    const routes = [...routesOf(ports), ...(options.routes?.(ports) ?? [])];
     const handler = apiHandler({
-      routes: [...routesOf(ports), ...(options.routes?.(ports) ?? [])],
+      routes,
       access: options.access?.(ports) ?? testAccess,
       log,
       metrics,
@@ -138,7 +140,11 @@ export function apiOfThisFile(
       get flushes() {
         return flushes;
       },
-      ask: (caller, method, path, asked) => ask(url, { caller, method, path, ...asked }),
+      async ask(caller, method, path, asked) {
+        const answer = await ask(url, { caller, method, path, ...asked });
+        mustBeAsDescribed(answer, { routes, method, path });
+        return answer;
+      },
     };
   });
   afterAll(() => end());
@@ -167,6 +173,23 @@ function openTestDatabase({ database, user, password, pooled }: FreshDatabase): 
     // the statement that meets it reports it
     onError: () => undefined,
   });
+}
+
+/** What a route says of its answers must be true of each of them. */
+function mustBeAsDescribed(
+  { status, body }: Asked,
+  { routes, method, path }: { routes: readonly Route[]; method: string; path: string },
+): void {
+  const { pathname, searchParams } = new URL(path, 'http://x');
+  const found = routes.find(
+    (one) => one.method === method && new RegExp(`^${one.path.replaceAll(/\{[a-zA-Z]+\}/g, '[^/]+')}$`).test(pathname),
+  );
+  const schema = found?.responses[status]?.schema;
+  if (schema === undefined || body === undefined || searchParams.has('fields')) return;
+  const { issues } = v.safeParse(schema, body);
+  if (issues === undefined) return;
+  const mistakes = issues.map((issue) => `${v.getDotPath(issue) ?? ''}: ${issue.message}`);
+  throw new Error(`${method} ${path} answers ${status} otherwise than it says: ${mistakes.join('; ')}`);
 }
 
 async function ask(
