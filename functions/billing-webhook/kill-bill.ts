@@ -1,9 +1,8 @@
 import * as v from 'valibot';
 import { hashOfData } from '#shared/adapters/eventing/canonical-json.ts';
-import { noteNotification } from '#shared/adapters/postgres/billing-notifications.ts';
+import { noteForLook, noteNotification } from '#shared/adapters/postgres/billing-notifications.ts';
 import type { Queryable } from '#shared/adapters/postgres/database.ts';
-import { askForLook } from '#shared/adapters/postgres/kill-bill-accounts.ts';
-import { askForLooks } from '#shared/runtime/kill-bill/look.ts';
+import { lookEvent } from '#shared/runtime/kill-bill/look.ts';
 import { checkedBody, readJson } from './body.ts';
 
 const id = v.pipe(v.string(), v.regex(/^[0-9A-Fa-f-]{36}$/, 'must be a UUID'));
@@ -28,18 +27,14 @@ export async function acceptKillBill(
   const content = readJson(body);
   const { eventType, accountId, objectId } = checkedBody(schema, content);
   const contentHash = hashOfData(content);
-  const noted = await noteNotification(transaction, {
-    form: 'kill-bill',
-    key: contentHash,
-    contentHash,
-    type: eventType,
-    accountId,
-    objectId,
-  });
-  // of the tenant, or of nothing that was made yet
-  if (accountId === null) return 'noted';
-  if (await askForLook(transaction, accountId.toLowerCase())) {
-    await askForLooks(transaction, eventSource, [accountId.toLowerCase()]);
+  const notification = { form: 'kill-bill', key: contentHash, contentHash, type: eventType, objectId } as const;
+  if (accountId === null) {
+    // of the tenant, or of nothing that was made yet
+    await noteNotification(transaction, { ...notification, accountId });
+    return 'noted';
   }
+  const account = accountId.toLowerCase();
+  const ask = lookEvent(eventSource, account);
+  const noted = await noteForLook(transaction, { ...notification, accountId: account }, ask);
   return noted === 'new' ? 'accepted' : 'repeated';
 }

@@ -20,6 +20,7 @@ const benches: Record<BenchName, () => Promise<(surroundings: Surroundings) => P
   backup: async () => (await import('./backup/bench.ts')).benchBackup,
   restore: async () => (await import('./restore/bench.ts')).benchRestore,
   clone: async () => (await import('./clone/bench.ts')).benchClone,
+  webhook: async () => (await import('./webhook/bench.ts')).benchWebhook,
   cluster: async () => (await import('./cluster/bench.ts')).benchCluster,
 };
 

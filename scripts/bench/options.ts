@@ -14,6 +14,7 @@ export const benchNames = [
   'backup',
   'restore',
   'clone',
+  'webhook',
   'cluster',
 ] as const;
 export type BenchName = (typeof benchNames)[number];
@@ -48,6 +49,7 @@ has other work; absolute times do not carry over to other machines.
   backup     a backup of 1 GB: its dump against pg_dump's limit, the whole Job to an S3 server, memory, the second backup
   restore    restores and undos of a running instance: what a client misses who asks every 50 ms, against Odoo's boot alone
   clone      a copy of 1 GB from a backup, compared and neutral, against CREATE DATABASE TEMPLATE
+  webhook    a notification of Kill Bill until it is kept and answered, at 200/s, against the INSERT alone
   cluster    events through a real Knative broker to a deployed function, against a bare subscriber; idle memory. Only where
              the cluster of npm run cluster runs: the fleet is deployed on it anew
 

@@ -2,21 +2,6 @@ import type { Saying, Told } from '#shared/domain/kill-bill/announcements.ts';
 import type { SubscriptionState } from '#shared/domain/kill-bill/view.ts';
 import type { Queryable } from './database.ts';
 
-/**
- * Notes that something may have changed at the account. True when nobody was asked to look at it yet: whoever holds it
- * now, or was asked before, looks again for this.
- */
-export async function askForLook(transaction: Queryable, accountId: string): Promise<boolean> {
-  const { rows } = await transaction.query<{ is_first: boolean }>(
-    `insert into kill_bill_accounts as known (id, look_at) values ($1, clock_timestamp())
-     on conflict (id) do update set asked = known.asked + 1, look_at = clock_timestamp(),
-       sent_at = case when known.asked = known.looked then clock_timestamp() else known.sent_at end
-     returning asked = looked + 1 as is_first`,
-    [accountId],
-  );
-  return rows[0]?.is_first ?? true;
-}
-
 /** A look that was taken: nobody else's result counts while it is held. */
 export type Look = { accountId: string; fence: number; asked: number; attempts: number };
 

@@ -89,7 +89,7 @@ async function conclude(transaction: Queryable, parts: LookParts, { look, accoun
     isIncomplete: view.isIncomplete,
     problem,
   });
-  if (isAskedAgain) await askForLooks(transaction, parts.eventSource, [look.accountId]);
+  if (isAskedAgain) await enqueue(transaction, [lookEvent(parts.eventSource, look.accountId)]);
   return 'looked';
 }
 
@@ -137,16 +137,9 @@ function eventOf({ type, data }: Announcement, source: string): OutgoingEvent {
   return { id, type: fullType, source, subject: data.subscription, data, extensions: partition };
 }
 
-/** Asks for looks by the outbox. */
-export async function askForLooks(
-  transaction: Queryable,
-  source: string,
-  accountIds: readonly string[],
-): Promise<void> {
-  await enqueue(
-    transaction,
-    accountIds.map((account) => announce(accountRefresh, { account }, { id: randomUUID(), source })),
-  );
+/** Asks for a look. */
+export function lookEvent(source: string, account: string): OutgoingEvent {
+  return announce(accountRefresh, { account }, { id: randomUUID(), source });
 }
 
 /** Accounts asked for in one tick; the rest has its turn in the next. */
@@ -160,7 +153,10 @@ export async function askForDueLooks({
 }: Pick<LookParts, 'database' | 'eventSource'>): Promise<number> {
   return await database.transaction(async (transaction) => {
     const due = await takeDueAccounts(transaction, { limit: looksAtMost, againAfterMs });
-    await askForLooks(transaction, eventSource, due);
+    await enqueue(
+      transaction,
+      due.map((account) => lookEvent(eventSource, account)),
+    );
     return due.length;
   });
 }
