@@ -26,7 +26,7 @@ part('show').addEventListener('click', async () => {
   part('show').disabled = true;
   say('');
   try {
-    const answer = await fetch('/v1/first-login', {
+    const answer = await fetch('v1/first-login', {
       method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ token }), credentials: 'omit', cache: 'no-store' });
     if (answer.status === 404 || answer.status === 400) return say(words.over);
     if (!answer.ok) throw new Error(String(answer.status));

@@ -18,6 +18,7 @@ import { eventFunction } from '#shared/runtime/event-function.ts';
 import { host } from '#shared/runtime/host.ts';
 import { askForDueLooks } from '#shared/runtime/kill-bill/look.ts';
 import { knownSecrets } from '#shared/runtime/known-secrets.ts';
+import { makeMailUpkeep } from '#shared/runtime/notification/upkeep.ts';
 import { settleObservations } from '#shared/runtime/observations.ts';
 import { odooAdminPasswords } from '#shared/runtime/odoo-passwords.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
@@ -131,6 +132,7 @@ const slowParts = [
   ...backupTickParts(platform, config, backupParts),
   // A request to webhook is answered when its receivers have answered.
   { name: 'webhooks', run: makeWebhookUpkeep({ ...platform, publishStraight, onTrouble }) },
+  { name: 'mails', run: makeMailUpkeep({ ...platform, publishStraight, onTrouble }) },
 ];
 
 const handler = eventFunction({

@@ -58,6 +58,8 @@ export const wantedRights: Readonly<Record<string, Rights>> = {
   import: sum(applies(...allParts), removes(...allParts), waitsUntilReady, runsJobs),
   // Takes the pods down while the database is exchanged, and up again; looks whether there is a volume to exchange folders on.
   restore: sum(runsJobs, readsCredentials, appliesDeployment, waitsUntilReady, [grant(kinds.volumeClaim, 'get')]),
+  // The first password, for the link to it.
+  notify: sum(readsCredentials),
   // Lists what there is, builds templates by Jobs, and removes Jobs of backups that were lost. What else it finds is put
   // right by others.
   reconcile: sum(

@@ -1,4 +1,4 @@
-import { type AddressInfo, Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 
 /** What a real mail server says to one recipient or one text: nothing, to take it; or a code with words. */
