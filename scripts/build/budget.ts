@@ -13,7 +13,12 @@ const budgets: Readonly<Record<string, number>> = {
   's3.js': 1_100_000,
 };
 /** Functions whose own bundle has another budget. */
-const ownBudgets: Readonly<Record<string, number>> = { 'suspension-page': 20_000, api: 1_550_000, notify: 1_385_000 };
+const ownBudgets: Readonly<Record<string, number>> = {
+  'suspension-page': 20_000,
+  api: 1_550_000,
+  notify: 1_385_000,
+  reconcile: 1_400_000,
+};
 
 /** Functions that have no business with the cluster of the instances: their Roles give them nothing there. */
 const withoutCluster: readonly string[] = [

@@ -11,6 +11,7 @@ const parts: Readonly<Record<string, string>> = {
     import request from 'undici/lib/api/api-request.js';
     Dispatcher.prototype.request = request;
     export { default as errors } from 'undici/lib/core/errors.js';
+    export { default as buildConnector } from 'undici/lib/core/connect.js';
     export { default as Pool } from 'undici/lib/dispatcher/pool.js';
     export { default as Agent } from 'undici/lib/dispatcher/agent.js';`,
   // without the push gateway and the aggregation over cluster workers, which load zlib and more
