@@ -96,6 +96,15 @@ const routes: Route[] = [
   route({
     ...read,
     method: 'GET',
+    path: '/v1/attempts',
+    operationId: 'attempt',
+    scope: 'anyone',
+    limit: 'attempt',
+    handle: async () => ({ status: 200, body: {}, headers: { 'cache-control': 'no-store' } }),
+  }),
+  route({
+    ...read,
+    method: 'GET',
     path: '/v1/open',
     operationId: 'open',
     scope: 'anyone',
@@ -130,7 +139,7 @@ beforeAll(async () => {
         if (authorization !== 'Bearer good') throw new Failure('unauthenticated', 'Send a bearer token.');
         return { ...nobody, id: 'u-1', scopes: ['instances:read'] };
       },
-      limit: async () => limited,
+      limit: async ({ id }) => (id === '10.1.1.1' ? { ...roomLeft, isAllowed: false } : limited),
     },
     log,
     slowMs: 40,
@@ -275,6 +284,13 @@ describe('who asks', () => {
     expect([(await remove('Bearer support')).status, (await remove('Bearer good')).status]).toEqual([403, 204]);
   });
 
+  it('may be limited by his address where anybody may ask', async () => {
+    expect((await get('/v1/attempts')).status).toBe(200);
+    expect((await get('/v1/attempts', { 'x-forwarded-for': '10.1.1.2, 10.1.1.1' })).status).toBe(200);
+    expect((await get('/v1/attempts', { 'x-forwarded-for': '10.1.1.1, 10.1.1.2' })).status).toBe(429);
+    expect((await get('/v1/attempts', { 'x-forwarded-for': 'x'.repeat(500) })).status).toBe(200);
+  });
+
   it('is nobody where anybody may ask, whatever he sends', async () => {
     expect(await (await get('/v1/open')).json()).toEqual(nobody);
   });
@@ -289,6 +305,8 @@ describe('an answer', () => {
       expect(headers.get('content-security-policy')).toBe("default-src 'none'; frame-ancestors 'none'");
       expect(headers.get('cache-control')).toMatch(/^(private, no-cache|no-store)$/);
     }
+    const kept = await get('/v1/attempts');
+    expect([kept.headers.get('cache-control'), kept.headers.get('etag')]).toEqual(['no-store', null]);
     const preflight = await fetch(`${url}/v1/things`, {
       method: 'OPTIONS',
       headers: { origin: 'https://evil.example', 'access-control-request-method': 'GET' },

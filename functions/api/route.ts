@@ -61,8 +61,8 @@ export type Route = {
   summary: string;
   /** `anyone`: no credentials are looked at. */
   scope: Scope | 'anyone';
-  /** Which rate limit it counts against; `none` on routes for anyone only. */
-  limit: 'read' | 'write' | 'export' | 'none';
+  /** Which rate limit it counts against. On routes for anyone only: `attempt`, by the address, or `none`. */
+  limit: 'read' | 'write' | 'export' | 'attempt' | 'none';
   /** It takes data or service away: refused to the role support. */
   destroys?: boolean;
   /** Object schemas; unknown names are refused. Of query and params all input is text. */

@@ -35,19 +35,20 @@ export async function finish(
   const { status, stream, content } = reply;
   const headers: Record<string, string> = {
     ...secure,
-    'cache-control': 'no-store',
     ...limitHeaders(limited),
     ...(reply.cache === undefined ? {} : { 'x-cache': reply.cache }),
     ...reply.headers,
     ...content?.headers,
   };
+  const isKept = headers['cache-control'] !== 'no-store';
+  headers['cache-control'] ??= 'no-store';
   const outcome = status < 300 ? 'done' : 'refused';
   if (stream !== undefined)
     return { status, headers: streamHeaders(headers, stream.type), body: bytesOf(stream), outcome };
   if (content === undefined && reply.body === undefined) return { status, headers, body: null, outcome };
   const type = content?.type ?? 'application/json';
   const text = content?.text ?? JSON.stringify(reply.body);
-  const tag = tagOf(route, reply, text);
+  const tag = isKept ? tagOf(route, reply, text) : undefined;
   if (tag !== undefined) Object.assign(headers, { etag: tag, 'cache-control': revalidated });
   if (tag !== undefined && route.method === 'GET' && status === 200 && namesTag(request.headers['if-none-match'], tag))
     return { status: 304, headers: { ...headers, vary: 'accept-encoding' }, body: null, outcome: 'unchanged' };

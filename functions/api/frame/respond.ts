@@ -18,6 +18,8 @@ export type RoutedRequest = {
   body: Buffer;
   isTooLarge: boolean;
   requestId: string;
+  /** Whoever asks has, by the first of the proxies before us. */
+  address: string;
   /** Aborted when the client is gone. */
   signal: AbortSignal;
 };
@@ -34,7 +36,7 @@ export async function respond(route: Route, request: RoutedRequest, access: Acce
   const principal = isPublic ? nobody : await access.authenticate(headers);
   if (route.scope !== 'anyone') requireScope(principal, route.scope);
   if (route.destroys === true) requireMayDestroy(principal);
-  const limited = isPublic || route.limit === 'none' ? undefined : await access.limit(principal, route.limit);
+  const limited = await takeTurn(route, { principal, address: request.address }, access);
   if (limited?.isAllowed === false) {
     throw new Failure('too-many-requests', `More than ${limited.limit} of such requests in a minute: slow down.`, {
       facts: { retryAfterMs: limited.retryAfterMs, limit: limited.limit },
@@ -55,6 +57,17 @@ export async function respond(route: Route, request: RoutedRequest, access: Acce
   const picks = names !== undefined && route.fields !== undefined && reply.status < 300 && reply.body !== undefined;
   const body = picks ? pickFields(reply.body, names, route.fields?.of ?? 'body') : reply.body;
   return { reply: { ...reply, body }, limited, principal };
+}
+
+function takeTurn(
+  { limit }: Pick<Route, 'limit'>,
+  { principal, address }: { principal: Principal; address: string },
+  access: AccessPorts,
+): Promise<LimitAnswer> | undefined {
+  if (limit === 'none') return undefined;
+  // nothing but his address is known of a stranger: that is who he is to the limit of changes
+  if (limit === 'attempt') return access.limit({ ...nobody, id: address, customerId: null }, 'write');
+  return access.limit(principal, limit);
 }
 
 /** One value of each header; those that may not come twice and do are refused, for proxies differ in which they take. */

@@ -37,7 +37,7 @@ export function firstLoginRoutes({ database }: Pick<ApiPorts, 'database'>): Rout
       operationId: 'useFirstLogin',
       summary: 'Shows a first password once, and uses all links to it up. An answer that was lost is lost.',
       scope: 'anyone',
-      limit: 'none',
+      limit: 'attempt',
       body: wanted,
       bodyExample: { token: 'a'.repeat(43) },
       responses: {
