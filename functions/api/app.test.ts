@@ -5,6 +5,7 @@ import { Writable } from 'node:stream';
 import { gunzipSync } from 'node:zlib';
 import * as v from 'valibot';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type FinishedSpan, recordSpansTo } from '#shared/adapters/tracing/spans.ts';
 import { Failure, type FailureCode, failureCodes } from '#shared/domain/failure.ts';
 import { openLog } from '#shared/runtime/log.ts';
 import { type Served, serve } from '#shared/runtime/serve.ts';
@@ -410,6 +411,28 @@ describe('the log', () => {
     await get('/v1/failures/bug?x=%0a%7b%22level%22:%22fatal%22%7d', { 'user-agent': 'x\u00e9' });
     for (const line of lines) expect(JSON.parse(line).level).not.toBe('fatal');
     expect(lines.join('')).not.toContain('Bearer good');
+  });
+});
+
+describe('a trace', () => {
+  it('has the request under its route, sent before the answer, and nothing a caller wrote', async () => {
+    const spans: FinishedSpan[] = [];
+    let flushes = 0;
+    recordSpansTo({ record: (span) => void spans.push(span), flush: async () => void (flushes += 1) });
+    try {
+      await post('{"name":"x"}', { 'x-request-id': 'r-1' }, '/v1/things/somebody?limit=3');
+    } finally {
+      recordSpansTo(undefined);
+    }
+    expect(flushes).toBe(1);
+    expect(spans).toMatchObject([
+      {
+        name: 'POST /v1/things/{id}',
+        kind: 'server',
+        attributes: { 'http.response.status_code': 200, 'fleet.request_id': 'r-1' },
+      },
+    ]);
+    expect(JSON.stringify(spans)).not.toContain('somebody');
   });
 });
 

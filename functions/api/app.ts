@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { contextOf, currentContext, runInContext } from '#shared/adapters/tracing/request-context.ts';
+import { flushSpans, isRecording, recordRequest } from '#shared/adapters/tracing/spans.ts';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
 import { defaultBodyLimitBytes, readBody } from '#shared/runtime/body.ts';
 import type { HostRequest, HttpHandler } from '#shared/runtime/http-function.ts';
@@ -69,7 +70,27 @@ async function answer(route: Route, context: Context<Bindings>, options: AppOpti
   const finished =
     responded instanceof Failure ? failed(responded, requestId) : await finish(route, request, responded);
   await options.settle?.();
+  await traceRequest(route, finished, performance.now() - startedMs);
   return written(finished, { startedMs, requestId, type: route.operationId, options });
+}
+
+/** The request as a span, sent before the answer. Its path is the route's: what a caller wrote is in no trace. */
+async function traceRequest(route: Route, { status, outcome }: Finished, milliseconds: number): Promise<void> {
+  const context = currentContext();
+  if (context === undefined || !isRecording()) return;
+  recordRequest(context, {
+    name: `${route.method} ${route.path}`,
+    kind: 'server',
+    milliseconds,
+    failure: status >= 500 ? outcome : undefined,
+    attributes: {
+      'http.response.status_code': status,
+      'http.route': route.path,
+      'fleet.outcome': outcome,
+      'fleet.request_id': context.requestId,
+    },
+  });
+  await flushSpans();
 }
 
 /** 404 and 405 of the frame itself: nobody is asked who he is. */
