@@ -37,8 +37,8 @@ test('every trigger of the base states its whole delivery, within its subscriber
   const { services, triggers } = await readManifests(folder);
   expect(triggers.length).toBeGreaterThan(0);
   for (const { name, broker, subscriber, parallelism, delivery } of triggers) {
-    // observe writes together what is in flight at the same time; webhook waits for receivers
-    const wanted = { observe: 100, webhook: 10 }[subscriber] ?? 4;
+    // observe writes together what is in flight at the same time
+    const wanted = subscriber === 'observe' ? 100 : 4;
     expect({ name, broker, parallelism }).toEqual({ name, broker: 'fleet', parallelism: wanted });
     expect(delivery).toEqual({
       retry: 5,
