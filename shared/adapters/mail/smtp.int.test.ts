@@ -84,6 +84,11 @@ describe('a mail server', () => {
     expect(server.received).toEqual([]);
   });
 
+  test('that repeats the address does not bring it into our logs', async () => {
+    server.onRecipient = () => ({ code: 550, text: '5.1.1 <Owner@acme.example>: no such user' });
+    expect(await open().send(mail)).toEqual({ is: 'bounced', reason: '550 5.1.1 <the recipient>: no such user' });
+  });
+
   test('that refuses the text is not told that the address is unknown', async () => {
     server.onText = () => ({ code: 554, text: '5.7.1 Spam' });
     expect(await open().send(mail)).toMatchObject({ is: 'refused' });

@@ -54,7 +54,7 @@ export function openSmtpMailer(options: SmtpOptions): Mailer {
         await transport.sendMail(messageOf(mail, options));
         return { is: 'sent' };
       } catch (caught) {
-        return resultOf(caught);
+        return resultOf(caught, mail.to);
       }
     },
     async end() {
@@ -65,8 +65,10 @@ export function openSmtpMailer(options: SmtpOptions): Mailer {
 
 type SmtpError = { command?: string; responseCode?: number; response?: string; message?: string; code?: string };
 
-function resultOf(caught: unknown): SendResult {
+/** Servers like to repeat the address; logs need not have it. */
+function resultOf(caught: unknown, address: string): SendResult {
   const { command, responseCode, response, message, code } = caught as SmtpError;
-  const text = oneLine(response ?? `${code ?? ''} ${message ?? 'no answer'}`, 300);
+  const words = response ?? `${code ?? ''} ${message ?? 'no answer'}`;
+  const text = oneLine(words.replaceAll(new RegExp(RegExp.escape(address), 'gi'), 'the recipient'), 300);
   return readRefusal({ command, code: responseCode, text });
 }

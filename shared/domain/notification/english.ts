@@ -23,7 +23,7 @@ export const english: Language = {
         `Your Odoo "${instance}" is ready. Log in as ${login}:`,
         { link: url, label: 'Open Odoo' },
         ...(firstLogin === undefined
-          ? ['Your password is the one you know. If you do not have it any more, choose "Reset password" there.']
+          ? ['Use the password you have. If you have none, choose "Reset password" there, or write to us.']
           : [
               `Your first password is shown once, within ${firstLogin.hours} hours. Change it after you have logged in.`,
               { link: firstLogin.url, label: 'Show the first password' },

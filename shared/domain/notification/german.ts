@@ -22,7 +22,9 @@ export const german: Language = {
         `Ihr Odoo „${instance}“ ist bereit. Melden Sie sich als ${login} an:`,
         { link: url, label: 'Odoo öffnen' },
         ...(firstLogin === undefined
-          ? ['Ihr Passwort kennen Sie schon. Wenn nicht mehr, wählen Sie dort „Passwort zurücksetzen“.']
+          ? [
+              'Nehmen Sie Ihr Passwort. Haben Sie keines, wählen Sie dort „Passwort zurücksetzen“ oder schreiben Sie uns.',
+            ]
           : [
               `Ihr erstes Passwort wird einmal angezeigt, innerhalb von ${firstLogin.hours} Stunden. Ändern Sie es nach der Anmeldung.`,
               { link: firstLogin.url, label: 'Erstes Passwort anzeigen' },
