@@ -78,6 +78,14 @@ const routes: Route[] = [
   }),
   route({
     ...read,
+    method: 'POST',
+    path: '/v1/slow-changes',
+    operationId: 'slowChange',
+    deadlineMs: 50,
+    handle: () => new Promise(() => undefined),
+  }),
+  route({
+    ...read,
     method: 'GET',
     path: '/v1/stream',
     operationId: 'stream',
@@ -114,8 +122,10 @@ const routes: Route[] = [
   }),
 ];
 
+let begun = 0;
 let ended = 0;
 async function* pieces(signal: AbortSignal): AsyncGenerator<string> {
+  begun += 1;
   try {
     for (let at = 0; at < 3; at += 1) yield `data: ${at}\n\n`;
     if (!signal.aborted) await once(signal, 'abort');
@@ -150,7 +160,7 @@ beforeAll(async () => {
 });
 afterAll(() => served.drain());
 beforeEach(() => {
-  [limited, calls, lines, ended] = [roomLeft, [], [], 0];
+  [limited, calls, lines, begun, ended] = [roomLeft, [], [], 0, 0];
 });
 
 const good = { authorization: 'Bearer good' };
@@ -391,6 +401,17 @@ describe('an answer', () => {
     expect([answer.status, (await problemOf(answer)).code]).toEqual([503, 'timeout']);
     expect(calls[0]?.signal.aborted).toBe(true);
     expect(lines.some((line) => line.includes('a slow request') && line.includes('"operation":"slow"'))).toBe(true);
+  });
+
+  it('to a change that takes too long says that it may have been done', async () => {
+    const answer = await fetch(`${url}/v1/slow-changes`, { method: 'POST', headers: good });
+    const { code, detail } = await problemOf(answer);
+    expect([answer.status, code, detail]).toEqual([503, 'outcome-unknown', expect.stringContaining('Idempotency-Key')]);
+  });
+
+  it('to HEAD begins no stream', async () => {
+    const head = await fetch(`${url}/v1/stream`, { method: 'HEAD', headers: good });
+    expect([head.status, head.headers.get('content-type'), begun]).toEqual([200, 'text/event-stream', 0]);
   });
 
   it('may be a stream, which comes piece by piece and ends with its reader', async () => {

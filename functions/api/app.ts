@@ -134,7 +134,7 @@ function written(
 function logFailure(log: Log, failure: Failure): void {
   if (failure.code === 'internal' || failure.code === 'misconfigured' || failure.code === 'constraint-violated')
     log.error({ err: failure }, 'a request ended with a bug');
-  else if (failure.code === 'unavailable' || failure.code === 'timeout')
+  else if (failure.code === 'unavailable' || failure.code === 'timeout' || failure.code === 'outcome-unknown')
     log.warn({ code: failure.code, reason: failure.message }, 'a request could not be answered now');
 }
 
@@ -150,6 +150,7 @@ async function routedRequest(context: Context<Bindings>, requestId: string): Pro
     rawHeaders: incoming.rawHeaders,
     ...read,
     requestId,
+    isHead: incoming.method === 'HEAD',
     address: addressOf(incoming),
     signal: goneSignal(context.env.outgoing as ServerResponse),
   };

@@ -57,7 +57,8 @@ export async function serve(handler: HttpHandler, options: ServeOptions): Promis
   const { requestTimeoutMs = defaultRequestTimeoutMs } = options;
   const connectionsCheckingInterval = Math.min(checkEveryMs, requestTimeoutMs);
   const server = createServer({ connectionsCheckingInterval }, (request: HostRequest, response) => {
-    if (request.method === 'GET' && answerLocally(request.url, response, { isDraining, metrics: options.metrics })) {
+    const metrics = isFromOutside(request) ? undefined : options.metrics;
+    if (request.method === 'GET' && answerLocally(request.url, response, { isDraining, metrics })) {
       return;
     }
     const onRead = ({ body, isTooLarge }: Body) => {
@@ -119,6 +120,11 @@ export async function serve(handler: HttpHandler, options: ServeOptions): Promis
     },
     drain,
   };
+}
+
+/** Who collects numbers asks the pod itself; what comes through a gateway says for whom, and gets none. */
+function isFromOutside({ headers }: HostRequest): boolean {
+  return headers['x-forwarded-for'] !== undefined;
 }
 
 /** Probes and numbers. False when the path is none of them. */

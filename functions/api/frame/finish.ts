@@ -29,7 +29,7 @@ const revalidated = 'private, no-cache';
 /** Makes the answer of a reply: JSON, validator, 304, compression. */
 export async function finish(
   route: Route,
-  request: Pick<RoutedRequest, 'headers' | 'signal'>,
+  request: Pick<RoutedRequest, 'headers' | 'isHead'>,
   { reply, limited }: Responded,
 ): Promise<Finished> {
   const { status, stream, content } = reply;
@@ -43,6 +43,11 @@ export async function finish(
   const isKept = headers['cache-control'] !== 'no-store';
   headers['cache-control'] ??= 'no-store';
   const outcome = status < 300 ? 'done' : 'refused';
+  if (stream !== undefined && request.isHead) {
+    // begun by nobody, it would be ended by nobody
+    await stream.pieces[Symbol.asyncIterator]().return?.();
+    return { status, headers: streamHeaders(headers, stream.type), body: null, outcome };
+  }
   if (stream !== undefined)
     return { status, headers: streamHeaders(headers, stream.type), body: bytesOf(stream), outcome };
   if (content === undefined && reply.body === undefined) return { status, headers, body: null, outcome };
@@ -92,8 +97,8 @@ function streamHeaders(headers: Record<string, string>, type: string): Record<st
 function bytesOf({ pieces }: NonNullable<Reply['stream']>): ReadableStream<Uint8Array> {
   const iterator = pieces[Symbol.asyncIterator]();
   const encoder = new TextEncoder();
-  return new ReadableStream({
-    async pull(controller) {
+  const source = {
+    async pull(controller: ReadableStreamDefaultController<Uint8Array>) {
       const { done, value } = await iterator.next();
       if (done === true) controller.close();
       else controller.enqueue(encoder.encode(value));
@@ -101,5 +106,7 @@ function bytesOf({ pieces }: NonNullable<Reply['stream']>): ReadableStream<Uint8
     async cancel() {
       await iterator.return?.();
     },
-  });
+  };
+  // nothing is begun before somebody reads
+  return new ReadableStream(source, { highWaterMark: 0 });
 }

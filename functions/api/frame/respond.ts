@@ -18,6 +18,8 @@ export type RoutedRequest = {
   body: Buffer;
   isTooLarge: boolean;
   requestId: string;
+  /** Nobody reads a body. */
+  isHead: boolean;
   /** Whoever asks has, by the first of the proxies before us. */
   address: string;
   /** Aborted when the client is gone. */
@@ -112,7 +114,9 @@ async function inTime(route: Route, call: Call): Promise<Reply> {
   const stop = () => over.abort(call.signal.reason);
   const timer = setTimeout(() => {
     over.abort();
-    reject(new Failure('timeout', `It took longer than ${limit} ms.`));
+    // what changes something goes on, and may yet be committed
+    const code = route.method === 'GET' ? 'timeout' : 'outcome-unknown';
+    reject(new Failure(code, `It took longer than ${limit} ms.`));
   }, limit);
   call.signal.addEventListener('abort', stop, { once: true });
   const work = route.handle({ ...call, signal: over.signal });
