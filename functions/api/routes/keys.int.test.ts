@@ -114,6 +114,21 @@ describe('an API key', () => {
     expect((await make('support', { name: 'x' })).status).toBe(403);
   });
 
+  it('of a program for one customer opens nothing of the fleet', async () => {
+    const made = await make('admin', { name: 'program', role: 'service', customer: 'c-2' });
+    expect(made).toMatchObject({ status: 201, body: { role: 'service', customer: 'c-2' } });
+    for (const path of ['/v1/dead-events', '/v1/customers', '/v1/db-servers'])
+      expect((await askWith(made.body.key, path)).status).toBe(403);
+    // also when the row says otherwise
+    await api().database.query("update api_keys set scopes = scopes || '{admin:read}'::text[] where id = $1", [
+      made.body.id,
+    ]);
+    const records = apiKeyRecords(api().database);
+    const afresh = openAuthenticator({ keys: records, verifyToken: undefined, onTrouble: () => undefined });
+    const principal = await afresh.authenticate({ authorization: `Bearer ${made.body.key}` });
+    expect(principal.scopes).not.toContain('admin:read');
+  });
+
   it('of any customer is made by an admin, who sees all of them', async () => {
     const made = await make('admin', { name: 'for c-3', role: 'customer', customer: 'c-3' });
     expect(made).toMatchObject({ status: 201, body: { customer: 'c-3' } });

@@ -99,7 +99,7 @@ export function keyOf(row: ApiKeyRow): ApiKey {
     secretSha256: row.secret_sha256,
     role: row.role,
     customerId: row.customer_id,
-    scopes: grantedScopes(row.role, row.scopes),
+    scopes: grantedScopes({ role: row.role, customerId: row.customer_id }, row.scopes),
     createdAt: row.created_at,
     createdBy: row.created_by,
     expiresAt: row.expires_at,

@@ -44,7 +44,7 @@ describe('the claims of a token', () => {
       customerId: null,
       scopes: [],
     });
-    const claims = { sub: 'svc', role: 'service', customer_id: 'acme', scope: 'backups:read' };
+    const claims = { sub: 'svc', role: 'service', customer_id: 'acme', scope: 'backups:read admin:read' };
     expect(principalOfClaims(claims)).toMatchObject({ customerId: 'acme', scopes: ['backups:read'] });
   });
 

@@ -27,7 +27,7 @@ export function principalOfClaims(
   if (role === undefined) throw wrong(names.role, `is one of ${roles.join(', ')}`);
   const customerId = customerOf(role, claims[names.customer], names);
   const kind = role === 'service' ? 'service' : 'user';
-  return { kind, id, role, customerId, scopes: scopesOf(role, claims['scope']) };
+  return { kind, id, role, customerId, scopes: scopesOf({ role, customerId }, claims['scope']) };
 }
 
 function customerOf(role: Role, claim: unknown, names: ClaimNames): string | null {
@@ -37,12 +37,12 @@ function customerOf(role: Role, claim: unknown, names: ClaimNames): string | nul
   throw wrong(names.customer, 'is the id of the customer whose instances are meant');
 }
 
-function scopesOf(role: Role, claim: unknown): Principal['scopes'] {
+function scopesOf(who: Pick<Principal, 'role' | 'customerId'>, claim: unknown): Principal['scopes'] {
   const words = typeof claim === 'string' ? claim.split(' ') : [];
-  if (role === 'service') return grantedScopes(role, words);
+  if (who.role === 'service') return grantedScopes(who, words);
   // also a misspelt one: a token that was meant to be narrow must not turn out wide
   const isNarrowed = words.some((word) => isScope(word) || /:(read|write)$/.test(word));
-  return isNarrowed ? grantedScopes(role, words) : scopesOfRole[role];
+  return grantedScopes(who, isNarrowed ? words : scopesOfRole[who.role]);
 }
 
 /** The values of claims are not told: they are the sender's. */

@@ -62,6 +62,14 @@ describe('a key', () => {
     expect(grantOf(narrowAdmin, { role: 'service' }).scopes).toEqual(['keys:write', 'admin:read']);
   });
 
+  test('of a service for one customer has nothing over the fleet, also when an admin makes it', () => {
+    const granted = grantOf(maker('admin'), { role: 'service', customerId: 'acme' });
+    expect(granted.customerId).toBe('acme');
+    expect(granted.scopes).toEqual(scopesOfRole.customer);
+    const asked = { role: 'service', customerId: 'acme', scopes: ['admin:read'] } as const;
+    expect(() => grantOf(maker('admin'), asked)).toThrow('The scope admin:read is more than');
+  });
+
   test('of a service limited to one customer stays limited to him', () => {
     expect(grantOf(bound, { role: 'customer' })).toEqual({
       role: 'customer',

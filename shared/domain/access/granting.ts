@@ -22,7 +22,7 @@ export function grantOf(maker: Principal, asked: AskedGrant): Grant {
   if (isWiderRole) throw refused('forbidden', 'role', 'You may make keys of your own role only.');
   const customerId = customerOf(maker, role, asked.customerId);
   const wanted = asked.scopes ?? maker.scopes;
-  const scopes = grantedScopes(role, wanted).filter((scope) => maker.scopes.includes(scope));
+  const scopes = grantedScopes({ role, customerId }, wanted).filter((scope) => maker.scopes.includes(scope));
   const missing = asked.scopes?.find((scope) => !scopes.includes(scope));
   if (missing !== undefined) {
     throw refused('forbidden', 'scopes', `The scope ${missing} is more than you have, or than the role may have.`);

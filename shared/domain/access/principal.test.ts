@@ -21,9 +21,21 @@ const principal = (role: Role, given: Principal['scopes'] = scopesOfRole[role]):
   scopes: given,
 });
 
+const admin = { role: 'admin', customerId: null } as const;
+
 describe('what somebody may do', () => {
+  test('who is limited to one customer has no scope over the fleet, whatever his role', () => {
+    for (const role of roles) {
+      const granted = grantedScopes({ role, customerId: 'acme' }, scopes);
+      expect(granted.filter((scope) => scope.startsWith('admin:'))).toEqual([]);
+      expect(granted).toContain('instances:read');
+    }
+  });
+
   test('a customer has no scope over the fleet, whatever his token asks for', () => {
-    expect(grantedScopes('customer', scopes).filter((scope) => scope.startsWith('admin:'))).toEqual([]);
+    expect(
+      grantedScopes({ role: 'customer', customerId: 'acme' }, scopes).filter((scope) => scope.startsWith('admin:')),
+    ).toEqual([]);
     expect(() => requireScope(principal('customer'), 'admin:read')).toThrow('This needs the scope admin:read');
   });
 
@@ -48,12 +60,12 @@ describe('what somebody may do', () => {
   });
 
   test('a scope that nobody knows is not given, and one that is asked for twice is given once', () => {
-    expect(grantedScopes('admin', ['instances:read', 'instances:read', 'world:write'])).toEqual(['instances:read']);
+    expect(grantedScopes(admin, ['instances:read', 'instances:read', 'world:write'])).toEqual(['instances:read']);
     expect(isScope('world:write')).toBe(false);
   });
 
   test('a role that a token does not narrow has the scopes of the role', () => {
-    expect(grantedScopes('admin', scopes)).toEqual(scopes);
+    expect(grantedScopes(admin, scopes)).toEqual(scopes);
   });
 
   test('records name the kind and the id', () => {

@@ -56,10 +56,16 @@ export function isScope(text: string): text is Scope {
   return known.has(text);
 }
 
-/** Those of `wanted` that the role may have, each once, in the order of `scopes`. */
-export function grantedScopes(role: Role, wanted: readonly string[]): readonly Scope[] {
+/**
+ * Those of `wanted` that somebody of this role and customer may have, each once, in the order of `scopes`. Who is limited to
+ * one customer has none over the fleet, whatever his role: what they open is not divided by customers.
+ */
+export function grantedScopes(
+  { role, customerId }: Pick<Principal, 'role' | 'customerId'>,
+  wanted: readonly string[],
+): readonly Scope[] {
   const asked = new Set(wanted);
-  return scopesOfRole[role].filter((scope) => asked.has(scope));
+  return scopesOfRole[role].filter((scope) => asked.has(scope) && (customerId === null || ofCustomers.includes(scope)));
 }
 
 export function may(principal: Principal, scope: Scope): boolean {

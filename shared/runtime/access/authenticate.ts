@@ -68,7 +68,7 @@ export function openAuthenticator(options: AuthenticatorOptions): Authenticator 
     if (why !== undefined) throw new Failure('unauthenticated', why);
     await noteUse(key.id);
     const { id, role, customerId } = key;
-    return { kind: 'key', id, role, customerId, scopes: grantedScopes(role, key.scopes) };
+    return { kind: 'key', id, role, customerId, scopes: grantedScopes(key, key.scopes) };
   }
 
   return {
