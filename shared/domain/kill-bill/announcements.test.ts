@@ -129,6 +129,15 @@ describe('what is said of it', () => {
     expect(announcementsOf(over, nothing, now).announcements).toEqual([]);
   });
 
+  it('is nothing of a payment that was told', () => {
+    const transactions = [{ id: 't-1', at: now, outcome: 'paid' as const }];
+    const seen = view({ payments: [{ invoiceId: 'i-1', transactions }] });
+    const first = announcementsOf(seen, nothing, now);
+    expect(first.announcements.map(({ type }) => type)).toEqual(['subscription.created', 'invoice.paid']);
+    const states = new Map(first.states.map(({ id, ...rest }) => [id, rest]));
+    expect(announcementsOf(seen, { states, payments: new Set(first.payments) }, now).announcements).toEqual([]);
+  });
+
   it('is nothing of payments that are history', () => {
     const paidAt = (at: string) => [
       { invoiceId: 'i-1', transactions: [{ id: 't-1', at: new Date(at), outcome: 'paid' as const }] },
