@@ -83,6 +83,36 @@ describe('an API key', () => {
     expect((await api().ask('customer', 'GET', `/v1/keys/${body.id}`)).body.revokedAt).not.toBeNull();
   });
 
+  it('makes none that outlives it, and takes its copies with it', async () => {
+    const makeBy = async (key: string) => {
+      const answer = await fetch(`${api().url}/v1/keys`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ name: 'copy', expiresInDays: 365 }),
+      });
+      return (await answer.json()) as { id: string; key: string; expiresAt: string };
+    };
+    const first = (await make('customer', { name: 'first', expiresInDays: 2 })).body;
+    const copy = await makeBy(first.key);
+    const copyOfCopy = await makeBy(copy.key);
+    expect([copy.expiresAt, copyOfCopy.expiresAt]).toEqual([first.expiresAt, first.expiresAt]);
+    await api().ask('customer', 'DELETE', `/v1/keys/${first.id}`);
+    for (const { key } of [first, copy, copyOfCopy]) expect((await askWith(key, '/v1/keys')).status).toBe(401);
+  });
+
+  it('made for somebody else outlives the revocation of the admin’s key that made it', async () => {
+    const admins = (await make('admin', { name: 'tool' })).body;
+    const answer = await fetch(`${api().url}/v1/keys`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${admins.key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'for c-2', role: 'customer', customer: 'c-2' }),
+    });
+    const { key } = (await answer.json()) as { key: string };
+    await api().ask('admin', 'DELETE', `/v1/keys/${admins.id}`);
+    expect((await askWith(admins.key, '/v1/keys')).status).toBe(401);
+    expect((await askWith(key, '/v1/keys')).status).toBe(200);
+  });
+
   it('may revoke itself', async () => {
     const { body } = await make('customer', { name: 'self' });
     expect((await askWith(body.key, `/v1/keys/${body.id}`, 'DELETE')).status).toBe(204);

@@ -115,7 +115,7 @@ function createKey({ database }: Ports): Route {
     path: '/v1/keys',
     operationId: 'createKey',
     summary:
-      'Makes an API key, with no more than its maker may do. An answer that was lost is lost: revoke and ask again.',
+      'Makes an API key, with no more than its maker may do, and for no longer than a key that makes it. An answer that was lost is lost: revoke and ask again.',
     scope: 'keys:write',
     limit: 'write',
     body: wanted,
@@ -134,7 +134,9 @@ function createKey({ database }: Ports): Route {
       const grant = grantOf(principal, { role, customerId, scopes: asked });
       const expiresAt = new Date(Date.now() + expiresInDays * 86_400_000);
       const by = actorOf(principal);
-      const made = await database.transaction((transaction) => mintKey(transaction, { grant, name, expiresAt, by }));
+      const makerKeyId = principal.kind === 'key' ? principal.id : undefined;
+      const wish = { grant, name, expiresAt, by, makerKeyId };
+      const made = await database.transaction((transaction) => mintKey(transaction, wish));
       const headers = { location: `/v1/keys/${made.key.id}`, 'cache-control': 'no-store' };
       return { status: 201, headers, body: { ...bodyOf(made.key), key: made.text } };
     },
@@ -165,21 +167,23 @@ function revokeKey({ database, forgetKey }: Ports): Route {
     method: 'DELETE',
     path: '/v1/keys/{id}',
     operationId: 'revokeKey',
-    summary: 'Revokes an API key. Every server refuses it within ten seconds.',
+    summary: 'Revokes an API key, and those of its own kind it has made. Every server refuses them within ten seconds.',
     scope: 'keys:write',
     limit: 'write',
     params: ofKey,
     responses: { 204: { description: 'It is revoked, now or before.' }, ...refusals(404) },
     async handle({ params, principal }) {
       const by = actorOf(principal);
-      await database.transaction(async (transaction) => {
+      const ids = await database.transaction(async (transaction) => {
         const revoked = await revokeApiKey(transaction, { id: params.id, by, customerId: principal.customerId });
         if (revoked === undefined) throw noKey();
-        const { id, customerId: customer } = revoked.key;
-        if (!revoked.isNews) return;
-        await appendAudit(transaction, { actor: by, action: 'key.revoked', detail: { key: id, customer } });
+        const { customerId: customer } = revoked.key;
+        for (const key of revoked.revokedIds) {
+          await appendAudit(transaction, { actor: by, action: 'key.revoked', detail: { key, customer } });
+        }
+        return revoked.revokedIds;
       });
-      forgetKey(params.id);
+      for (const id of ids) forgetKey(id);
       return { status: 204 };
     },
   });

@@ -64,20 +64,43 @@ export async function countLiveApiKeys(transaction: Queryable, customerId: strin
   return rows[0]?.count ?? 0;
 }
 
-/** The key and whether this call revoked it; undefined when there is none, or it is another customer's. */
+/** When a usable key ends, held against its revocation until the end of the transaction; undefined when it is not usable. */
+export async function lockKeyEnd(transaction: Queryable, id: string): Promise<Date | undefined> {
+  const { rows } = await transaction.query<{ expires_at: Date }>(
+    `select expires_at from api_keys
+     where id = $1 and revoked_at is null and expires_at > clock_timestamp() for share`,
+    [id],
+  );
+  return rows[0]?.expires_at;
+}
+
+/**
+ * Revokes a key with the copies it made of itself: keys of the same role and customer, and those made by them. What an
+ * admin's key made for others stays. The key and the ids this call revoked; undefined when there is no such key, or it is
+ * another customer's.
+ */
 export async function revokeApiKey(
   transaction: Queryable,
   revoked: { id: string; by: string; customerId: string | null },
-): Promise<{ key: ApiKey; isNews: boolean } | undefined> {
+): Promise<{ key: ApiKey; revokedIds: readonly string[] } | undefined> {
   const { id, by, customerId } = revoked;
-  const updated = await transaction.query<ApiKeyRow>(
-    `update api_keys set revoked_at = clock_timestamp(), revoked_by = $2
-     where id = $1 and ($3::text is null or customer_id = $3) and revoked_at is null returning ${apiKeyColumns}`,
-    [id, by, customerId],
+  const { rows: found } = await transaction.query<ApiKeyRow>(
+    `select ${apiKeyColumns} from api_keys where id = $1 and ($2::text is null or customer_id = $2) for update`,
+    [id, customerId],
   );
-  if (updated.rows[0] !== undefined) return { key: keyOf(updated.rows[0]), isNews: true };
-  const key = await findApiKey(transaction, { id, customerId });
-  return key === undefined ? undefined : { key, isNews: false };
+  if (found[0] === undefined) return undefined;
+  // a statement of its own: it sees what was made until the lock was granted
+  const { rows } = await transaction.query<{ id: string }>(
+    `with recursive copies as (
+       select id, role, customer_id from api_keys where id = $1
+       union
+       select k.id, k.role, k.customer_id from api_keys k join copies c
+         on k.created_by = 'key:' || c.id and k.role = c.role and k.customer_id is not distinct from c.customer_id)
+     update api_keys set revoked_at = clock_timestamp(), revoked_by = $2
+     where id in (select id from copies) and revoked_at is null returning id`,
+    [id, by],
+  );
+  return { key: keyOf(found[0]), revokedIds: rows.map((row) => row.id) };
 }
 
 /** Undefined when there is none, or it is another customer's. */

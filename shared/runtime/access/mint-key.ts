@@ -1,4 +1,4 @@
-import { countLiveApiKeys, insertApiKey } from '#shared/adapters/postgres/api-keys.ts';
+import { countLiveApiKeys, insertApiKey, lockKeyEnd } from '#shared/adapters/postgres/api-keys.ts';
 import { appendAudit } from '#shared/adapters/postgres/audit.ts';
 import { lockCustomer } from '#shared/adapters/postgres/customers.ts';
 import type { Queryable } from '#shared/adapters/postgres/database.ts';
@@ -6,7 +6,8 @@ import { type ApiKey, makeApiKey } from '#shared/domain/access/api-key.ts';
 import type { Grant } from '#shared/domain/access/granting.ts';
 import { Failure } from '#shared/domain/failure.ts';
 
-export type WantedKey = { grant: Grant; name: string; expiresAt: Date; by: string };
+/** `makerKeyId`: the key that asks, when one does. */
+export type WantedKey = { grant: Grant; name: string; expiresAt: Date; by: string; makerKeyId?: string | undefined };
 
 /** Usable keys a customer may have at a time. */
 export const keysPerCustomer = 50;
@@ -16,7 +17,8 @@ export const keysPerCustomer = 50;
  * @throws Failure `invalid-request` for an unknown customer, `quota-exceeded`.
  */
 export async function mintKey(transaction: Queryable, wanted: WantedKey): Promise<{ key: ApiKey; text: string }> {
-  const { grant, name, expiresAt, by } = wanted;
+  const { grant, name, by } = wanted;
+  const expiresAt = await endOf(transaction, wanted);
   if (grant.customerId !== null) await checkCustomer(transaction, grant.customerId);
   const { id, secretSha256, text } = makeApiKey();
   const key = await insertApiKey(transaction, { ...grant, id, name, secretSha256, createdBy: by, expiresAt });
@@ -26,6 +28,14 @@ export async function mintKey(transaction: Queryable, wanted: WantedKey): Promis
     detail: { key: id, name, role: grant.role, customer: grant.customerId, scopes: grant.scopes, expiresAt },
   });
   return { key, text };
+}
+
+/** A key makes none that outlives it: whoever has taken one could keep what it opens by making others. */
+async function endOf(transaction: Queryable, { expiresAt, makerKeyId }: WantedKey): Promise<Date> {
+  if (makerKeyId === undefined) return expiresAt;
+  const makersEnd = await lockKeyEnd(transaction, makerKeyId);
+  if (makersEnd === undefined) throw new Failure('unauthenticated', 'The API key was revoked, or has expired.');
+  return makersEnd < expiresAt ? makersEnd : expiresAt;
 }
 
 /** His row is locked, so that two who count at once do not both find room for the last one. */
