@@ -4,7 +4,7 @@ import { notificationDue } from '#events/notification/due.ts';
 import { type MailServer, openMailServer } from '#shared/adapters/mail/mail-server.fixture.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { useFirstLogin } from '#shared/adapters/postgres/first-logins.ts';
-import { clearBounce } from '#shared/adapters/postgres/mails.ts';
+import { clearBounce, takeDueMails } from '#shared/adapters/postgres/mails.ts';
 import { enqueue } from '#shared/adapters/postgres/outbox.ts';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { Failure } from '#shared/domain/failure.ts';
@@ -146,6 +146,15 @@ describe('a mail', () => {
     await Promise.all([world.handle(due), world.handle(due), world.handle(due)]);
     expect(server.received).toHaveLength(2);
     expect(await mails()).toMatchObject([{ state: 'sent', attempts: 2 }]);
+  });
+
+  test('that one sender takes is left alone by others, who do not wait for it', async () => {
+    await world.handle(stopped());
+    await database.query(`update mails set state = 'queued', next_attempt_at = now(), ended_at = null`);
+    await database.transaction(async (transaction) => {
+      expect(await takeDueMails(transaction, 5)).toHaveLength(1);
+      expect(await takeDueMails(database, 5)).toEqual([]);
+    });
   });
 
   test('is given up after two days', async () => {

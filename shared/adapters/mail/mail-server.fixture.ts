@@ -27,7 +27,8 @@ export async function openMailServer(options: SMTPServerOptions = {}): Promise<M
     onText: () => undefined,
   };
   const hangUp = () => {
-    for (const socket of sockets) socket.destroy();
+    // as a server does that is stopped: an end, and no reset
+    for (const socket of sockets) socket.end();
   };
   const server = new SMTPServer({
     authOptional: true,
@@ -73,7 +74,7 @@ export async function openMailServer(options: SMTPServerOptions = {}): Promise<M
     },
     close: () =>
       new Promise<void>((resolve) => {
-        hangUp();
+        for (const socket of sockets) socket.destroy();
         server.close(() => resolve());
       }),
   });

@@ -1,5 +1,5 @@
 import { mkdtemp, readdir, readFile, stat } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -113,10 +113,28 @@ describe('a mail server', () => {
   });
 });
 
+test('a mail server that says a little now and then keeps nobody for ever', async () => {
+  const sockets: Socket[] = [];
+  const dripping = createServer((socket) => {
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    const timer = setInterval(() => socket.write('220-wait\r\n'), 50);
+    socket.on('close', () => clearInterval(timer));
+  });
+  await new Promise<void>((resolve) => void dripping.listen(0, '127.0.0.1', resolve));
+  const address = dripping.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const mailer = open({ port, timeoutMs: 60_000, deadlineMs: 300 });
+  expect(await mailer.send(mail)).toMatchObject({ is: 'again', reason: expect.stringContaining('too long') });
+  for (const socket of sockets) socket.destroy();
+  await new Promise((resolve) => dripping.close(resolve));
+});
+
 describe('TLS', () => {
   test('is wanted: a server that offers none gets neither password nor mail', async () => {
     const login = { user: 'fleet', password: 'relay-password' };
     expect(await open({ security: 'starttls', login }).send(mail)).toMatchObject({ is: 'again' });
+    expect(await open({ security: 'starttls' }).send(mail)).toMatchObject({ is: 'again' });
     expect(server.received).toEqual([]);
   });
 

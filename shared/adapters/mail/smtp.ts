@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { createTransport } from 'nodemailer';
 import { isPlainAddress, type Mail } from '#shared/domain/notification/mail.ts';
 import { readRefusal, type SendResult } from '#shared/domain/notification/verdict.ts';
@@ -20,11 +21,13 @@ export type SmtpOptions = Sender & {
   ca?: string;
   /** Of each silence. */
   timeoutMs?: number;
+  /** Of all together: shorter than an event's delivery and a mail's lease. */
+  deadlineMs?: number;
 };
 
 /** Mails over kept connections. One that breaks is not used again; what was on it is for the caller to judge. */
 export function openSmtpMailer(options: SmtpOptions): Mailer {
-  const { host, port, security, login, ca, timeoutMs = 10_000 } = options;
+  const { host, port, security, login, ca, timeoutMs = 10_000, deadlineMs = 40_000 } = options;
   const transport = createTransport({
     pool: true,
     host,
@@ -50,18 +53,21 @@ export function openSmtpMailer(options: SmtpOptions): Mailer {
   return {
     async send(mail) {
       if (!isPlainAddress(mail.to)) return { is: 'refused', reason: 'This is no e-mail address.' };
-      try {
-        await transport.sendMail(messageOf(mail, options));
-        return { is: 'sent' };
-      } catch (caught) {
-        return resultOf(caught, mail.to);
-      }
+      const over = new AbortController();
+      const sent = transport.sendMail(messageOf(mail, options)).then(
+        (): SendResult => ({ is: 'sent' }),
+        (caught: unknown) => resultOf(caught, mail.to),
+      );
+      const late = delay(deadlineMs, tooLate, { signal: over.signal, ref: false }).catch(() => tooLate);
+      return await Promise.race([sent, late]).finally(() => over.abort());
     },
     async end() {
       transport.close();
     },
   };
 }
+
+const tooLate: SendResult = { is: 'again', reason: 'The mail server took too long; it may have taken the mail.' };
 
 type SmtpError = { command?: string; responseCode?: number; response?: string; message?: string; code?: string };
 
