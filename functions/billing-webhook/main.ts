@@ -5,6 +5,7 @@ import { httpFunction } from '#shared/runtime/http-function.ts';
 import { knownSecrets } from '#shared/runtime/known-secrets.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
 import { billingWebhookHandler } from './handler.ts';
+import { paced } from './paced.ts';
 import { linesOf } from './shown-secrets.ts';
 import { verifiersOf } from './signed.ts';
 
@@ -18,7 +19,9 @@ if (killBillTokens.length + verifiers.length === 0) {
   platform.log.warn('neither KILL_BILL_WEBHOOK_TOKEN_FILE nor BILLING_WEBHOOK_SECRET_FILE is set: nothing is taken');
 }
 
-const handle = billingWebhookHandler({ ...platform, killBillTokens, verifiers });
+// A run takes up to 20 events: enough for 400 notifications a second.
+const flush = paced(platform.flush, 50);
+const handle = billingWebhookHandler({ ...platform, flush, killBillTokens, verifiers });
 const handler = httpFunction(handle, { log: platform.log, metrics: platform.metrics });
 
 await host(platform, handler, { isProgram: import.meta.main, ...config });
