@@ -105,6 +105,31 @@ describe('who asks', () => {
   });
 });
 
+describe('keys that somebody makes up', () => {
+  test('cost fifty look-ups a second at most, and keep nobody out whose key was used lately', async () => {
+    const authenticator = open();
+    await authenticator.authenticate(withKey(text));
+    const codes: string[] = [];
+    for (let count = 0; count < 100; count += 1) {
+      await authenticator.authenticate(withKey(makeApiKey().text)).catch((error: Failure) => codes.push(error.code));
+    }
+    expect([codes.filter((code) => code === 'unauthenticated').length, finds]).toEqual([49, 50]);
+    expect(codes.filter((code) => code === 'too-many-requests')).toHaveLength(51);
+    expect(await authenticator.authenticate(withKey(text))).toMatchObject({ customerId: 'acme' });
+    world.nowMs = 1_000;
+    await expect(authenticator.authenticate(withKey(makeApiKey().text))).rejects.toThrow('There is no such API key');
+  });
+
+  test('are looked for again each time: one of them may have been made meanwhile', async () => {
+    const authenticator = open();
+    const later = stored;
+    stored = undefined;
+    await expect(authenticator.authenticate(withKey(text))).rejects.toThrow('There is no such API key');
+    stored = later;
+    expect(await authenticator.authenticate(withKey(text))).toMatchObject({ customerId: 'acme' });
+  });
+});
+
 describe('a key', () => {
   test('is looked up once in ten seconds, and its use is noted once a minute', async () => {
     const authenticator = open();

@@ -1,5 +1,6 @@
 import { type ApiKey, isApiKey, isSecretOf, readApiKey, whyUnusable } from '#shared/domain/access/api-key.ts';
 import { grantedScopes, type Principal } from '#shared/domain/access/principal.ts';
+import { openLocalWindows } from '#shared/domain/access/rate-limit.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import { briefMemory } from '#shared/runtime/brief-memory.ts';
 import type { VerifyToken } from './tokens.ts';
@@ -37,14 +38,19 @@ export type Authenticator = {
 const keyKeptMs = 10_000;
 const keysKept = 2_000;
 const useNotedMs = 60_000;
+/** Look-ups of ids this process has not seen used: whoever makes ids up must not keep the database busy. */
+const strangers = { count: 50, windowMs: 1_000 };
 
 const bearer = /^Bearer +([\x21-\x7e]+)$/i;
 
 export function openAuthenticator(options: AuthenticatorOptions): Authenticator {
   const { keys, verifyToken, onTrouble, now = () => new Date(), nowMs = () => performance.now() } = options;
-  const memory = briefMemory((id: string) => keys.find(id), { keptMs: keyKeptMs, maxEntries: keysKept, nowMs });
+  // what is not there fails, and so is not remembered: made-up ids push out no real one
+  const read = async (id: string) => (await keys.find(id)) ?? Promise.reject(unknownKey());
+  const memory = briefMemory(read, { keptMs: keyKeptMs, maxEntries: keysKept, nowMs });
   const revoked = new Set<string>();
   const notedAtMs = new Map<string, number>();
+  const windows = openLocalWindows({ maxSubjects: 1, nowMs });
 
   async function noteUse(id: string): Promise<void> {
     const last = notedAtMs.get(id) ?? Number.NEGATIVE_INFINITY;
@@ -57,13 +63,23 @@ export function openAuthenticator(options: AuthenticatorOptions): Authenticator 
     await keys.noteUse(id).catch(onTrouble);
   }
 
+  function letStrangerIn(): void {
+    const { isAllowed, retryAfterMs } = windows.take('strangers', strangers);
+    if (isAllowed) return;
+    throw new Failure('too-many-requests', 'Too many keys that were not used lately are shown: try again.', {
+      facts: { retryAfterMs },
+    });
+  }
+
   async function ofKey(text: string): Promise<Principal> {
     const shown = readApiKey(text);
     if (shown === undefined || revoked.has(shown.id)) throw unknownKey();
+    if (!notedAtMs.has(shown.id)) letStrangerIn();
     const key = await memory.get(shown.id).value.catch((cause: unknown) => {
+      if (cause instanceof Failure && cause.code === 'unauthenticated') throw cause;
       throw new Failure('unavailable', 'API keys cannot be looked up now. Try again.', { cause });
     });
-    if (key === undefined || !isSecretOf(key, shown)) throw unknownKey();
+    if (!isSecretOf(key, shown)) throw unknownKey();
     const why = whyUnusable(key, now());
     if (why !== undefined) throw new Failure('unauthenticated', why);
     await noteUse(key.id);
