@@ -54,10 +54,7 @@ export function openSmtpMailer(options: SmtpOptions): Mailer {
     async send(mail) {
       if (!isPlainAddress(mail.to)) return { is: 'refused', reason: 'This is no e-mail address.' };
       const over = new AbortController();
-      const sent = transport.sendMail(messageOf(mail, options)).then(
-        (): SendResult => ({ is: 'sent' }),
-        (caught: unknown) => resultOf(caught, mail.to),
-      );
+      const sent = transport.sendMail(messageOf(mail, options)).then((): SendResult => ({ is: 'sent' }), resultOf);
       const late = delay(deadlineMs, tooLate, { signal: over.signal, ref: false }).catch(() => tooLate);
       return await Promise.race([sent, late]).finally(() => over.abort());
     },
@@ -71,10 +68,12 @@ const tooLate: SendResult = { is: 'again', reason: 'The mail server took too lon
 
 type SmtpError = { command?: string; responseCode?: number; response?: string; message?: string; code?: string };
 
-/** Servers like to repeat the address; logs need not have it. */
-function resultOf(caught: unknown, address: string): SendResult {
+// Servers like to repeat them; logs need not have them.
+const addresses = /[^\s<>()"]+@[^\s<>()":;,]+/g;
+
+function resultOf(caught: unknown): SendResult {
   const { command, responseCode, response, message, code } = caught as SmtpError;
   const words = response ?? `${code ?? ''} ${message ?? 'no answer'}`;
-  const text = oneLine(words.replaceAll(new RegExp(RegExp.escape(address), 'gi'), 'the recipient'), 300);
+  const text = oneLine(words.replaceAll(addresses, 'an address'), 300);
   return readRefusal({ command, code: responseCode, text });
 }
