@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import * as fields from '#events/fields.ts';
 import { suspensionCause } from '#events/instance/operation-events.ts';
 import type { Queryable } from '#shared/adapters/postgres/database.ts';
-import { requireMayDestroy } from '#shared/domain/access/principal.ts';
+import { requireMayAsk } from '#shared/domain/access/asking.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import { type AcceptedOperation, prepare } from '#shared/runtime/requests/ask.ts';
 import type { ApiPorts } from '../ports.ts';
@@ -108,13 +108,10 @@ type Asked = v.InferOutput<typeof body>;
 
 /** In the order of their ids, so that two batches do not wait for each other's locks crosswise. */
 async function prepareAll(ports: Ports, call: Call, { command, instances, cause, reason }: Asked) {
-  if (command === 'terminate') requireMayDestroy(call.principal);
-  const isProviders = command === 'suspend' || command === 'resume';
-  if (isProviders && call.principal.customerId !== null) {
-    throw new Failure('forbidden', `A ${command} is the provider's to ask for.`);
-  }
-  if (isProviders !== (cause !== undefined)) {
-    const text = `body.cause: must ${isProviders ? '' : 'not '}be stated for ${command}`;
+  requireMayAsk(call.principal, command);
+  const needsCause = command === 'suspend' || command === 'resume';
+  if (needsCause !== (cause !== undefined)) {
+    const text = `body.cause: must ${needsCause ? '' : 'not '}be stated for ${command}`;
     throw new Failure('invalid-request', text, { facts: { field: 'body.cause' } });
   }
   const data = { ...(cause && { cause }), ...(reason !== undefined && { reason }) };

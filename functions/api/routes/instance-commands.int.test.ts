@@ -175,6 +175,35 @@ describe('a word about an operation', () => {
     expect((await api().ask('customer', 'POST', `/v1/operations/${stop.body.id}/cancel`)).status).toBe(409);
   });
 
+  test.each([
+    ['support', 'purge', 403],
+    ['support', 'terminate', 403],
+    ['support', 'restore', 403],
+    ['support', 'stop', 202],
+    ['customer', 'purge', 403],
+    ['customer', 'repair', 403],
+    ['customer', 'suspend', 403],
+    ['customer', 'resume', 403],
+    ['customer:c-2', 'purge', 404],
+    ['customer', 'terminate', 202],
+    ['admin', 'purge', 202],
+  ] as const)(
+    'of %s, to retry a failed %s, is answered with %i, as asking for one would be',
+    async (caller, kind, status) => {
+      const id = await backup('failed');
+      await rows('update operations set kind = $1', [kind]);
+      expect((await api().ask(caller, 'POST', `/v1/operations/${id}/retry`)).status).toBe(status);
+      expect(await rows('select state from operations')).toEqual([{ state: status === 202 ? 'queued' : 'failed' }]);
+    },
+  );
+
+  test('to cancel what somebody may not ask for is refused', async () => {
+    const id = await backup('running');
+    await rows(`update operations set kind = 'restore'`);
+    expect((await api().ask('support', 'POST', `/v1/operations/${id}/cancel`)).status).toBe(403);
+    expect(await rows('select cancel_requested from operations')).toEqual([{ cancel_requested: false }]);
+  });
+
   test('of another customer’s is refused as if there were none', async () => {
     const id = await backup('failed');
     expect((await api().ask('customer:c-2', 'POST', `/v1/operations/${id}/retry`)).status).toBe(404);

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import * as fields from '#events/fields.ts';
 import { suspensionCause } from '#events/instance/operation-events.ts';
 import { findInstanceOfBackup } from '#shared/adapters/postgres/instance-visibility.ts';
-import type { Scope } from '#shared/domain/access/principal.ts';
+import { askingRules, requireMayAsk } from '#shared/domain/access/asking.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import { prepare } from '#shared/runtime/requests/ask.ts';
 import type { InstanceKind } from '#shared/runtime/requests/kinds.ts';
@@ -29,11 +29,7 @@ const reason = { reason: v.optional(fields.text(200)) };
 type Command = {
   kind: InstanceKind;
   summary: string;
-  scope: Scope;
   limit?: 'export';
-  destroys?: true;
-  /** It is a provider's to say, and no customer's. */
-  isProviders?: true;
   entries?: v.ObjectEntries;
   example?: Readonly<Record<string, unknown>>;
 };
@@ -42,67 +38,54 @@ const backupId = { backup: v.optional(fields.operationId) };
 const exampleBackup = '01936f2e-8b5a-7c3d-9e4f-0a1b2c3d4e5f';
 
 const commands: readonly Command[] = [
-  { kind: 'start', summary: 'Starts an instance.', scope: 'instances:write' },
-  { kind: 'stop', summary: 'Stops an instance, which then stays stopped.', scope: 'instances:write' },
-  { kind: 'restart', summary: 'Replaces the pods of an instance.', scope: 'instances:write' },
+  { kind: 'start', summary: 'Starts an instance.' },
+  { kind: 'stop', summary: 'Stops an instance, which then stays stopped.' },
+  { kind: 'restart', summary: 'Replaces the pods of an instance.' },
   {
     kind: 'suspend',
     summary: 'Keeps an instance from running: its host shows why.',
-    scope: 'instances:write',
-    isProviders: true,
     entries: { cause: suspensionCause },
     example: { cause: 'abuse' },
   },
   {
     kind: 'resume',
     summary: 'Closes one reason of a suspension.',
-    scope: 'instances:write',
-    isProviders: true,
     entries: { cause: suspensionCause },
     example: { cause: 'abuse' },
   },
   {
     kind: 'terminate',
     summary: 'Ends an instance; its data is kept for as long as this can be undone.',
-    scope: 'instances:write',
-    destroys: true,
   },
-  { kind: 'undo', summary: 'Undoes a termination, within its window.', scope: 'instances:write' },
+  { kind: 'undo', summary: 'Undoes a termination, within its window.' },
   {
     kind: 'purge',
     summary: 'Destroys what a termination has kept.',
-    scope: 'admin:write',
-    destroys: true,
     entries: { withoutBackup: v.optional(v.boolean()) },
     example: { withoutBackup: false },
   },
-  { kind: 'repair', summary: 'Makes the world what the records want.', scope: 'admin:write' },
+  { kind: 'repair', summary: 'Makes the world what the records want.' },
   {
     kind: 'backup',
     summary: 'Makes a backup; the instance goes on running.',
-    scope: 'backups:write',
     entries: { kind: v.optional(v.picklist(['manual', 'final'], 'must be "manual" or "final"')) },
     example: { kind: 'manual' },
   },
   {
     kind: 'verify',
     summary: 'Proves a backup by restoring it aside; the newest unless stated.',
-    scope: 'backups:write',
     entries: { ...backupId, boot: v.optional(v.boolean()) },
     example: { boot: true },
   },
   {
     kind: 'restore',
     summary: 'Puts an instance back to what a backup holds, or undoes a restore: exactly one of both is named.',
-    scope: 'backups:write',
-    destroys: true,
     entries: { ...backupId, undoes: v.optional(fields.operationId) },
     example: { backup: exampleBackup },
   },
   {
     kind: 'export',
     summary: "Makes a zip in Odoo's own format of a backup; the newest unless stated.",
-    scope: 'backups:write',
     limit: 'export',
     entries: backupId,
     example: { backup: exampleBackup },
@@ -116,23 +99,22 @@ export function instanceCommandRoutes(ports: Ports): Route[] {
 
 function commandRoute(ports: Ports, { kind, entries = {}, example = {}, ...command }: Command): Route {
   const operationId = `${kind}Instance`;
+  const { scope, destroys } = askingRules[kind];
   return route({
     method: 'POST',
     path: `/v1/instances/{id}/${kind}`,
     operationId,
     summary: command.summary,
-    scope: command.scope,
+    scope,
     limit: command.limit ?? 'write',
-    ...(command.destroys && { destroys: true }),
+    ...(destroys && { destroys }),
     params,
     body: v.optional(v.strictObject({ ...entries, ...reason }), {}),
     bodyExample: { ...example, reason: 'Asked for by the owner' },
     takes: { ...keyHeader, ...matchHeader },
     responses: { 202: acceptedResponse(kind), ...refusals(400, 404, 409, 412, 422) },
     async handle(call) {
-      if (command.isProviders === true && call.principal.customerId !== null) {
-        throw new Failure('forbidden', `A ${kind} is the provider's to ask for. Stop or start the instance instead.`);
-      }
+      requireMayAsk(call.principal, kind);
       const { withoutBackup, ...data } = call.body as { withoutBackup?: boolean };
       const asked = {
         kind,

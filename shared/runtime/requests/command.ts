@@ -3,6 +3,7 @@ import { operationAdvance } from '#events/operation/advance.ts';
 import type { Queryable } from '#shared/adapters/postgres/database.ts';
 import { findOperation } from '#shared/adapters/postgres/operation-requests.ts';
 import { enqueue } from '#shared/adapters/postgres/outbox.ts';
+import { requireMayAsk } from '#shared/domain/access/asking.ts';
 import { actorOf } from '#shared/domain/access/principal.ts';
 import { announce } from '#shared/domain/event/announce.ts';
 import { Failure } from '#shared/domain/failure.ts';
@@ -14,7 +15,10 @@ import type { Asker } from './ask.ts';
 /** The operation a command was given to. */
 export type CommandedOperation = { id: string; instanceId: string; kind: OperationKind };
 
-/** Writes a person's word into an operation's row, as its function does, and tells that function of it. */
+/**
+ * Writes a person's word into an operation's row, as its function does, and tells that function of it. Only who may ask for
+ * an operation of that kind may have it tried again or undone. @throws Failure `forbidden`.
+ */
 export async function askCommand(
   transaction: Queryable,
   asker: Asker,
@@ -28,9 +32,10 @@ export async function askCommand(
   const { customerId } = asker.principal;
   const unknown = new Failure('not-found', `There is no operation ${operationId}.`);
   const found = await findOperation(transaction, operationId);
-  if (found === undefined) return unknown;
+  if (found === undefined || (customerId !== null && found.customerId !== customerId)) return unknown;
   const { instanceId } = found;
   const kind = found.kind as OperationKind;
+  requireMayAsk(asker.principal, kind);
   const definition = definitionFacts[kind];
   const by = { actor: actorOf(asker.principal), event: asker.key ?? randomUUID() };
   const outcome = await commandWithin(transaction, by, {
