@@ -28,7 +28,7 @@ const handler = eventFunction({
     mailer,
     credentials: rememberingCredentials(credentialsStore(kubernetes, config.tenantNamespace)),
     apiUrl: config.apiUrl,
-    remember: (secret) => knownSecrets.add(secret),
+    remember: (secret) => knownSecrets.addPassing(secret),
     onTrouble: (what, error) => platform.log.warn({ what, err: error }, 'a mail could not be sent or recorded'),
   }),
 });

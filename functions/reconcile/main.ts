@@ -149,7 +149,7 @@ const handler = eventFunction({
       ports: {
         warm: servers.warm,
         jobs: tenants.jobs,
-        remember: (secret) => knownSecrets.add(secret),
+        remember: (secret) => knownSecrets.addPassing(secret),
         reach: (server) => servers.reach(server),
         sweep: (server) => servers.sweep(server),
       },
