@@ -39,7 +39,7 @@ test('a proven host leads visitors to the instance soon, and no longer once it i
   expect(asked.status).toBe(201);
   expect((await api.ask('POST', `${domains}/${host}/verify`)).status).toBe(409);
   expect(await statusOf(host)).toBe(404);
-  dns.records.set(asked.body.proof.name, [[asked.body.proof.text]]);
+  dns.records.set(asked.body.record.name, [[asked.body.record.value]]);
   expect(await api.ask('POST', `${domains}/${host}/verify`)).toMatchObject({
     status: 200,
     body: { state: 'verified' },

@@ -46,12 +46,12 @@ const verify = (host: string, { to = id, by = 'customer' as Who } = {}) =>
   api().ask(by, 'POST', `/v1/instances/${to}/domains/${host}/verify`);
 
 /** Publishes what the answer says. */
-function publish({ name, text }: { name: string; text: string }): void {
-  dns.records.set(name, [['v=spf1 -all'], [text]]);
+function publish({ name, value }: { name: string; value: string }): void {
+  dns.records.set(name, [['v=spf1 -all'], [value]]);
 }
 
 async function proven(host: string, options: { to?: string; by?: Who } = {}) {
-  publish((await add(host, options)).body.proof);
+  publish((await add(host, options)).body.record);
   return await verify(host, options);
 }
 
@@ -65,16 +65,20 @@ describe('a host of a customer', () => {
       body: {
         host: 'shop.acme.com',
         state: 'unverified',
-        proof: { name: '_odoo-fleet.shop.acme.com', text: expect.stringMatching(/^odoo-fleet=[a-z2-7]{32}$/) },
+        record: {
+          type: 'TXT',
+          name: '_odoo-fleet.shop.acme.com',
+          value: expect.stringMatching(/^odoo-fleet=[a-z2-7]{32}$/),
+        },
         target: `n-${id}.odoo.example`,
         verifiedAt: null,
       },
     });
     const refused = await verify('shop.acme.com');
     expect(refused.status).toBe(409);
-    expect(refused.body.detail).toContain(asked.body.proof.text);
+    expect(refused.body.detail).toContain(asked.body.record.value);
     expect(await domainsInRecord()).toEqual([]);
-    publish(asked.body.proof);
+    publish(asked.body.record);
     expect(await verify('shop.acme.com')).toMatchObject({ status: 200, body: { state: 'verified' } });
     expect(await domainsInRecord()).toEqual(['shop.acme.com']);
     const { rows } = await api().database.query<{ action: string; actor: string }>(
@@ -97,7 +101,7 @@ describe('a host of a customer', () => {
     await later();
     const asked = await add('tick.acme.com');
     expect(await isDue()).toBe(false);
-    publish(asked.body.proof);
+    publish(asked.body.record);
     await verify('tick.acme.com');
     expect(await isDue()).toBe(true);
     await later();
@@ -113,7 +117,7 @@ describe('a host of a customer', () => {
     const second = await add('again.acme.com');
     expect([second.status, second.body]).toEqual([200, first.body]);
     await api().ask('customer', 'DELETE', `/v1/instances/${id}/domains/again.acme.com`);
-    expect((await add('again.acme.com')).body.proof.text).not.toBe(first.body.proof.text);
+    expect((await add('again.acme.com')).body.record.value).not.toBe(first.body.record.value);
   });
 
   it('that is proven is not looked for again: a record that is gone later takes nothing away', async () => {
@@ -169,7 +173,7 @@ describe('a host of a customer', () => {
 
   it('does not lead to what is terminated', async () => {
     const asked = await add('late.acme.com');
-    publish(asked.body.proof);
+    publish(asked.body.record);
     await api().database.query(
       `update instances set desired_state = 'terminated', desired_before = 'running', terminated_at = now(),
          purge_after = now() + interval '1 day' where id = $1`,
@@ -185,7 +189,9 @@ describe('one host has one owner', () => {
     const theirs = await newInstance('c-2');
     expect((await add('contested.com')).status).toBe(201);
     expect((await proven('contested.com', { to: theirs, by: 'customer:c-2' })).status).toBe(200);
-    publish((await add('contested.com')).body.proof);
+    const [record] = [...(dns.records.get('_odoo-fleet.contested.com') ?? [])].slice(-1) as string[][];
+    const { record: mine } = (await add('contested.com')).body;
+    dns.records.set(mine.name, [record ?? [], [mine.value]]);
     expect(await verify('contested.com')).toMatchObject({ status: 409, body: { code: 'host-taken' } });
     expect([await domainsInRecord(), await domainsInRecord(theirs)]).toEqual([[], ['contested.com']]);
   });
@@ -193,10 +199,19 @@ describe('one host has one owner', () => {
   it('also when two prove it at once', async () => {
     const theirs = await newInstance('c-2');
     const [one, other] = [await add('race.com'), await add('race.com', { to: theirs, by: 'customer:c-2' })];
-    dns.records.set('_odoo-fleet.race.com', [[one.body.proof.text], [other.body.proof.text]]);
+    dns.records.set('_odoo-fleet.race.com', [[one.body.record.value], [other.body.record.value]]);
     const answers = await Promise.all([verify('race.com'), verify('race.com', { to: theirs, by: 'customer:c-2' })]);
     expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 409]);
     expect([...(await domainsInRecord()), ...(await domainsInRecord(theirs))]).toEqual(['race.com']);
+  });
+
+  it('until somebody else proves it and his own proof is gone: the domain has changed hands', async () => {
+    const theirs = await newInstance('c-2');
+    await proven('sold.com', { to: theirs, by: 'customer:c-2' });
+    expect((await proven('sold.com')).status).toBe(200);
+    expect([await domainsInRecord(), await domainsInRecord(theirs)]).toEqual([['sold.com'], []]);
+    const text = "select instance_id from audit where action = 'domain.lost' and detail ->> 'host' = 'sold.com'";
+    expect((await api().database.query(text)).rows).toEqual([{ instance_id: theirs }]);
   });
 
   it('until he removes it, or his instance is terminated', async () => {
@@ -222,9 +237,9 @@ describe('one host has one owner', () => {
 describe('DNS that does not answer', () => {
   it.each(['refuse', 'silence', 'garbage'] as const)('(%s) refuses nobody for good', async (how) => {
     const asked = await add(`${how}.acme.com`);
-    dns.records.set(asked.body.proof.name, how);
+    dns.records.set(asked.body.record.name, how);
     expect((await verify(`${how}.acme.com`)).status).toBe(503);
-    publish(asked.body.proof);
+    publish(asked.body.record);
     expect((await verify(`${how}.acme.com`)).status).toBe(200);
   });
 });

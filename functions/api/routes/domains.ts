@@ -18,8 +18,8 @@ const domainBody = v.strictObject({
   host: v.string(),
   /** Visitors are led to the instance from `verified` on; the change takes some minutes. */
   state: v.picklist(['unverified', 'verified']),
-  /** The TXT record that shows that the host is yours. */
-  proof: v.strictObject({ name: v.string(), text: v.string() }),
+  /** What to publish in DNS to show that the host is yours. */
+  record: v.strictObject({ type: v.literal('TXT'), name: v.string(), value: v.string() }),
   /** Where the host's own record (CNAME) has to lead. */
   target: v.string(),
   createdAt: time,
@@ -29,7 +29,11 @@ const domainBody = v.strictObject({
 const example = {
   host: 'shop.example.com',
   state: 'unverified' as const,
-  proof: { name: '_odoo-fleet.shop.example.com', text: 'odoo-fleet=abcdefghijklmnopqrstuvwxyz234567' },
+  record: {
+    type: 'TXT' as const,
+    name: '_odoo-fleet.shop.example.com',
+    value: 'odoo-fleet=abcdefghijklmnopqrstuvwxyz234567',
+  },
   target: 'acme.odoo.example',
   createdAt: '2027-02-01T10:00:00.000Z',
   verifiedAt: null,
@@ -71,7 +75,7 @@ function listDomains({ database }: Ports): Route {
 }
 
 function createDomain({ database }: Ports): Route {
-  const response = { description: 'It is to be proven: publish `proof`.', schema: domainBody, example };
+  const response = { description: 'It is to be proven: publish `record`.', schema: domainBody, example };
   return route({
     method: 'POST',
     path: '/v1/instances/{id}/domains',
@@ -136,10 +140,11 @@ function deleteDomain({ database }: Ports): Route {
 
 function bodyOf(domain: ShownDomain) {
   const { host: name, target, createdAt, verifiedAt } = domain;
+  const proof = proofOf(domain);
   return {
     host: name,
     state: verifiedAt === null ? 'unverified' : 'verified',
-    proof: proofOf(domain),
+    record: { type: 'TXT', name: proof.name, value: proof.text },
     target,
     createdAt: createdAt.toISOString(),
     verifiedAt: verifiedAt?.toISOString() ?? null,

@@ -81,6 +81,22 @@ export async function insertDomain(
 }
 
 /**
+ * Takes the host from another instance whose proof is no longer among the published ones: who can publish there now is its
+ * owner. Gives the instances that lost it.
+ */
+export async function oustDomain(
+  transaction: Queryable,
+  { instanceId, host, published }: { instanceId: string; host: string; published: readonly string[] },
+): Promise<string[]> {
+  const { rows } = await transaction.query<{ instance_id: string }>(
+    `delete from custom_domains
+     where host = $1 and instance_id <> $2 and verified_at is not null and not token = any($3) returning instance_id`,
+    [host, instanceId, published],
+  );
+  return rows.map((row) => row.instance_id);
+}
+
+/**
  * Makes the host its instance's. An instance that was terminated loses it to this one. Undefined when the row is no longer
  * the one that was proven. @throws Failure `constraint-violated` (`custom_domains_owner`) while it is another instance's.
  */

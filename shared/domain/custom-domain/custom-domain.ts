@@ -57,6 +57,11 @@ export function isProven(domain: Pick<CustomDomain, 'host' | 'token'>, texts: re
   return texts.some((found) => found.trim() === text);
 }
 
+/** Tokens of all proofs among the records. */
+export function tokensAmong(texts: readonly string[]): string[] {
+  return texts.flatMap((found) => /^odoo-fleet=([a-z2-7]{32})$/.exec(found.trim())?.[1] ?? []);
+}
+
 function refused(code: 'invalid-request' | 'name-reserved', text: string): Failure {
   return new Failure(code, text, { facts: { field: 'body.host' } });
 }

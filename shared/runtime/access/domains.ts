@@ -9,6 +9,7 @@ import {
   listDomains,
   lockDomainsInstance,
   markDomainVerified,
+  oustDomain,
   ownDomains,
 } from '#shared/adapters/postgres/custom-domains.ts';
 import type { Database, Queryable } from '#shared/adapters/postgres/database.ts';
@@ -21,6 +22,7 @@ import {
   isProven,
   proofOf,
   readHost,
+  tokensAmong,
 } from '#shared/domain/custom-domain/custom-domain.ts';
 import { Failure } from '#shared/domain/failure.ts';
 
@@ -77,11 +79,12 @@ export async function verifyDomain(
   if (domain.verifiedAt !== null) return { ...domain, target };
   const { name, text } = proofOf(domain);
   // outside the transaction: DNS may take seconds
-  if (!isProven(domain, await resolver.texts(name))) {
+  const texts = await resolver.texts(name);
+  if (!isProven(domain, texts)) {
     const how = `Publish a TXT record ${name} with the text "${text}" and try again; DNS may take a while to tell.`;
     throw new Failure('not-allowed', `The host is not proven to be yours. ${how}`);
   }
-  const verified = await markVerified(database, principal, domain);
+  const verified = await markVerified(database, principal, { domain, published: tokensAmong(texts) });
   return { ...verified, target };
 }
 
@@ -99,11 +102,19 @@ export async function removeDomain(
   });
 }
 
-async function markVerified(database: Database, principal: Principal, domain: CustomDomain): Promise<CustomDomain> {
+async function markVerified(
+  database: Database,
+  principal: Principal,
+  { domain, published }: { domain: CustomDomain; published: readonly string[] },
+): Promise<CustomDomain> {
   try {
     return await database.transaction(async (transaction) => {
       const instance = known(await lockDomainsInstance(transaction, domain.instanceId, principal));
       if (instance.isTerminated) throw new Failure('terminated', 'The instance is terminated: no host can lead to it.');
+      for (const instanceId of await oustDomain(transaction, { ...domain, published })) {
+        await tell(transaction, principal, { action: 'domain.lost', domain: { ...domain, instanceId } });
+        await wakeShard(transaction, instanceId);
+      }
       const verified = knownDomain(await markDomainVerified(transaction, domain));
       await tell(transaction, principal, { action: 'domain.verified', domain });
       await wakeShard(transaction, domain.instanceId);
