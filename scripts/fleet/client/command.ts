@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Environment } from '#shared/runtime/config.ts';
 import type { Done, Screen } from '../screen.ts';
 import type { Api } from './api.ts';

@@ -12,7 +12,7 @@ const fileSchema = v.strictObject({ url: v.string(), token: v.string() });
 
 /** Where the settings lie that the environment does not state. */
 export function settingsFile(env: Environment): string {
-  const folder = env['XDG_CONFIG_HOME'] ?? join(env['HOME'] ?? homedir(), '.config');
+  const folder = env['XDG_CONFIG_HOME'] || join(env['HOME'] || homedir(), '.config');
   return join(folder, 'odoo-fleet', 'config.json');
 }
 

@@ -26,6 +26,8 @@ export type Operation = {
 type Watching = { screen: Screen; untilMs: number };
 
 const everyMs = 1_000;
+/** Where no events are to be had, asking for them each time would use up what may be asked in a minute. */
+const roundsWithoutEvents = 15;
 /** How long somebody may be away who was there before. */
 const patienceMs = 60_000;
 
@@ -42,50 +44,68 @@ export function hasEnded({ state }: Pick<Operation, 'state'>): boolean {
 export async function watch(api: Api, id: string, { screen, untilMs }: Watching): Promise<Operation> {
   const path = `/v1/operations/${encodeURIComponent(id)}`;
   let latest = (await api.get(path)) as Operation;
-  let seenMs = performance.now();
   const see = (operation: Operation) => {
     latest = operation;
-    seenMs = performance.now();
-    if (!hasEnded(operation)) screen.progress?.(lineOf(operation));
+    show();
+  };
+  const show = () => {
+    if (!hasEnded(latest)) screen.progress?.(lineOf(latest));
   };
   see(latest);
-  let lastEventId: string | undefined;
-  while (!hasEnded(latest) && performance.now() < untilMs) {
-    lastEventId = await listen(api, `${path}/events`, { untilMs, lastEventId, see });
-    if (hasEnded(latest) || performance.now() >= untilMs) break;
-    await delay(Math.min(everyMs, Math.max(0, untilMs - performance.now())));
-    try {
-      see((await api.get(path)) as Operation);
-    } catch (caught) {
-      const failure = asFailure(caught);
-      if (!mayRetry(failure) || performance.now() - seenMs > patienceMs) throw failure;
-      screen.progress?.(`${latest.kind}: ${api.host} does not answer, asking again ...`);
+  // the time goes on where nothing else does
+  const ticking = setInterval(show, everyMs);
+  try {
+    await untilEnd();
+  } finally {
+    clearInterval(ticking);
+    screen.progress?.(undefined);
+  }
+  return latest;
+
+  async function untilEnd(): Promise<void> {
+    let lastEventId: string | undefined;
+    let awaySinceMs: number | undefined;
+    let deafRounds = 0;
+    while (!hasEnded(latest) && performance.now() < untilMs) {
+      if (deafRounds === 0) {
+        const heardId = await listen(api, `${path}/events`, { untilMs, lastEventId, see });
+        if (heardId === undefined) deafRounds = roundsWithoutEvents;
+        else lastEventId = heardId;
+      } else deafRounds -= 1;
+      if (hasEnded(latest) || performance.now() >= untilMs) return;
+      await delay(Math.min(everyMs, Math.max(0, untilMs - performance.now())));
+      try {
+        see((await api.get(path)) as Operation);
+        awaySinceMs = undefined;
+      } catch (caught) {
+        const failure = asFailure(caught);
+        awaySinceMs ??= performance.now();
+        if (!mayRetry(failure) || performance.now() - awaySinceMs > patienceMs) throw failure;
+      }
     }
   }
-  screen.progress?.(undefined);
-  return latest;
 }
 
-/** Listens for as long as there is something to hear. Returns the id of the last event. */
+/** Listens for as long as there is something to hear. Returns the id of the last event; undefined when none came. */
 async function listen(
   api: Api,
   path: string,
   options: { untilMs: number; lastEventId: string | undefined; see: (operation: Operation) => void },
 ): Promise<string | undefined> {
-  let { lastEventId } = options;
+  let heardId: string | undefined;
   const leftMs = Math.min(options.untilMs - performance.now(), 2 ** 31 - 1);
   const timeIsUp = AbortSignal.timeout(Math.max(1, Math.ceil(leftMs)));
   try {
-    const stream = await api.stream(path, lastEventId, timeIsUp);
+    const stream = await api.stream(path, options.lastEventId, timeIsUp);
     if (stream === undefined) return undefined;
     for await (const { id, data } of parseEvents(stream)) {
-      lastEventId = id;
+      heardId = id;
       options.see(JSON.parse(data) as Operation);
     }
   } catch {
     // whoever watches asks without events then, and learns from that what is wrong
   }
-  return lastEventId;
+  return heardId;
 }
 
 function lineOf({ kind, state, step, waitingFor, progress, createdAt }: Operation): string {
