@@ -31,6 +31,18 @@ describe('a stream of progress', () => {
     watch.watch(queued.id, owner, () => undefined)();
   });
 
+  test('makes room when its reader goes away while nothing is read, or before it began', async () => {
+    const gone = new AbortController();
+    const watch = openWatch({ read: async () => [queued], pollMs: 1, maxWatchers: 1 });
+    const options = { id: queued.id, owner, lastEventId: undefined, signals: [gone.signal] };
+    await progressEvents(watch, options).next();
+    expect(() => watch.watch(queued.id, owner, () => undefined)).toThrow(/Too many/);
+    gone.abort();
+    watch.watch(queued.id, owner, () => undefined)();
+    await progressEvents(watch, options).next();
+    watch.watch(queued.id, owner, () => undefined)();
+  });
+
   test('goes on over a look that fails', async () => {
     let looks = 0;
     const watch = openWatch({

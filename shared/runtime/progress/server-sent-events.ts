@@ -40,7 +40,10 @@ export async function* progressEvents<Found extends Progress>(
     if (progressId(found) !== lastId || isEnded(found)) wake?.();
   });
   const over = AbortSignal.any([...signals, AbortSignal.timeout(maxMs)]);
+  // Whoever is gone reads no further, so that what follows a piece is never come to.
+  over.addEventListener('abort', stop, { once: true });
   try {
+    if (over.aborted) return;
     yield 'retry: 1000\n\n';
     while (!over.aborted) {
       const isNews = await waitFor(over, heartbeatMs, (woken) => {
@@ -58,6 +61,7 @@ export async function* progressEvents<Found extends Progress>(
       if (isOver) return;
     }
   } finally {
+    over.removeEventListener('abort', stop);
     stop();
   }
 }
