@@ -122,9 +122,13 @@ export async function serve(handler: HttpHandler, options: ServeOptions): Promis
   };
 }
 
-/** Who collects numbers asks the pod itself; what comes through a gateway says for whom, and gets none. */
+/**
+ * Who collects numbers asks the pod itself, or has the API server of Kubernetes ask it, which names the path it was asked for.
+ * What comes through a gateway says for whom, and queue-proxy writes that into `forwarded`: it gets none.
+ */
 function isFromOutside({ headers }: HostRequest): boolean {
-  return headers['x-forwarded-for'] !== undefined;
+  if (headers['forwarded'] !== undefined) return true;
+  return headers['x-forwarded-for'] !== undefined && headers['x-forwarded-uri'] === undefined;
 }
 
 /** Probes and numbers. False when the path is none of them. */

@@ -44,8 +44,7 @@ export async function finish(
   headers['cache-control'] ??= 'no-store';
   const outcome = status < 300 ? 'done' : 'refused';
   if (stream !== undefined && request.isHead) {
-    // begun by nobody, it would be ended by nobody
-    await stream.pieces[Symbol.asyncIterator]().return?.();
+    await endOf(stream.pieces[Symbol.asyncIterator](), { isBegun: false });
     return { status, headers: streamHeaders(headers, stream.type), body: null, outcome };
   }
   if (stream !== undefined)
@@ -97,16 +96,24 @@ function streamHeaders(headers: Record<string, string>, type: string): Record<st
 function bytesOf({ pieces }: NonNullable<Reply['stream']>): ReadableStream<Uint8Array> {
   const iterator = pieces[Symbol.asyncIterator]();
   const encoder = new TextEncoder();
+  let isBegun = false;
   const source = {
     async pull(controller: ReadableStreamDefaultController<Uint8Array>) {
+      isBegun = true;
       const { done, value } = await iterator.next();
       if (done === true) controller.close();
       else controller.enqueue(encoder.encode(value));
     },
     async cancel() {
-      await iterator.return?.();
+      await endOf(iterator, { isBegun });
     },
   };
   // nothing is begun before somebody reads
   return new ReadableStream(source, { highWaterMark: 0 });
+}
+
+/** Ends pieces of which more may come. A generator that was never begun does not hear that it ends: its first piece is thrown away. */
+async function endOf(iterator: AsyncIterator<string>, { isBegun }: { isBegun: boolean }): Promise<void> {
+  if (!isBegun) await iterator.next();
+  await iterator.return?.();
 }

@@ -5,6 +5,7 @@ import { asFailure, Failure } from '#shared/domain/failure.ts';
 import type { AccessPorts, LimitAnswer } from '../ports.ts';
 import { invalidRequest } from '../problem.ts';
 import { type Call, nobody, type Reply, type Route } from '../route.ts';
+import { forCustomer } from '../views/for-customer.ts';
 import { jsonOf, parsed, queryOf } from './parse.ts';
 import { fieldsOf, pickFields } from './pick-fields.ts';
 
@@ -57,7 +58,8 @@ export async function respond(route: Route, request: RoutedRequest, access: Acce
   };
   const reply = await inTime(route, call);
   const picks = names !== undefined && route.fields !== undefined && reply.status < 300 && reply.body !== undefined;
-  const body = picks ? pickFields(reply.body, names, route.fields?.of ?? 'body') : reply.body;
+  const seen = principal.customerId === null || isPublic ? reply.body : forCustomer(reply.body);
+  const body = picks ? pickFields(seen, names, route.fields?.of ?? 'body') : seen;
   return { reply: { ...reply, body }, limited, principal };
 }
 

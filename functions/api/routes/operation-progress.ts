@@ -1,10 +1,11 @@
 import * as v from 'valibot';
-import { actorOf } from '#shared/domain/access/principal.ts';
+import { actorOf, type Principal } from '#shared/domain/access/principal.ts';
 import { isEnded, progressEvents, progressId } from '#shared/runtime/progress/server-sent-events.ts';
 import { openWatch } from '#shared/runtime/progress/watch.ts';
 import type { ApiPorts } from '../ports.ts';
 import { type Route, route } from '../route.ts';
 import { uuidText } from '../schemas.ts';
+import { forCustomer } from '../views/for-customer.ts';
 import { findOperation, readOperations, toOperationBody } from '../views/operation.ts';
 import { refusals } from './accepted.ts';
 
@@ -37,17 +38,33 @@ export function operationProgressRoutes({ database, draining }: Pick<ApiPorts, '
         const pieces = progressEvents(watch, { id, owner, lastEventId, signals: [signal, draining] });
         // Begun here, so that one that is too many is refused instead of cut.
         const first = await pieces.next();
-        return { status: 200, stream: { type: 'text/event-stream', pieces: from(first, pieces) } };
+        return { status: 200, stream: { type: 'text/event-stream', pieces: from(first, pieces, principal) } };
       },
     }),
   ];
 }
 
-async function* from(first: IteratorResult<string>, rest: AsyncGenerator<string>): AsyncGenerator<string> {
-  try {
-    if (first.done !== true) yield first.value;
-    yield* rest;
-  } finally {
-    await rest.return(undefined);
-  }
+/** No generator: one that nobody has begun to read would not end the other. */
+function from(
+  first: IteratorResult<string>,
+  rest: AsyncGenerator<string>,
+  { customerId }: Principal,
+): AsyncIterableIterator<string> {
+  let isFirst = true;
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    async next() {
+      const piece = isFirst ? first : await rest.next();
+      isFirst = false;
+      if (piece.done === true || customerId === null) return piece;
+      return { value: piece.value.replace(/^data: (.*)$/m, seenByCustomer) };
+    },
+    return: () => rest.return(undefined),
+  };
+}
+
+function seenByCustomer(_line: string, json: string): string {
+  return `data: ${JSON.stringify(forCustomer(JSON.parse(json)))}`;
 }

@@ -62,7 +62,7 @@ export type VisibleType = (typeof visibleEvents)[number]['type'];
 export const visibleTypes = visibleEvents.map(({ type }) => type) as [VisibleType, ...VisibleType[]];
 
 /** Refusals and ends whose text was written for whoever asked. Other texts may name servers and objects of ours. */
-const toldCodes: ReadonlySet<string> = new Set<FailureCode>([
+export const toldCodes: ReadonlySet<string> = new Set<FailureCode>([
   'invalid-request',
   'not-found',
   'quota-exceeded',
@@ -79,7 +79,7 @@ const toldCodes: ReadonlySet<string> = new Set<FailureCode>([
   'cancelled',
 ]);
 
-const ourTrouble =
+export const ourTrouble =
   'It could not be carried out, through no fault of the request. The operation is kept and can be retried.';
 
 /**
