@@ -1,9 +1,13 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { progressEvents, progressId } from './server-sent-events.ts';
 import { openWatch, type Progress } from './watch.ts';
 
 const queued: Progress = { id: '01936f2e-8b5a-7c3d-9e4f-0a1b2c3d4e5f', state: 'queued' };
 const owner = 'c-1';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 async function all(pieces: AsyncIterable<string>): Promise<string[]> {
   const found: string[] = [];
@@ -76,5 +80,31 @@ describe('watching', () => {
       );
     });
     expect(asked).toEqual([[queued.id]]);
+  });
+
+  test('looks once at a time, however many leave and join during a look', async () => {
+    vi.useFakeTimers();
+    const looks: PromiseWithResolvers<Progress[]>[] = [];
+    const read = (): Promise<Progress[]> => {
+      const look = Promise.withResolvers<Progress[]>();
+      looks.push(look);
+      return look.promise;
+    };
+    const watch = openWatch({ read, pollMs: 10 });
+    let stop = watch.watch(queued.id, owner, () => undefined);
+    await vi.advanceTimersByTimeAsync(1);
+    for (let time = 0; time < 5; time += 1) {
+      stop();
+      stop = watch.watch(queued.id, owner, () => undefined);
+      await vi.advanceTimersByTimeAsync(1);
+    }
+    expect(looks).toHaveLength(1);
+    looks[0]?.resolve([queued]);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(looks).toHaveLength(2);
+    stop();
+    looks[1]?.resolve([queued]);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(looks).toHaveLength(2);
   });
 });

@@ -29,20 +29,23 @@ export function openWatch<Found extends Progress>(options: WatchOptions<Found>):
   const { read, pollMs = 500, maxWatchers = 200, maxPerOwner = 20 } = options;
   const watchers = new Set<{ id: string; owner: string; onLook: (found: Found) => void }>();
   let timer: NodeJS.Timeout | undefined;
+  let isLooking = false;
 
   async function look(): Promise<void> {
+    timer = undefined;
+    isLooking = true;
     const found = await read([...new Set([...watchers].map(({ id }) => id))]).catch(() => []);
     const byId = new Map(found.map((one) => [one.id, one]));
     for (const { id, onLook } of [...watchers]) {
       const one = byId.get(id);
       if (one !== undefined) onLook(one);
     }
-    timer = undefined;
+    isLooking = false;
     begin(pollMs);
   }
 
   function begin(afterMs: number): void {
-    if (timer !== undefined || watchers.size === 0) return;
+    if (isLooking || timer !== undefined || watchers.size === 0) return;
     timer = setTimeout(() => void look(), afterMs);
   }
 
