@@ -42,6 +42,23 @@ describe('reading an account from Kill Bill', () => {
     expect(await open().read('00000000-0000-4000-8000-000000000000')).toBeUndefined();
   });
 
+  it('does not take the 404 of a proxy for an answer of Kill Bill', async () => {
+    standIn.state.before = (_path, response) => {
+      response.writeHead(404, { 'content-type': 'text/html' }).end('<html>default backend</html>');
+      return true;
+    };
+    await expect(open().read(account)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('takes a list that is not there for no empty one', async () => {
+    standIn.state.before = (path, response) => {
+      if (!path.endsWith('/invoices')) return false;
+      response.writeHead(404).end('{"className":"x","message":"none"}');
+      return true;
+    };
+    await expect(open().read(account)).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
   it('keeps its connections', async () => {
     let connections = 0;
     const server = await listening((request, response) => {

@@ -60,7 +60,7 @@ export function openKillBill(options: KillBillOptions): KillBill & { close(): Pr
     }
   }
 
-  /** The parsed answer; undefined for 404. */
+  /** The parsed answer; undefined for what Kill Bill itself says is not there. */
   async function askOnce(path: string, signal: AbortSignal): Promise<unknown> {
     const within = AbortSignal.any([signal, AbortSignal.timeout(readTimeoutMs)]);
     const { statusCode, body } = await pool.request({
@@ -70,18 +70,23 @@ export function openKillBill(options: KillBillOptions): KillBill & { close(): Pr
       signal: within,
     });
     if (statusCode === 200) return parse(await body.text());
+    // a proxy in front of it answers 404, too, while Kill Bill starts
+    if (statusCode === 404 && isKillBills(await body.text())) return undefined;
     await body.dump();
     // lists of an account that has none
     if (statusCode === 204) return [];
-    if (statusCode === 404) return undefined;
     throw refusal(statusCode);
   }
 
   async function readAccount(id: string): ReturnType<KillBill['read']> {
     const signal = AbortSignal.timeout(budgetMs);
     const account = `/1.0/kb/accounts/${encodeURIComponent(id)}`;
-    const list = async <Schema extends v.GenericSchema>(schema: Schema, path: string) =>
-      checked(schema, (await ask(`${account}${path}`, signal)) ?? []);
+    const list = async <Schema extends v.GenericSchema>(schema: Schema, path: string) => {
+      const answer = await ask(`${account}${path}`, signal);
+      // taken for an empty list it would be a debt that is gone
+      if (answer === undefined) throw refusal(404);
+      return checked(schema, answer);
+    };
     const found = await ask(account, signal);
     if (found === undefined) return undefined;
     const { accountId, externalKey } = checked(accountSchema, found);
@@ -103,6 +108,15 @@ export function openKillBill(options: KillBillOptions): KillBill & { close(): Pr
     read: (id) => inSpan({ name: 'kill-bill GET account', kind: 'client' }, () => readAccount(id)),
     close: () => pool.destroy(),
   };
+}
+
+/** Does a 404 have the body that Kill Bill's exceptions have (its `BillingExceptionJson`)? */
+function isKillBills(text: string): boolean {
+  try {
+    return v.is(v.object({ className: v.string(), message: v.string() }), JSON.parse(text));
+  } catch {
+    return false;
+  }
 }
 
 function parse(text: string): unknown {

@@ -42,7 +42,10 @@ export async function startKillBill({ now = Date.now() }: { now?: number } = {})
     }
     const found = request.method === 'GET' ? read(records, url) : undefined;
     return found === undefined
-      ? answer(response, 404, { message: 'Object does not exist' })
+      ? answer(response, 404, {
+          className: 'org.killbill.billing.account.api.AccountApiException',
+          message: 'There is none',
+        })
       : answer(response, 200, found);
   };
   let server = createServer(handle);
