@@ -1,3 +1,4 @@
+import { accountRefresh } from './billing/account-refresh.ts';
 import { invoicePaid } from './billing/invoice-paid.ts';
 import { invoicePaymentFailed } from './billing/invoice-payment-failed.ts';
 import { overdueChanged } from './billing/overdue-changed.ts';
@@ -35,10 +36,13 @@ import { ping } from './knative/ping.ts';
 import { resourceAdd } from './knative/resource-add.ts';
 import { resourceDelete } from './knative/resource-delete.ts';
 import { resourceUpdate } from './knative/resource-update.ts';
+import { notificationDue } from './notification/due.ts';
 import { notificationRequested } from './notification/requested.ts';
 import { operationAdvance } from './operation/advance.ts';
 import { operationCancel } from './operation/cancel.ts';
 import { operationRetry } from './operation/retry.ts';
+import { webhookDue } from './webhook/due.ts';
+import { webhookEndpointDisabled } from './webhook/endpoint-disabled.ts';
 
 /** Every event we send or understand. */
 export const catalogue = [
@@ -116,6 +120,7 @@ export const catalogue = [
   invoicePaid,
   invoicePaymentFailed,
   overdueChanged,
+  accountRefresh,
   customerDeactivated,
   customerReactivated,
   customerDeleted,
@@ -123,6 +128,9 @@ export const catalogue = [
   operationRetry,
   operationCancel,
   notificationRequested,
+  notificationDue,
+  webhookEndpointDisabled,
+  webhookDue,
   ping,
   resourceAdd,
   resourceUpdate,

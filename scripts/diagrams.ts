@@ -16,6 +16,7 @@ import { type Transition, transitions } from '#shared/domain/instance/transition
 import { operationKinds } from '#shared/domain/operation/operation.ts';
 import { relationOf } from '#shared/domain/operation/queueing.ts';
 import type { ConfigRow, ConfigRows } from '#shared/runtime/config.ts';
+import * as edgeSettings from '#shared/runtime/edge-rows.ts';
 import * as settings from '#shared/runtime/rows.ts';
 
 // The parts of the documents that are written from the code, each between two marks:
@@ -94,7 +95,7 @@ function eventTypes(): string {
 
 /** Every setting of the functions, a table per group. */
 function settingsTables(): string {
-  const groups = Object.entries(settings as Record<string, ConfigRows>);
+  const groups = Object.entries({ ...settings, ...edgeSettings } as Record<string, ConfigRows>);
   return groups.map(([group, rows]) => settingsTable(group, Object.values(rows))).join('\n\n');
 }
 

@@ -26,6 +26,8 @@ export const subscriptionEntries = {
   overduesince: v.nullable(fields.instant),
   /** When it ends, which may be to come; null when no end is known. */
   ends: v.nullable(ends),
+  /** The billing service holds it: its instance is suspended until an event says otherwise. Absent: it does not. */
+  paused: v.optional(v.boolean()),
   /** The instance it pays for, where there is one already. One for life. */
   instance: v.optional(fields.instanceId),
   /** The instance to be made for it. May come with a later event than the first. */

@@ -1,12 +1,12 @@
 import { backupRequested } from '#events/instance/backup.ts';
 import { openInstancePorts } from '#shared/adapters/instance-ports.ts';
-import { Failure } from '#shared/domain/failure.ts';
 import { backupParts } from '#shared/runtime/backup-parts.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
 import { host } from '#shared/runtime/host.ts';
 import { instanceFunction } from '#shared/runtime/operation/instance-function.ts';
 import { instanceOperationRows, instancePortsOptions } from '#shared/runtime/operation/instance-ports-options.ts';
 import { openPlatform } from '#shared/runtime/platform.ts';
+import { backupParticulars } from '#shared/runtime/requests/particulars.ts';
 import { backups } from '#shared/runtime/rows.ts';
 import { backupOperation } from './operation.ts';
 
@@ -18,14 +18,7 @@ for (const { name, close } of closers) platform.shutdown.during('close-connectio
 const handler = instanceFunction(platform, {
   kind: backupOperation({ ...ports, access: ports.backupAccess, ...backupParts(platform.database, config) }),
   requested: backupRequested,
-  particulars: {
-    variantOf: ({ kind }) => kind,
-    isFinal: ({ kind }) => kind === 'final',
-    async refuse(_transaction, { kind }, { customerId }) {
-      if (customerId === null || kind === 'manual') return undefined;
-      return new Failure('not-allowed', `Backups of kind ${kind} are the platform's own. Ask for a manual one.`);
-    },
-  },
+  particulars: backupParticulars,
   databases: ports.databases,
   timing: { leaseMs: config.leaseMs, budgetMs: config.stepBudgetMs },
 });

@@ -4,22 +4,17 @@ import type { KeyWrapper } from '#shared/domain/backup/key-ring.ts';
 import type { Signer } from '#shared/domain/backup/manifest-seal.ts';
 import { announce } from '#shared/domain/event/announce.ts';
 import { Failure } from '#shared/domain/failure.ts';
+import { definitionFacts } from '#shared/domain/operation/definitions.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
 import { acceptManifest } from '#shared/steps/backup/accept-manifest.ts';
 import { type BackupPorts, makeBackup } from '#shared/steps/backup/make-backup.ts';
 import { releaseBackup, releaseBackupStep } from '#shared/steps/backup/release-backup.ts';
 
-/** The Job's time, and waiting for a slot. */
-const deadlineMs = 8 * 3_600_000;
-
 /** Copies an instance's database and files to the object store while it runs, or whatever else it does. */
 export function backupOperation(ports: BackupPorts & { wrapper: KeyWrapper; signer: Signer }): InstanceOperation {
   return {
     definition: {
-      kind: 'backup',
-      version: 1,
-      deadlineMs,
-      cancel: 'undoes',
+      ...definitionFacts.backup,
       steps: [makeBackup(ports), acceptManifest(ports), releaseBackupStep(ports)],
     },
     events: { accepted: backupAccepted, failed: backupFailed },

@@ -1,8 +1,13 @@
 import type { SubscriptionData } from '#events/billing/subscription.ts';
 import { ensureCustomer } from '#shared/adapters/postgres/customers.ts';
 import type { Queryable } from '#shared/adapters/postgres/database.ts';
-import { findOwner, findSubscription, saveSubscription } from '#shared/adapters/postgres/subscriptions.ts';
-import { applyNews, type SubscriptionNews, unheardOf } from '#shared/domain/billing/subscription.ts';
+import {
+  findOwner,
+  findSubscription,
+  hasOtherSubscription,
+  saveSubscription,
+} from '#shared/adapters/postgres/subscriptions.ts';
+import { applyNews, type Subscription, type SubscriptionNews, unheardOf } from '#shared/domain/billing/subscription.ts';
 import { deriveInstanceId } from '#shared/domain/instance/names.ts';
 import type { Taken } from './taken.ts';
 
@@ -28,8 +33,14 @@ export async function takeSubscription(transaction: Queryable, event: Subscripti
   }
   if (applied.outcome === 'superseded') return { outcome: 'superseded' };
   await ensureCustomer(transaction, data.customer);
-  await saveSubscription(transaction, subscription);
+  await saveSubscription(transaction, { ...subscription, trial: await trialOf(transaction, subscription) });
   return { outcome: applied.outcome, instanceIds: instanceId === null ? [] : [instanceId] };
+}
+
+/** One for life, and none beside what is paid: whoever asks for a second one pays before he gets an instance. */
+async function trialOf(transaction: Queryable, subscription: Subscription): Promise<Subscription['trial']> {
+  if (subscription.phase !== 'trial' || subscription.trial !== null) return subscription.trial;
+  return (await hasOtherSubscription(transaction, subscription)) ? 'refused' : 'granted';
 }
 
 /** The same whether it is not there or another's. */
@@ -44,6 +55,7 @@ function newsOf({ id, data }: SubscriptionEvent): SubscriptionNews {
     paid: data.paid,
     overdueSince: data.overduesince === null ? null : new Date(data.overduesince),
     ends: data.ends === null ? null : { at: new Date(data.ends.at), by: data.ends.by },
+    paused: data.paused ?? false,
     sequence: data.sequence,
     cause: id,
     instanceId: data.instance,

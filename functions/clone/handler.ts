@@ -1,7 +1,7 @@
 import { cloneRequested } from '#events/instance/clone.ts';
 import type { TypedEvent } from '#shared/adapters/eventing/parse.ts';
 import { type MakingHandlerParts, makingEvents, makingHandler } from '#shared/runtime/making/handler.ts';
-import { admitClone } from './admit.ts';
+import { admitClone } from '#shared/runtime/requests/clone.ts';
 
 /** The events this function understands. */
 export const cloneEvents = makingEvents(cloneRequested);

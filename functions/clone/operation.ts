@@ -9,6 +9,7 @@ import { type InstanceContext, serverOf } from '#shared/domain/instance/context.
 import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import type { Placement } from '#shared/domain/instance/ports.ts';
+import { definitionFacts } from '#shared/domain/operation/definitions.ts';
 import { done, type OperationDefinition, type Step } from '#shared/domain/operation/step.ts';
 import { makingOf } from '#shared/runtime/making/making.ts';
 import { makingOperation } from '#shared/runtime/making/operation.ts';
@@ -44,9 +45,6 @@ export type ClonePorts = Omit<LoadPorts, 'cluster' | 'records'> &
     sourceOf(instanceId: string): Promise<{ instanceId: string; backupId: string }>;
   };
 
-/** As a backup: a large database takes its time. */
-const deadlineMs = 8 * 3_600_000;
-
 /**
  * The order of a copy. Nobody but the load's own role can connect to the database before it is neutral, was looked at and has
  * an identity of its own; what keeps the copy from the world is there before anything of it; its pods come after all of it.
@@ -54,10 +52,7 @@ const deadlineMs = 8 * 3_600_000;
  */
 export function cloneDefinition(ports: ClonePorts): OperationDefinition<InstanceContext> {
   return {
-    kind: 'clone',
-    version: 1,
-    deadlineMs,
-    cancel: 'undoes',
+    ...definitionFacts.clone,
     steps: [
       placeInstance(ports),
       refuseOpenServer(ports),
@@ -69,7 +64,7 @@ export function cloneDefinition(ports: ClonePorts): OperationDefinition<Instance
         ...loadBeside(ports, {
           source: (context) => sourceFor(context, ports),
           filestore: ownFilestore,
-          validSeconds: deadlineMs / 1_000,
+          validSeconds: definitionFacts.clone.deadlineMs / 1_000,
         }),
         ...neutralizeCopy(ports),
         handOverLoad(ports),

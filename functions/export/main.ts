@@ -1,12 +1,13 @@
 import { exportRequested } from '#events/instance/export.ts';
 import { openInstancePorts } from '#shared/adapters/instance-ports.ts';
-import { exportRecords, refuseExport } from '#shared/adapters/postgres/export-records.ts';
+import { exportRecords } from '#shared/adapters/postgres/export-records.ts';
 import { backupParts } from '#shared/runtime/backup-parts.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
 import { host } from '#shared/runtime/host.ts';
 import { instanceFunction } from '#shared/runtime/operation/instance-function.ts';
 import { instanceOperationRows, instancePortsOptions } from '#shared/runtime/operation/instance-ports-options.ts';
 import { openPlatform } from '#shared/runtime/platform.ts';
+import { exportParticulars } from '#shared/runtime/requests/particulars.ts';
 import { backups, exporting } from '#shared/runtime/rows.ts';
 import { exportOperation } from './operation.ts';
 
@@ -23,11 +24,7 @@ const handler = instanceFunction(platform, {
     validSeconds: config.exportHours * 3_600,
   }),
   requested: exportRequested,
-  particulars: {
-    variantOf: ({ backup }) => backup ?? null,
-    refuse: (transaction, { instance, backup }) =>
-      refuseExport(transaction, { instanceId: instance, backupId: backup ?? null }),
-  },
+  particulars: exportParticulars,
   databases: ports.databases,
   timing: { leaseMs: config.leaseMs, budgetMs: config.stepBudgetMs },
 });

@@ -2,22 +2,17 @@ import { exportAccepted, exportFailed, exportSucceeded } from '#events/instance/
 import { endUnfinished } from '#shared/adapters/postgres/backup-ends.ts';
 import { announce } from '#shared/domain/event/announce.ts';
 import { Failure } from '#shared/domain/failure.ts';
+import { definitionFacts } from '#shared/domain/operation/definitions.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
 import { acceptExport } from '#shared/steps/export/accept-export.ts';
 import { type ExportPorts, makeExport } from '#shared/steps/export/make-export.ts';
 import { releaseExport, releaseExportStep } from '#shared/steps/export/release-export.ts';
 
-/** As a backup. */
-const deadlineMs = 8 * 3_600_000;
-
 /** Makes a zip of a backup in Odoo's own format, which a link that expires leads to. */
 export function exportOperation(ports: ExportPorts): InstanceOperation {
   return {
     definition: {
-      kind: 'export',
-      version: 1,
-      deadlineMs,
-      cancel: 'undoes',
+      ...definitionFacts.export,
       steps: [makeExport(ports), acceptExport(ports), releaseExportStep(ports)],
     },
     events: { accepted: exportAccepted, failed: exportFailed },

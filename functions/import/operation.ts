@@ -4,6 +4,7 @@ import { endUnfinishedLoad } from '#shared/adapters/postgres/load-records.ts';
 import type { InstanceContext } from '#shared/domain/instance/context.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import type { Placement } from '#shared/domain/instance/ports.ts';
+import { definitionFacts } from '#shared/domain/operation/definitions.ts';
 import type { OperationDefinition } from '#shared/domain/operation/step.ts';
 import { makingOf } from '#shared/runtime/making/making.ts';
 import { makingOperation } from '#shared/runtime/making/operation.ts';
@@ -26,19 +27,13 @@ export type ImportPorts = Omit<LoadPorts, 'cluster'> &
   ImportSourcePorts &
   Parameters<typeof takeIn>[0] & { placement: Placement };
 
-/** As a backup: a large database takes its time. */
-const deadlineMs = 8 * 3_600_000;
-
 /**
  * The order of an import. The database that comes in is a program of somebody else's: it is loaded by a role that can do
  * nothing but that, and no tenant and no Odoo can reach it before it was looked at.
  */
 export function importDefinition(ports: ImportPorts): OperationDefinition<InstanceContext> {
   return {
-    kind: 'import',
-    version: 1,
-    deadlineMs,
-    cancel: 'undoes',
+    ...definitionFacts.import,
     steps: [
       placeInstance(ports),
       createCredentials(ports),

@@ -7,7 +7,7 @@ import { makingEvents, makingHandler } from '#shared/runtime/making/handler.ts';
 import type { OperationHandler } from '#shared/runtime/operation/operation-handler.ts';
 import type { RunnableOperation } from '#shared/runtime/operation/run.ts';
 import type { Platform } from '#shared/runtime/platform.ts';
-import { admitProvision, type ProvisionDefaults } from './admit.ts';
+import { admitProvision, type ProvisionDefaults } from '#shared/runtime/requests/provision.ts';
 
 /** The events this function understands. */
 export const provisionEvents = makingEvents(provisionRequested);

@@ -11,6 +11,7 @@ import type {
   TenantDatabases,
   TenantHttp,
 } from '#shared/domain/instance/ports.ts';
+import { definitionFacts } from '#shared/domain/operation/definitions.ts';
 import type { OperationDefinition } from '#shared/domain/operation/step.ts';
 import type { Making } from '#shared/runtime/making/making.ts';
 import { makingOperation } from '#shared/runtime/making/operation.ts';
@@ -34,19 +35,10 @@ export type ProvisionPorts = {
   http: TenantHttp;
 };
 
-/**
- * Half an hour: the longest initialisation by a Job (a large set of modules) several times over. An operation that
- * waits for room on a server ends with it too, as failed; a retry goes on waiting.
- */
-const deadlineMs = 30 * 60_000;
-
 /** The order of provisioning. The Deployment comes before what it does not need to boot. */
 export function provisionDefinition(ports: ProvisionPorts): OperationDefinition<InstanceContext> {
   return {
-    kind: 'provision',
-    version: 1,
-    deadlineMs,
-    cancel: 'undoes',
+    ...definitionFacts.provision,
     steps: [
       placeInstance(ports),
       createCredentials(ports),

@@ -8,6 +8,7 @@ import type { Signer } from '#shared/domain/backup/manifest-seal.ts';
 import { announce } from '#shared/domain/event/announce.ts';
 import type { Instance } from '#shared/domain/instance/instance.ts';
 import type { Placement } from '#shared/domain/instance/ports.ts';
+import { definitionFacts } from '#shared/domain/operation/definitions.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
 import { purgeDatabase } from '#shared/steps/database/keep-database.ts';
 import { onlyWhile } from '#shared/steps/only-while.ts';
@@ -15,8 +16,6 @@ import { leaveServer } from '#shared/steps/placement/leave-server.ts';
 import { type FindingPorts, findNothing, noteFindings } from '#shared/steps/purge/note-findings.ts';
 import { removeCredentials, removePart } from '#shared/steps/runtime/remove-part.ts';
 import { type TakeDownPorts, takeDown } from '#shared/steps/runtime/take-down.ts';
-
-const deadlineMs = 20 * 60_000;
 
 function isTerminated(instance: Instance): boolean {
   return instance.desiredState === 'terminated';
@@ -40,10 +39,7 @@ export function purgeOperation(ports: PurgePorts): InstanceOperation {
   const removing = [...takeDown(ports), removePart('volume', ports), purgeDatabase(ports), removeCredentials(ports)];
   return {
     definition: {
-      kind: 'purge',
-      version: 2,
-      deadlineMs,
-      cancel: 'refused',
+      ...definitionFacts.purge,
       steps: onlyWhile(isTerminated, [
         noteFindings({ ...ports, checkSigner }),
         ...removing,

@@ -4,9 +4,11 @@ import { openTenantCluster } from '#shared/adapters/kubernetes/open.ts';
 import { openDirectoryStore } from '#shared/adapters/objectstore/directory.ts';
 import { openOdooServers } from '#shared/adapters/odoo-server/odoo-servers.ts';
 import { readPointNumbers } from '#shared/adapters/postgres/backup-numbers.ts';
+import { forgetNotifications } from '#shared/adapters/postgres/billing-notifications.ts';
 import { readFleetNumbers } from '#shared/adapters/postgres/fleet-numbers.ts';
 import { adoptLegacyServer } from '#shared/adapters/postgres/legacy-server.ts';
 import { ruleOf } from '#shared/domain/drift/policy.ts';
+import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { asFailure } from '#shared/domain/failure.ts';
 import { billingUpkeep } from '#shared/runtime/billing/upkeep.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
@@ -14,7 +16,9 @@ import { eventFunctions } from '#shared/runtime/dead-letter/origin.ts';
 import { deadLetterUpkeep } from '#shared/runtime/dead-letter/upkeep.ts';
 import { eventFunction } from '#shared/runtime/event-function.ts';
 import { host } from '#shared/runtime/host.ts';
+import { askForDueLooks } from '#shared/runtime/kill-bill/look.ts';
 import { knownSecrets } from '#shared/runtime/known-secrets.ts';
+import { makeMailUpkeep } from '#shared/runtime/notification/upkeep.ts';
 import { settleObservations } from '#shared/runtime/observations.ts';
 import { odooAdminPasswords } from '#shared/runtime/odoo-passwords.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
@@ -30,6 +34,7 @@ import {
 } from '#shared/runtime/rows.ts';
 import { showServerPools } from '#shared/runtime/server-pools.ts';
 import { tenantClusterOptions } from '#shared/runtime/tenant-cluster-options.ts';
+import { makeWebhookUpkeep } from '#shared/runtime/webhook/upkeep.ts';
 import { backupTickParts } from './backups/parts.ts';
 import { makePlatformBackupGauge } from './backups/platform-age.ts';
 import { makeFleetGauges } from './gauges.ts';
@@ -86,9 +91,15 @@ const onTrouble = (what: string, error: unknown) => {
   log.warn({ what, err: asFailure(error) }, 'a part of the tick failed');
 };
 
+// Kill Bill repeats what was not taken for about two days; payments are news for a week.
+const forgetOld = nowAndThen(() => forgetNotifications(platform.database, { olderThanDays: 30, limit: 1_000 }), {
+  everyMs: 600_000,
+});
 const parts: readonly TickPart[] = [
   { name: 'observations', run: () => settleObservations(platform) },
   { name: 'billing', run: async () => tell.billing(await billingUpkeep({ ...platform, onTrouble })) },
+  { name: 'Kill Bill', run: () => askForDueLooks(platform) },
+  { name: 'billing notifications', run: forgetOld },
   {
     name: 'dead letters',
     run: async () => {
@@ -115,7 +126,14 @@ const backupParts = {
   showPlatformBackup: makePlatformBackupGauge(metrics.registry),
   onTrouble,
 };
-const slowParts = backupTickParts(platform, config, backupParts);
+const publishStraight = (name: string, events: readonly OutgoingEvent[]) =>
+  platform.publishTo(config.functionUrl.replace('{function}', name), events);
+const slowParts = [
+  ...backupTickParts(platform, config, backupParts),
+  // A request to webhook is answered when its receivers have answered.
+  { name: 'webhooks', run: makeWebhookUpkeep({ ...platform, publishStraight, onTrouble }) },
+  { name: 'mails', run: makeMailUpkeep({ ...platform, publishStraight, onTrouble }) },
+];
 
 const handler = eventFunction({
   ...platform.eventFunctionParts,
@@ -127,11 +145,11 @@ const handler = eventFunction({
       ...platform,
       parts,
       slowParts,
-      publishStraight: (name, events) => platform.publishTo(config.functionUrl.replace('{function}', name), events),
+      publishStraight,
       ports: {
         warm: servers.warm,
         jobs: tenants.jobs,
-        remember: (secret) => knownSecrets.add(secret),
+        remember: (secret) => knownSecrets.addPassing(secret),
         reach: (server) => servers.reach(server),
         sweep: (server) => servers.sweep(server),
       },

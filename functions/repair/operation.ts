@@ -1,5 +1,6 @@
 import { repairAccepted, repairFailed, repairSucceeded } from '#events/instance/repair.ts';
 import { type Instance, isMade, isWantedRunning } from '#shared/domain/instance/instance.ts';
+import { definitionFacts } from '#shared/domain/operation/definitions.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
 import { recoverDatabase, setBaseUrl } from '#shared/steps/database/keep-database.ts';
 import { repairLogin, repairOwnership } from '#shared/steps/database/repair-access.ts';
@@ -10,9 +11,6 @@ import { applyAllParts } from '#shared/steps/runtime/bring-up.ts';
 import { settle } from '#shared/steps/runtime/settle.ts';
 import { type TakeDownPorts, takeDown } from '#shared/steps/runtime/take-down.ts';
 
-/** As a start. */
-const deadlineMs = 15 * 60_000;
-
 /**
  * Makes the world what the row wants, whatever somebody changed by hand or a failed operation left: an undo or a
  * termination that stopped half-way is carried to its end. Reconcile asks for it;
@@ -21,10 +19,7 @@ const deadlineMs = 15 * 60_000;
 export function repairOperation(ports: TakeDownPorts): InstanceOperation {
   return {
     definition: {
-      kind: 'repair',
-      version: 1,
-      deadlineMs,
-      cancel: 'refused',
+      ...definitionFacts.repair,
       steps: [
         // First: whoever must not run is taken down, whatever else is wrong with it.
         ...onlyWhile(

@@ -1,5 +1,6 @@
 import { restartAccepted, restartFailed, restartSucceeded } from '#events/instance/restart.ts';
 import { isMade, isWantedRunning } from '#shared/domain/instance/instance.ts';
+import { definitionFacts } from '#shared/domain/operation/definitions.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
 import { findDatabase } from '#shared/steps/database/keep-database.ts';
 import { onlyWhile } from '#shared/steps/only-while.ts';
@@ -7,17 +8,11 @@ import { applyPart, type RuntimePorts } from '#shared/steps/runtime/apply-part.t
 import { drainCron } from '#shared/steps/runtime/drain-cron.ts';
 import { waitUntilReady } from '#shared/steps/runtime/wait-until-ready.ts';
 
-/** As a start, with the stop before it. */
-const deadlineMs = 20 * 60_000;
-
 /** Replaces the pods by new ones. Accepting it has noted in the row that they must be, so that it happens once. */
 export function restartOperation(ports: RuntimePorts): InstanceOperation {
   return {
     definition: {
-      kind: 'restart',
-      version: 1,
-      deadlineMs,
-      cancel: 'refused',
+      ...definitionFacts.restart,
       steps: onlyWhile(
         (instance) => isMade(instance) && isWantedRunning(instance),
         [

@@ -1,8 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { restoreRequested } from '#events/instance/restore.ts';
 import { openInstancePorts } from '#shared/adapters/instance-ports.ts';
-import { refuseRestore } from '#shared/adapters/postgres/restore-admission.ts';
-import type { RestoreSource } from '#shared/domain/backup/restore-ports.ts';
 import { backupParts } from '#shared/runtime/backup-parts.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
 import { host } from '#shared/runtime/host.ts';
@@ -10,6 +8,7 @@ import { moveOn, underLease } from '#shared/runtime/operation/ends.ts';
 import { instanceFunction } from '#shared/runtime/operation/instance-function.ts';
 import { instanceOperationRows, instancePortsOptions } from '#shared/runtime/operation/instance-ports-options.ts';
 import { openPlatform } from '#shared/runtime/platform.ts';
+import { restoreParticulars } from '#shared/runtime/requests/particulars.ts';
 import { backups } from '#shared/runtime/rows.ts';
 import { restoreOperation } from './operation.ts';
 
@@ -32,14 +31,7 @@ const handler = instanceFunction(platform, {
     },
   }),
   requested: restoreRequested,
-  particulars: {
-    variantOf: ({ backup, undoes }) => undoes ?? backup ?? null,
-    refuse(transaction, { instance, backup, undoes }) {
-      // The schema has seen to it that it names one of them.
-      const wanted: RestoreSource = undoes === undefined ? { backup: backup ?? '' } : { undoes };
-      return refuseRestore(transaction, { instanceId: instance, source: wanted });
-    },
-  },
+  particulars: restoreParticulars,
   databases: ports.databases,
   timing: { leaseMs: config.leaseMs, budgetMs: config.stepBudgetMs },
 });

@@ -6,6 +6,7 @@ import { announce } from '#shared/domain/event/announce.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import type { InstanceContext } from '#shared/domain/instance/context.ts';
 import type { Instance } from '#shared/domain/instance/instance.ts';
+import { definitionFacts } from '#shared/domain/operation/definitions.ts';
 import type { Step } from '#shared/domain/operation/step.ts';
 import { done } from '#shared/domain/operation/step.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
@@ -24,9 +25,6 @@ import {
 import { type RestorePorts, sourceOf } from '#shared/steps/restore/restore-parts.ts';
 import { applyPart } from '#shared/steps/runtime/apply-part.ts';
 import { settle } from '#shared/steps/runtime/settle.ts';
-
-/** The Job's time, and the switch. */
-const deadlineMs = 8 * 3_600_000;
 
 /** The same steps, of a restore from a backup; an undo has nothing to load. */
 function ofBackups(steps: readonly Step<InstanceContext>[]): readonly Step<InstanceContext>[] {
@@ -48,10 +46,7 @@ export function restoreOperation(ports: RestorePorts): InstanceOperation {
   const { name, look, act } = applyPart('deployment', ports);
   return {
     definition: {
-      kind: 'restore',
-      version: 1,
-      deadlineMs,
-      cancel: 'undoes',
+      ...definitionFacts.restore,
       steps: [
         beginRestore(ports),
         ...ofBackups([

@@ -1,13 +1,11 @@
 import { resumeAccepted, resumeFailed, resumeSucceeded } from '#events/instance/resume.ts';
 import { type Instance, isMade } from '#shared/domain/instance/instance.ts';
+import { definitionFacts } from '#shared/domain/operation/definitions.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
 import { onlyWhile } from '#shared/steps/only-while.ts';
 import { applyPart, type RuntimePorts } from '#shared/steps/runtime/apply-part.ts';
 import { bringUp } from '#shared/steps/runtime/bring-up.ts';
 import { settle } from '#shared/steps/runtime/settle.ts';
-
-/** As a start. */
-const deadlineMs = 15 * 60_000;
 
 /**
  * Closes one reason of a suspension. With none left the instance is again what is desired, running or stopped; with
@@ -16,10 +14,7 @@ const deadlineMs = 15 * 60_000;
 export function resumeOperation(ports: RuntimePorts): InstanceOperation {
   return {
     definition: {
-      kind: 'resume',
-      version: 1,
-      deadlineMs,
-      cancel: 'refused',
+      ...definitionFacts.resume,
       steps: [
         ...onlyWhile((instance) => isAlive(instance) && isFree(instance), [...bringUp(ports), ...settle(ports)]),
         ...onlyWhile(

@@ -1,12 +1,10 @@
 import { stopAccepted, stopFailed, stopSucceeded } from '#events/instance/stop.ts';
 import { type Instance, isMade } from '#shared/domain/instance/instance.ts';
+import { definitionFacts } from '#shared/domain/operation/definitions.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
 import { onlyWhile } from '#shared/steps/only-while.ts';
 import type { RuntimePorts } from '#shared/steps/runtime/apply-part.ts';
 import { bringDown } from '#shared/steps/runtime/bring-down.ts';
-
-/** A minute for scheduled actions, a minute of grace for pods, and patience with a busy cluster. */
-const deadlineMs = 10 * 60_000;
 
 function isWantedStopped(instance: Instance): boolean {
   return instance.desiredState === 'stopped';
@@ -16,10 +14,7 @@ function isWantedStopped(instance: Instance): boolean {
 export function stopOperation(ports: RuntimePorts): InstanceOperation {
   return {
     definition: {
-      kind: 'stop',
-      version: 1,
-      deadlineMs,
-      cancel: 'refused',
+      ...definitionFacts.stop,
       steps: onlyWhile((instance) => isMade(instance) && isWantedStopped(instance), bringDown(ports)),
     },
     events: { accepted: stopAccepted, failed: stopFailed },

@@ -1,13 +1,11 @@
 import { suspendAccepted, suspendFailed, suspendSucceeded } from '#events/instance/suspend.ts';
 import { type Instance, isMade } from '#shared/domain/instance/instance.ts';
+import { definitionFacts } from '#shared/domain/operation/definitions.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
 import { takeHost } from '#shared/steps/hosts/hosts.ts';
 import { onlyWhile } from '#shared/steps/only-while.ts';
 import { applyPart, type RuntimePorts } from '#shared/steps/runtime/apply-part.ts';
 import { bringDown } from '#shared/steps/runtime/bring-down.ts';
-
-/** As a stop. */
-const deadlineMs = 10 * 60_000;
 
 function isSuspended(instance: Instance): boolean {
   return instance.desiredState !== 'terminated' && instance.suspensions.length > 0;
@@ -17,10 +15,7 @@ function isSuspended(instance: Instance): boolean {
 export function suspendOperation(ports: RuntimePorts): InstanceOperation {
   return {
     definition: {
-      kind: 'suspend',
-      version: 1,
-      deadlineMs,
-      cancel: 'refused',
+      ...definitionFacts.suspend,
       steps: onlyWhile(
         (instance) => isMade(instance) && isSuspended(instance),
         [takeHost(ports), applyPart('ingress', ports), ...bringDown(ports)],

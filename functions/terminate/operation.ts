@@ -1,11 +1,9 @@
 import { terminateAccepted, terminateFailed, terminateSucceeded } from '#events/instance/terminate.ts';
 import type { Instance } from '#shared/domain/instance/instance.ts';
+import { definitionFacts } from '#shared/domain/operation/definitions.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
 import { onlyWhile } from '#shared/steps/only-while.ts';
 import { type TakeDownPorts, takeDown } from '#shared/steps/runtime/take-down.ts';
-
-/** As a stop, and the database's way aside. */
-const deadlineMs = 20 * 60_000;
 
 function isTerminated(instance: Instance): boolean {
   return instance.desiredState === 'terminated';
@@ -18,10 +16,7 @@ function isTerminated(instance: Instance): boolean {
 export function terminateOperation(ports: TakeDownPorts): InstanceOperation {
   return {
     definition: {
-      kind: 'terminate',
-      version: 1,
-      deadlineMs,
-      cancel: 'refused',
+      ...definitionFacts.terminate,
       steps: onlyWhile(isTerminated, takeDown(ports)),
     },
     events: { accepted: terminateAccepted, failed: terminateFailed },

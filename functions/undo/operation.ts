@@ -1,5 +1,6 @@
 import { undoAccepted, undoFailed, undoSucceeded } from '#events/instance/undo.ts';
 import type { Instance } from '#shared/domain/instance/instance.ts';
+import { definitionFacts } from '#shared/domain/operation/definitions.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
 import { bringDatabaseBack, setBaseUrl } from '#shared/steps/database/keep-database.ts';
 import { takeHost } from '#shared/steps/hosts/hosts.ts';
@@ -7,9 +8,6 @@ import { onlyWhile } from '#shared/steps/only-while.ts';
 import type { RuntimePorts } from '#shared/steps/runtime/apply-part.ts';
 import { applyAllParts } from '#shared/steps/runtime/bring-up.ts';
 import { settle } from '#shared/steps/runtime/settle.ts';
-
-/** As a start, and the database's way back. */
-const deadlineMs = 20 * 60_000;
 
 function isWantedBack(instance: Instance): boolean {
   return instance.desiredState !== 'terminated';
@@ -22,10 +20,7 @@ function isWantedBack(instance: Instance): boolean {
 export function undoOperation(ports: RuntimePorts): InstanceOperation {
   return {
     definition: {
-      kind: 'undo',
-      version: 1,
-      deadlineMs,
-      cancel: 'refused',
+      ...definitionFacts.undo,
       steps: onlyWhile(isWantedBack, [
         takeHost(ports),
         bringDatabaseBack(ports),

@@ -1,12 +1,12 @@
 import { verifyRequested } from '#events/instance/verify.ts';
 import { openInstancePorts } from '#shared/adapters/instance-ports.ts';
-import { refuseVerification } from '#shared/adapters/postgres/verification-admission.ts';
 import { backupParts } from '#shared/runtime/backup-parts.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
 import { host } from '#shared/runtime/host.ts';
 import { instanceFunction } from '#shared/runtime/operation/instance-function.ts';
 import { instanceOperationRows, instancePortsOptions } from '#shared/runtime/operation/instance-ports-options.ts';
 import { openPlatform } from '#shared/runtime/platform.ts';
+import { verifyParticulars } from '#shared/runtime/requests/particulars.ts';
 import { backups, verifying } from '#shared/runtime/rows.ts';
 import { verifyOperation } from './operation.ts';
 
@@ -25,11 +25,7 @@ const handler = instanceFunction(platform, {
     bootPercent: config.verifyBootPercent,
   }),
   requested: verifyRequested,
-  particulars: {
-    variantOf: ({ backup }) => backup ?? null,
-    refuse: (transaction, { instance, backup }) =>
-      refuseVerification(transaction, { instanceId: instance, backupId: backup ?? null }),
-  },
+  particulars: verifyParticulars,
   databases: ports.databases,
   timing: { leaseMs: config.leaseMs, budgetMs: config.stepBudgetMs },
 });

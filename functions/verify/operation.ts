@@ -2,14 +2,12 @@ import { verifyAccepted, verifyFailed, verifySucceeded } from '#events/instance/
 import { endUnfinished } from '#shared/adapters/postgres/backup-ends.ts';
 import { announce } from '#shared/domain/event/announce.ts';
 import { Failure } from '#shared/domain/failure.ts';
+import { definitionFacts } from '#shared/domain/operation/definitions.ts';
 import type { InstanceOperation } from '#shared/runtime/operation/instance-operation.ts';
 import { acceptVerdict } from '#shared/steps/backup/accept-verdict.ts';
 import { bootOdoo } from '#shared/steps/backup/boot-odoo.ts';
 import { releaseVerification, releaseVerificationStep } from '#shared/steps/backup/release-verification.ts';
 import { restoreToVerify, type VerifyPorts } from '#shared/steps/backup/restore-to-verify.ts';
-
-/** As a backup. */
-const deadlineMs = 8 * 3_600_000;
 
 /**
  * Proves a backup: restores it where no tenant is, reads all of it, compares it with its manifest, and on a sample starts
@@ -19,10 +17,7 @@ export function verifyOperation(ports: VerifyPorts): InstanceOperation {
   const [restore, verdict, release] = [restoreToVerify(ports), acceptVerdict(ports), releaseVerificationStep(ports)];
   return {
     definition: {
-      kind: 'verify',
-      version: 2,
-      deadlineMs,
-      cancel: 'undoes',
+      ...definitionFacts.verify,
       steps: [restore, bootOdoo(ports), verdict, release],
       others: [{ version: 1, steps: [restore, verdict, release] }],
     },

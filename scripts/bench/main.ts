@@ -17,9 +17,11 @@ const benches: Record<BenchName, () => Promise<(surroundings: Surroundings) => P
   cache: async () => (await import('./cache/bench.ts')).benchCache,
   kubernetes: async () => (await import('./kubernetes/bench.ts')).benchKubernetes,
   cold: async () => (await import('./cold/bench.ts')).benchCold,
+  'http-client': async () => (await import('./http-client/bench.ts')).benchHttpClient,
   backup: async () => (await import('./backup/bench.ts')).benchBackup,
   restore: async () => (await import('./restore/bench.ts')).benchRestore,
   clone: async () => (await import('./clone/bench.ts')).benchClone,
+  webhook: async () => (await import('./webhook/bench.ts')).benchWebhook,
   cluster: async () => (await import('./cluster/bench.ts')).benchCluster,
 };
 

@@ -1,23 +1,9 @@
 import { expect, test } from 'vitest';
-import { readOptions } from './options.ts';
+import { benchNames, readOptions } from './options.ts';
 
 test('without names all benches run, in their order', () => {
   expect(readOptions([])).toEqual({
-    names: [
-      'event',
-      'pool',
-      'status',
-      'provision',
-      'burst',
-      'reconcile',
-      'cache',
-      'kubernetes',
-      'cold',
-      'backup',
-      'restore',
-      'clone',
-      'cluster',
-    ],
+    names: benchNames,
     json: false,
     strict: false,
     rounds: undefined,

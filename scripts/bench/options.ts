@@ -11,9 +11,11 @@ export const benchNames = [
   'cache',
   'kubernetes',
   'cold',
+  'http-client',
   'backup',
   'restore',
   'clone',
+  'webhook',
   'cluster',
 ] as const;
 export type BenchName = (typeof benchNames)[number];
@@ -45,9 +47,11 @@ has other work; absolute times do not carry over to other machines.
   cache      Zipf reads of 10,000 rows with 5 % writes: hits, own copies against Redis, staleness here and elsewhere
   kubernetes reads from a Kubernetes API by the product's client, against undici alone and @kubernetes/client-node
   cold       spawn of a function until it is ready, and until its first event is accepted, against a bare server
+  http-client new connections per request of the clients that keep some: to brokers, functions, customers and Kill Bill
   backup     a backup of 1 GB: its dump against pg_dump's limit, the whole Job to an S3 server, memory, the second backup
   restore    restores and undos of a running instance: what a client misses who asks every 50 ms, against Odoo's boot alone
   clone      a copy of 1 GB from a backup, compared and neutral, against CREATE DATABASE TEMPLATE
+  webhook    a notification of Kill Bill until it is kept and answered, at 200/s, against the INSERT alone
   cluster    events through a real Knative broker to a deployed function, against a bare subscriber; idle memory. Only where
              the cluster of npm run cluster runs: the fleet is deployed on it anew
 

@@ -173,3 +173,25 @@ it('makes requests by an agent, as to instances and to functions that are sent a
   expect(await running.exited, await readFile(logFile, 'utf8')).toEqual({ code: 0, signal: null });
   expect(broker.received.filter(({ url }) => url === '/agent')).toMatchObject([{ method: 'POST', body: 'x' }]);
 });
+
+it('sends messages to customers, and judges addresses where it connects', async () => {
+  const program = join(folder, 'webhook-sender');
+  const contents = `import { openWebhookSender } from '#shared/adapters/webhook/send.ts';
+    const message = { headers: {}, body: 'x' };
+    const anywhere = openWebhookSender({ policy: 'any' });
+    const sent = await anywhere.send({ ...message, url: '${broker.url}/customer' });
+    await anywhere.end();
+    const resolve = async () => [{ address: '127.0.0.1', family: 4 }];
+    const outside = openWebhookSender({ policy: 'public', resolve });
+    const refused = await outside.send({ ...message, url: 'https://hooks.example.com/customer' });
+    await outside.end();
+    process.exitCode = sent.status === 202 && /not of the internet/.test(refused.error) ? 0 : 1;
+    if (process.exitCode === 1) console.log(sent, refused);`;
+  await bundleProgram({ contents, isProgram: false }, program);
+  const code = `(0, eval)(require('node:fs').readFileSync(${JSON.stringify(join(program, 'function.js'))}, 'utf8'))()`;
+  const logFile = join(program, 'log');
+  const args = ['--eval', code];
+  const running = await processes.start({ name: 'webhook', command: process.execPath, args, env: {}, logFile });
+  expect(await running.exited, await readFile(logFile, 'utf8')).toEqual({ code: 0, signal: null });
+  expect(broker.received.filter(({ url }) => url === '/customer')).toMatchObject([{ method: 'POST', body: 'x' }]);
+});

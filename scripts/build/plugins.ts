@@ -10,6 +10,8 @@ const parts: Readonly<Record<string, string>> = {
   undici: `import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';
     import request from 'undici/lib/api/api-request.js';
     Dispatcher.prototype.request = request;
+    export { default as errors } from 'undici/lib/core/errors.js';
+    export { default as buildConnector } from 'undici/lib/core/connect.js';
     export { default as Pool } from 'undici/lib/dispatcher/pool.js';
     export { default as Agent } from 'undici/lib/dispatcher/agent.js';`,
   // without the push gateway and the aggregation over cluster workers, which load zlib and more
@@ -42,6 +44,7 @@ export const apart: Readonly<Record<string, { file: string; exports: string }>> 
       DeleteObjectCommand, GetObjectCommand, GetObjectLockConfigurationCommand, HeadObjectCommand, ListObjectsV2Command,
       ListObjectVersionsCommand, PutObjectCommand, UploadPartCommand } from '@aws-sdk/client-s3';`,
   },
+  ioredis: { file: 'redis.js', exports: `export { Redis } from 'ioredis';` },
   '@neondatabase/serverless': { file: 'neon.js', exports: `export * from '@neondatabase/serverless';` },
 };
 

@@ -99,6 +99,8 @@ function eventsFor(name: string): { headers: Record<string, string>; body: strin
     observe: 'dev.knative.apiserver.resource.update',
     reconcile: 'dev.knative.sources.ping',
     billing: 'dev.odoofleet.billing.subscription.created',
+    webhook: 'dev.odoofleet.webhook.due',
+    notify: 'dev.odoofleet.notification.due',
   };
   const type = wanted[name] ?? `dev.odoofleet.instance.${name}.requested`;
   const known = catalogue.filter((definition) => definition.type === type);

@@ -13,6 +13,7 @@ const checks: readonly Check[] = [
   { name: 'format', command: 'biome', args: ['ci', '--colors=off', '--reporter=summary', '.'] },
   { name: 'unused code', command: 'knip', args: ['--no-progress'] },
   { name: 'event catalogue', command: node, args: ['scripts/event-catalogue.ts', '--check'] },
+  { name: 'API document', command: node, args: ['scripts/openapi.ts', '--check'] },
   { name: 'diagrams', command: node, args: ['scripts/diagrams.ts', '--check'] },
   { name: 'observability', command: node, args: ['scripts/observability/dashboards.ts', '--check'] },
   { name: 'skaffold', command: node, args: ['scripts/checks/skaffold.ts'] },

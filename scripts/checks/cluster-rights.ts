@@ -12,6 +12,8 @@ const applies = (...parts: ClusterPart[]) => parts.map((part) => grant(kindOfPar
 const removes = (...parts: ClusterPart[]) => parts.map((part) => grant(kindOfPart[part], 'get', 'delete'));
 /** A plan without a cron Deployment has the one of a former plan taken away. */
 const appliesDeployment = [...applies('deployment'), grant(kinds.deployment, 'delete')];
+/** So has the Ingress of customers' hosts that were taken away. */
+const appliesIngress = [...applies('ingress'), grant(kinds.ingress, 'delete')];
 const readsCredentials = [grant(kinds.secret, 'get')];
 const countsPods = [grant(kinds.pod, 'list')];
 /** Looks at the Deployments; why they wait is said by their pods. */
@@ -25,7 +27,8 @@ const removesJobs = [grant(kinds.job, 'list', 'delete')];
 const bringsDown = [...drainsCron, ...appliesDeployment];
 /** The volume of an instance that was made is never made anew: no `create`. */
 const bringsUp = [
-  ...applies('configuration', 'network-policy', 'service', 'ingress'),
+  ...applies('configuration', 'network-policy', 'service'),
+  ...appliesIngress,
   grant(kinds.volumeClaim, 'get', 'patch'),
   ...appliesDeployment,
   ...waitsUntilReady,
@@ -44,7 +47,7 @@ export const wantedRights: Readonly<Record<string, Rights>> = {
   start: sum(bringsUp),
   stop: sum(bringsDown),
   restart: sum(applies('configuration'), bringsDown, waitsUntilReady),
-  suspend: sum(applies('ingress'), bringsDown),
+  suspend: sum(appliesIngress, bringsDown),
   resume: sum(bringsUp),
   terminate: sum(takesDown),
   undo: sum(bringsUp),
@@ -58,6 +61,8 @@ export const wantedRights: Readonly<Record<string, Rights>> = {
   import: sum(applies(...allParts), removes(...allParts), waitsUntilReady, runsJobs),
   // Takes the pods down while the database is exchanged, and up again; looks whether there is a volume to exchange folders on.
   restore: sum(runsJobs, readsCredentials, appliesDeployment, waitsUntilReady, [grant(kinds.volumeClaim, 'get')]),
+  // The first password, for the link to it.
+  notify: sum(readsCredentials),
   // Lists what there is, builds templates by Jobs, and removes Jobs of backups that were lost. What else it finds is put
   // right by others.
   reconcile: sum(
@@ -68,7 +73,15 @@ export const wantedRights: Readonly<Record<string, Rights>> = {
 };
 
 /** Functions that never talk to the cluster. */
-export const noRights: readonly string[] = ['billing', 'dead-letter', 'download', 'observe'];
+export const noRights: readonly string[] = [
+  'api',
+  'billing',
+  'billing-webhook',
+  'dead-letter',
+  'download',
+  'observe',
+  'webhook',
+];
 
 type Grant = { resource: string; verbs: readonly Verb[] };
 

@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { parse, parseAllDocuments } from 'yaml';
 import { catalogue } from '#events/catalogue.ts';
 import type { ConfigRow } from '#shared/runtime/config.ts';
+import * as edgeRows from '#shared/runtime/edge-rows.ts';
 import { platformDirect as migrationRows } from '#shared/runtime/platform-direct.ts';
 import * as rows from '#shared/runtime/rows.ts';
 import { readManifests } from '#shared/sandbox/manifests.ts';
@@ -76,7 +77,11 @@ async function functionFolders(): Promise<string[]> {
 
 /** Environment variables that some program reads. */
 function knownSettings(): Set<string> {
-  const groups: Record<string, ConfigRow<unknown>>[] = [...Object.values(rows), migrationRows];
+  const groups: Record<string, ConfigRow<unknown>>[] = [
+    ...Object.values(rows),
+    ...Object.values(edgeRows),
+    migrationRows,
+  ];
   const known = groups.flatMap((group) => Object.values(group));
   return new Set(known.map(({ name, isSecret }) => (isSecret ? `${name}_FILE` : name)));
 }

@@ -17,6 +17,7 @@ const settings: ClusterSettings = {
   clientNamespaces: [{ 'kubernetes.io/metadata.name': 'ingress-nginx' }],
   ingressClassName: 'nginx',
   tlsSecretName: 'wildcard',
+  certificateIssuer: 'letsencrypt',
   storageClassName: 'fast',
 };
 
@@ -25,7 +26,7 @@ export function exampleInstances(): Record<'small' | 'large' | 'suspended', Inst
   const [small, large, suspended] = [exampleInstance(), exampleInstance(), exampleInstance()];
   return {
     small,
-    large: { ...large, plan: { ...large.plan, replicas: 2, workers: 2 } },
+    large: { ...large, domains: ['shop.example.net'], plan: { ...large.plan, replicas: 2, workers: 2 } },
     suspended: { ...suspended, suspensions: ['billing', 'abuse'] },
   };
 }

@@ -5,6 +5,7 @@ import { openBackupStore } from '#shared/runtime/backup-store.ts';
 import { defineConfig, type Environment, helpOf, parseConfig } from '#shared/runtime/config.ts';
 import { backups, keyRing, linking, platformDatabase, publishing } from '#shared/runtime/rows.ts';
 import { adopt } from './adopt.ts';
+import { createKey } from './api-keys.ts';
 import { ask } from './ask.ts';
 import { listBackups, showBackup } from './backups.ts';
 import { showCertificates } from './certificates.ts';
@@ -187,6 +188,20 @@ export const commands: readonly Command[] = [
     options: waits,
     says: 'waits for the end of an operation of any kind',
     run: (call) => follow(call.database, call.operands[0] ?? '', call),
+  },
+  {
+    words: 'keys create',
+    operands: [],
+    options: ['admin', 'customer=', 'name=', 'days='],
+    says: 'an API key, printed once: --admin, or --customer ID; --days how long it counts, 90 unless stated',
+    run: ({ database, options: { admin, customer, name = 'made by command', days = '90' } }) => {
+      const wanted = {
+        customer: customer === undefined ? undefined : String(customer),
+        name: String(name),
+        days: String(days),
+      };
+      return createKey(database, { isAdmin: admin === true, ...wanted });
+    },
   },
   {
     words: 'keys status',

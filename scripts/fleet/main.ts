@@ -3,6 +3,8 @@ import { asFailure, Failure } from '#shared/domain/failure.ts';
 import { type Environment, parseConfig } from '#shared/runtime/config.ts';
 import { openPlatformDatabase } from '#shared/runtime/platform-database.ts';
 import { platformDatabase } from '#shared/runtime/rows.ts';
+import type { ExitCode } from './client/failures.ts';
+import { clientHelp, clientWords, isClientCommand, runClient } from './client/run.ts';
 import { type Call, commands, findCommand, help } from './commands.ts';
 import { runPlatform } from './platform/main.ts';
 import { type Done, processScreen, type Screen } from './screen.ts';
@@ -37,14 +39,28 @@ function parseCall(args: readonly string[]): Wanted | 'help' {
 }
 
 /** The program. Returns its exit code, see the usage. */
-export async function runFleet(given: readonly string[], from: Environment, screen: Screen): Promise<0 | 1 | 2> {
+export async function runFleet(given: readonly string[], from: Environment, screen: Screen): Promise<ExitCode> {
   try {
     const { args, env } = takeSettings(given, from);
+    if (goesOverApi(args, env)) {
+      return await runClient(args, { env, screen, others: [...commands.map(({ words }) => words), 'platform'] });
+    }
     return await runCommand(args, env, screen);
   } catch (caught) {
     screen.printError(asFailure(caught).message);
     return 2;
   }
+}
+
+/**
+ * Most commands are had in one way only. The few that are had in both go straight to the records where these are named in the
+ * settings, as for whoever makes the first key.
+ */
+function goesOverApi(args: readonly string[], env: Environment): boolean {
+  const [noun = '', verb = ''] = args.filter((arg) => !arg.startsWith('-'));
+  if (!clientWords.includes(noun)) return false;
+  const isOfRecords = commands.some(({ words }) => words === `${noun} ${verb}`);
+  return !isOfRecords || (isClientCommand(noun, verb) && env['PLATFORM_POSTGRES_HOST'] === undefined);
 }
 
 async function runCommand(args: readonly string[], env: Environment, screen: Screen): Promise<0 | 1 | 2> {
@@ -65,7 +81,7 @@ async function runCommand(args: readonly string[], env: Environment, screen: Scr
     return fail(new Failure('misconfigured', cause instanceof Error ? cause.message : String(cause), { cause }));
   }
   if (call === 'help') {
-    screen.print(help);
+    screen.print(`${clientHelp()}\nStraight on the records, or by events:\n\n${help}`);
     return 0;
   }
   try {

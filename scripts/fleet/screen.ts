@@ -7,11 +7,14 @@ export type Screen = {
   printError(line: string): void;
   /** How far something is, on one line of a terminal; undefined takes the line away. Not there where nobody watches. */
   progress?(line: string | undefined): void;
+  /** A person looks at what is printed, on a terminal that shows colours. */
+  hasColours?: boolean;
 };
 
 /** The screen of this process: progress on a terminal only. */
 export function processScreen(): Screen {
-  const { stderr } = process;
+  const { stderr, stdout, env } = process;
+  const hasColours = stdout.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
   const clear = '\r\u001b[K';
   let isShown = false;
   const wipe = () => {
@@ -19,9 +22,10 @@ export function processScreen(): Screen {
     isShown = false;
   };
   return {
+    hasColours,
     print(line) {
       wipe();
-      process.stdout.write(`${line}\n`);
+      stdout.write(`${line}\n`);
     },
     printError(line) {
       wipe();

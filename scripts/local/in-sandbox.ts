@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { takeFolder } from '#shared/sandbox/fleet/folder-lock.ts';
+import { mailFolderOf } from '#shared/sandbox/fleet/function-programs.ts';
 import { recallMemory } from '#shared/sandbox/fleet/memory.ts';
 import { type Fleet, forgetFleet, startFleet } from '#shared/sandbox/fleet/start.ts';
 import { ensureOdooImage } from '#shared/sandbox/odoo/odoo-image.ts';
@@ -36,7 +37,7 @@ export async function startInSandbox(options: LocalOptions, screen: Screen): Pro
       onFunction: (event) => screen.step(event.function, event.kind),
     });
     return {
-      fleet: { ...localFleetOf(fleet), commands: await writeCommandsFile(fleet) },
+      fleet: { ...localFleetOf(fleet), commands: await writeCommandsFile(fleet), mails: mailFolderOf(folder) },
       startSeconds: (performance.now() - began) / 1000,
       afterwards: 'its data is kept',
       async stop() {

@@ -15,6 +15,8 @@ export type LocalFleet = {
   whereToLook: string;
   /** How commands about it are given; undefined where they need more than this program knows. */
   commands?: string;
+  /** Where its mails are, a file each. */
+  mails?: string;
 };
 
 /** A fleet, and what was done to have it. */

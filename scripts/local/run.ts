@@ -58,7 +58,8 @@ async function runUntil(signal: AbortSignal, options: LocalOptions, screen: Scre
     if (!isGood) screen.error('The login check failed: see the two lines above.');
     if (options.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
     if (options.once || !isGood) return isGood ? 0 : 1;
-    const { commands } = started.fleet;
+    const { commands, mails } = started.fleet;
+    if (mails !== undefined) screen.print(`  mails     ${mails}`);
     if (commands !== undefined) screen.print(`  commands  ${commands} backup ${report.instance}`);
     screen.print(`\nThe fleet stays up. Ctrl-C ends it; ${started.afterwards}.`);
     await interrupted;

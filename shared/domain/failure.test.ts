@@ -19,6 +19,7 @@ describe('failure codes', () => {
       'no-capacity',
       'outcome-unknown',
       'timeout',
+      'too-many-requests',
       'unavailable',
     ]);
     expect(codes.filter((code) => failureCodes[code] === 'fenced')).toEqual(['fenced']);

@@ -35,8 +35,32 @@ it('does not blank out short words', () => {
   expect(secrets.scrub('odoo')).toBe('odoo');
 });
 
-it('forgets the oldest beyond its limit', () => {
-  const secrets = makeKnownSecrets({ max: 2 });
-  for (const value of ['first-one', 'second-one', 'third-one']) secrets.add(value);
+it('forgets the oldest of those that pass beyond their limit', () => {
+  const secrets = makeKnownSecrets({ maxPassing: 2 });
+  for (const value of ['first-one', 'second-one', 'third-one']) secrets.addPassing(value);
   expect(secrets.scrub('first-one second-one third-one')).toBe('first-one [secret] [secret]');
+});
+
+it('keeps the others for good, however many pass', () => {
+  const secrets = makeKnownSecrets();
+  secrets.add('password-of-the-database');
+  for (let n = 0; n < 2_000; n += 1) secrets.addPassing(`passing-${n}-`);
+  expect(secrets.scrub('password-of-the-database passing-1999-')).toBe('[secret] [secret]');
+  expect(secrets.scrub('passing-0-')).toBe('passing-0-');
+});
+
+it('remembers one that is met again and again, however many pass', () => {
+  const secrets = makeKnownSecrets();
+  for (let n = 0; n < 2_000; n += 1) {
+    if (n % 100 === 0) secrets.addPassing('met-again');
+    secrets.addPassing(`passing-${n}-`);
+  }
+  expect(secrets.scrub('met-again')).toBe('[secret]');
+});
+
+it('leaves no end of a secret that begins as another one of another kind', () => {
+  const secrets = makeKnownSecrets({ maxPassing: 20 });
+  secrets.add('secret-1');
+  for (let n = 0; n < 5; n += 1) secrets.addPassing(`secret-1-${'longer'.repeat(n)}`);
+  expect(secrets.scrub(`a secret-1-${'longer'.repeat(4)} b secret-1secret-1`)).toBe('a [secret] b [secret][secret]');
 });

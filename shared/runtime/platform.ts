@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { openPublisher } from '#shared/adapters/eventing/publish.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
+import type { OpenedCache } from '#shared/adapters/redis/cache.ts';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import { authoriseBy } from './authorise.ts';
@@ -10,8 +11,9 @@ import type { EventFunctionOptions } from './event-function.ts';
 import { type Log, openLog } from './log.ts';
 import { type Metrics, makeMetrics } from './metrics.ts';
 import { flushOutbox, type Publish } from './outbox.ts';
+import { openPlatformCache } from './platform-cache.ts';
 import { openPlatformDatabase } from './platform-database.ts';
-import { platformDatabase, publishing, receiving, serving, tracing } from './rows.ts';
+import { cache as cacheRows, platformDatabase, publishing, receiving, serving, tracing } from './rows.ts';
 import { makeShutdown, type Shutdown } from './shutdown.ts';
 import { type Sign, signAs } from './signing.ts';
 import { storeRefused } from './store-refused.ts';
@@ -19,7 +21,14 @@ import { tracedDatabase } from './traced-database.ts';
 import { openTracing } from './tracing.ts';
 
 /** What every function needs to know. */
-export const platformRows = defineConfig({ ...serving, ...platformDatabase, ...publishing, ...receiving, ...tracing });
+export const platformRows = defineConfig({
+  ...serving,
+  ...platformDatabase,
+  ...cacheRows,
+  ...publishing,
+  ...receiving,
+  ...tracing,
+});
 
 /** What every function has: log, numbers, the platform's records and the broker, warm for the life of the process. */
 export type Platform = {
@@ -28,6 +37,8 @@ export type Platform = {
   metrics: Metrics;
   shutdown: Shutdown;
   database: Database;
+  /** Copies of rows, which what is published about an instance makes out of date. */
+  cache: OpenedCache;
   /** Signs our own events and publishes them. */
   publish: Publish;
   /** Signs our own events and POSTs them straight to a function. */
@@ -69,8 +80,11 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
     sinks.set(sink, publisher);
     return publisher;
   };
+  const cache = openPlatformCache(config, { log, metrics });
+  shutdown.during('close-connections', 'cache', () => cache.close());
   const publish: Publish = async (events) => {
-    const result = await publisherOf(config.brokerUrl).publish(events, sign);
+    const told = instancesOf(events).map((id) => cache.invalidate('instance', id));
+    const [result] = await Promise.all([publisherOf(config.brokerUrl).publish(events, sign), ...told]);
     metrics.observePublished(publishedOf(events, result));
     return result;
   };
@@ -92,6 +106,7 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
     metrics,
     shutdown,
     database,
+    cache,
     publish,
     publishTo: (sink, events) => publisherOf(sink, functionTimeoutMs).publish(events, sign),
     flush: oneAtATime(flush),
@@ -105,6 +120,15 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
       storeDead: (event) => storeRefused(database, event),
     },
   };
+}
+
+/** Those whose rows have changed: the transaction that wrote the event was committed before it is published. */
+function instancesOf(events: readonly OutgoingEvent[]): string[] {
+  const ids = events.flatMap(({ type, extensions }) => {
+    const id = extensions?.['partitionkey'];
+    return type.startsWith('dev.odoofleet.instance.') && id !== undefined ? [id] : [];
+  });
+  return [...new Set(ids)];
 }
 
 /** Only what comes from the outbox has a time: that of its row. The clocks are the database's and ours. */

@@ -4,7 +4,7 @@ import { knownSecrets } from './known-secrets.ts';
 /** The same store; what it generates or reads is made known to the log's scrubber first. */
 export function rememberingCredentials(store: CredentialsStore): CredentialsStore {
   const remember = (credentials: Readonly<Record<string, string>> | undefined) => {
-    for (const value of Object.values(credentials ?? {})) knownSecrets.add(value);
+    for (const value of Object.values(credentials ?? {})) knownSecrets.addPassing(value);
   };
   return {
     ...store,

@@ -133,6 +133,12 @@ export const tenantCluster = defineConfig({
   ),
   ingressClass: row('INGRESS_CLASS', label, undefined, "Class of the instances' Ingresses; without it the cluster's."),
   tlsSecretName: row('TLS_SECRET_NAME', label, undefined, 'Secret with the wildcard certificate of the instances.'),
+  certificateIssuer: row(
+    'CERTIFICATE_ISSUER',
+    label,
+    undefined,
+    "cert-manager's ClusterIssuer for customers' own hosts; without it these have no certificate.",
+  ),
   storageClass: row('STORAGE_CLASS', label, undefined, "Class of the instances' volumes; without it the cluster's."),
   ingressNamespace: row('INGRESS_NAMESPACE', label, 'ingress-nginx', 'Namespace of the ingress controller.'),
   databaseCidrs: row(

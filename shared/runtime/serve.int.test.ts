@@ -114,6 +114,15 @@ describe('serve', () => {
     await Promise.all(sent);
   });
 
+  it('shows its numbers to nobody who comes through a gateway', async () => {
+    const metrics = makeMetrics({ functionName: 'x', withNodeMetrics: false });
+    const handler = httpFunction(async () => done('handled'), { log });
+    const served = await start(handler, { metrics });
+    const answer = await fetch(urlOf(served, '/metrics'), { headers: { 'x-forwarded-for': '192.0.2.1' } });
+    expect([answer.headers.get('x-outcome'), await answer.text()]).toEqual(['handled', '']);
+    expect((await fetch(urlOf(served, '/metrics'))).headers.get('x-outcome')).toBeNull();
+  });
+
   it('says which port is taken', async () => {
     const { port } = await start(heldHandler().handler);
     await expect(serve(heldHandler().handler, { port, host: '127.0.0.1', log })).rejects.toThrow('EADDRINUSE');

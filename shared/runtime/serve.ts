@@ -25,6 +25,8 @@ export type ServeOptions = {
   lingerMs?: number;
   /** Largest body that is handed over whole. Default 1 MiB. */
   bodyLimitBytes?: number;
+  /** How long the whole of a request may take to come; whoever sends more slowly is cut off. Default 60,000 ms. */
+  requestTimeoutMs?: number;
 };
 
 export type Served = {
@@ -35,11 +37,13 @@ export type Served = {
 };
 
 // Above the 90 s for which Knative's activator and queue-proxy keep idle connections: the side that reuses one must not
-// be the second to close it. Node wants the headers' timeout above that.
+// be the second to close it.
 const keepAliveTimeoutMs = 95_000;
-const headersTimeoutMs = 100_000;
 // The whole request must have come by then; the longest handling may take 120 s after that.
-const requestTimeoutMs = 60_000;
+const defaultRequestTimeoutMs = 60_000;
+// how often Node looks for those that take longer
+const checkEveryMs = 30_000;
+
 /**
  * Hosts a function on node:http: reads the body up to a limit, answers probes and `/metrics` itself, keeps connections
  * for as long as Knative reuses them, and drains.
@@ -50,8 +54,11 @@ export async function serve(handler: HttpHandler, options: ServeOptions): Promis
   let isDraining = false;
   let onIdle = () => {};
 
-  const server = createServer((request: HostRequest, response) => {
-    if (request.method === 'GET' && answerLocally(request.url, response, { isDraining, metrics: options.metrics })) {
+  const { requestTimeoutMs = defaultRequestTimeoutMs } = options;
+  const connectionsCheckingInterval = Math.min(checkEveryMs, requestTimeoutMs);
+  const server = createServer({ connectionsCheckingInterval }, (request: HostRequest, response) => {
+    const metrics = isFromOutside(request) ? undefined : options.metrics;
+    if (request.method === 'GET' && answerLocally(request.url, response, { isDraining, metrics })) {
       return;
     }
     const onRead = ({ body, isTooLarge }: Body) => {
@@ -62,7 +69,8 @@ export async function serve(handler: HttpHandler, options: ServeOptions): Promis
     readBody(request, { limit, onRead });
   });
   server.keepAliveTimeout = keepAliveTimeoutMs;
-  server.headersTimeout = headersTimeoutMs;
+  // of the two limits Node takes the smaller one for the headers and the larger one for the whole
+  server.headersTimeout = requestTimeoutMs;
   server.requestTimeout = requestTimeoutMs;
   options.metrics?.countInFlight(() => inFlight.size);
   await listen(server, options);
@@ -112,6 +120,15 @@ export async function serve(handler: HttpHandler, options: ServeOptions): Promis
     },
     drain,
   };
+}
+
+/**
+ * Who collects numbers asks the pod itself, or has the API server of Kubernetes ask it, which names the path it was asked for.
+ * What comes through a gateway says for whom, and queue-proxy writes that into `forwarded`: it gets none.
+ */
+function isFromOutside({ headers }: HostRequest): boolean {
+  if (headers['forwarded'] !== undefined) return true;
+  return headers['x-forwarded-for'] !== undefined && headers['x-forwarded-uri'] === undefined;
 }
 
 /** Probes and numbers. False when the path is none of them. */

@@ -12,6 +12,7 @@ export function tenantClusterOptions(config: Config<typeof tenantCluster>) {
     ...(config.kubeconfig === undefined ? {} : { kubeconfigFile: config.kubeconfig }),
     ...(config.ingressClass === undefined ? {} : { ingressClassName: config.ingressClass }),
     ...(config.tlsSecretName === undefined ? {} : { tlsSecretName: config.tlsSecretName }),
+    ...(config.certificateIssuer === undefined ? {} : { certificateIssuer: config.certificateIssuer }),
     ...(config.databaseCidrs === undefined ? {} : { databaseCidrs: config.databaseCidrs.split(',') }),
     ...(config.storageClass === undefined ? {} : { storageClassName: config.storageClass }),
   };

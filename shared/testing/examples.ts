@@ -23,6 +23,7 @@ export function exampleInstance(change: Partial<Instance> = {}): Instance {
     customerId: 'c-1',
     name: 'acme',
     host: 'acme.odoo.example',
+    domains: [],
     clusterId: 'default',
     desiredState: 'running',
     suspensions: [],

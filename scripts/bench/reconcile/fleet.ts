@@ -54,6 +54,7 @@ export function instanceOf(number: number): Instance {
     desiredState: 'running',
     suspensions: [],
     restartedBy: null,
+    domains: [],
     clonedFrom: null,
     status: 'running',
     generation: 1,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { buildFunctions, functionNames } from '#scripts/build/build.ts';
 import { bundleMigration } from '#scripts/build/migration.ts';
-import { keyRingOf } from '#shared/sandbox/fleet/backups.ts';
+import { keyRingOf, webhookKeyRingOf } from '#shared/sandbox/fleet/backups.ts';
 import { type FleetMemory, recallMemory } from '#shared/sandbox/fleet/memory.ts';
 import { openRecords, type PlatformRecords } from '#shared/sandbox/fleet/records.ts';
 import { odooServerId, seedRecords, verificationServerId } from '#shared/sandbox/fleet/seed.ts';
@@ -87,6 +87,7 @@ export async function deployFleet(
       }),
       ...(objectStore?.secrets ?? []),
       secret('backup-keys', functionNamespace, { 'keys.json': keyRingOf(memory) }),
+      secret('webhook-keys', functionNamespace, { 'keys.json': webhookKeyRingOf(memory) }),
     ]);
     const migrate = (image = imageOf('migrate')) => runMigrationJob(kubectl, { image, host: directHost });
     const migrated = await migrate();

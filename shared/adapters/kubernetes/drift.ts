@@ -65,7 +65,7 @@ function partDrift(
     const paths = telling(driftOfObject(there, { kind, wanted: object }));
     return part === 'deployment' ? deploymentDrift(object, paths) : changed(part, object, paths);
   });
-  return part === 'deployment' ? [...drifts, ...unwantedCron(instance, { found, wanted })] : drifts;
+  return [...drifts, ...unwanted(instance, part, { found, wanted })];
 }
 
 /** A Deployment's differences by what they mean for whoever uses it. */
@@ -84,14 +84,19 @@ function deploymentDrift(object: Wanted, paths: readonly string[]): Drift[] {
   ];
 }
 
-function unwantedCron(
+/** The second object of a part, where there is one and the record wants none. */
+function unwanted(
   instance: Instance,
+  part: ClusterPart,
   { found, wanted }: { found: FoundObjects; wanted: readonly Wanted[] },
 ): Drift[] {
-  const name = namesOf(instance.id).cronDeployment;
+  if (part !== 'deployment' && part !== 'ingress') return [];
+  const { cronDeployment, domainsIngress } = namesOf(instance.id);
+  const [name, why] =
+    part === 'deployment' ? [cronDeployment, 'the plan has none'] : [domainsIngress, 'the record has no such host'];
   const isWanted = wanted.some(({ metadata }) => metadata?.name === name);
-  if (isWanted || found.get(kinds.deployment, name) === undefined) return [];
-  return [{ kind: 'deployment-changed', detail: `${name}: the plan has none` }];
+  if (isWanted || found.get(kindOfPart[part], name) === undefined) return [];
+  return [{ kind: `${part}-changed`, detail: `${name}: ${why}` }];
 }
 
 /** The hash its pods should bear: of the configuration as it was written last, or, without a Secret, their own. */
@@ -140,18 +145,21 @@ function volumeDrift(instance: Instance, found: FoundObjects, settings: ClusterS
 }
 
 function leftOver(instance: Instance, found: FoundObjects): Drift[] {
-  const { object, cronDeployment } = namesOf(instance.id);
+  const { object, cronDeployment, domainsIngress } = namesOf(instance.id);
+  const second: Partial<Record<ClusterPart, string>> = { deployment: cronDeployment, ingress: domainsIngress };
   const there = partsOfLiving.flatMap((part) => {
     const kind = kindOfPart[part];
-    const names = part === 'deployment' ? [object, cronDeployment] : [object];
+    const names = second[part] === undefined ? [object] : [object, second[part]];
     return names.filter((name) => found.get(kind, name) !== undefined).map((name) => `${kind.kind} ${name}`);
   });
   return there.length === 0 ? [] : [{ kind: 'still-in-cluster', detail: there.join(', ') }];
 }
 
-function hostClash({ host }: Instance, others: ReadonlyMap<string, string> | undefined): Drift[] {
-  const other = others?.get(host);
-  return other === undefined ? [] : [{ kind: 'host-clash', detail: `${host} is also in Ingress ${other}` }];
+function hostClash(instance: Instance, others: ReadonlyMap<string, string> | undefined): Drift[] {
+  return [instance.host, ...instance.domains].flatMap((host): Drift[] => {
+    const other = others?.get(host);
+    return other === undefined ? [] : [{ kind: 'host-clash', detail: `${host} is also in Ingress ${other}` }];
+  });
 }
 
 function missing(part: ClusterPart, { metadata }: Wanted): Drift {

@@ -24,6 +24,7 @@ export function exampleInstance(): Instance {
     desiredState: 'running',
     suspensions: [],
     restartedBy: null,
+    domains: [],
     clonedFrom: null,
     status: 'creating',
     generation: 1,

@@ -8,7 +8,7 @@ import { type Kind, kinds } from './kinds.ts';
 import { masterPasswordHash } from './master-password.ts';
 import { configurationHash, configurationSecret } from './resources/configuration-secret.ts';
 import { deployments } from './resources/deployment.ts';
-import { ingress } from './resources/ingress.ts';
+import { ingresses } from './resources/ingress.ts';
 import { labelsOf } from './resources/labels.ts';
 import { networkPolicy } from './resources/network-policy.ts';
 import { service } from './resources/service.ts';
@@ -35,6 +35,7 @@ export function placesOf(instanceId: string, part: ClusterPart, namespace: strin
 function namesOfPart(instanceId: string, part: ClusterPart): string[] {
   const names = namesOf(instanceId);
   if (part === 'configuration') return [names.configurationSecret];
+  if (part === 'ingress') return [names.object, names.domainsIngress];
   return part === 'deployment' ? [names.object, names.cronDeployment] : [names.object];
 }
 
@@ -83,7 +84,7 @@ export function objectsOf(
     case 'service':
       return [service(instance, settings.namespace)];
     case 'ingress':
-      return [ingress(instance, settings)];
+      return ingresses(instance, settings);
   }
 }
 

@@ -155,6 +155,7 @@ export function someInstance(): Instance & { databaseServer: null } {
     desiredState: 'running',
     suspensions: [],
     restartedBy: null,
+    domains: [],
     clonedFrom: null,
     status: 'creating',
     generation: 1,

@@ -4,7 +4,7 @@ import { type InstanceEvent, statusAfter } from '#shared/domain/instance/transit
 import type { Queryable } from './database.ts';
 import { type DatabaseServerRow, toDatabaseServer } from './database-servers.ts';
 import { toImage } from './images.ts';
-import { type InstanceColumns, toInstance } from './instance-columns.ts';
+import { type InstanceColumns, provenDomains, toInstance } from './instance-columns.ts';
 import { openSuspensions } from './instance-facts.ts';
 import { toPlan } from './plans.ts';
 import type { Row } from './rows.ts';
@@ -22,7 +22,7 @@ type InstanceRow = InstanceColumns & {
 const readText = `
   select i.id, i.customer_id, i.name, i.host, i.cluster_id, i.desired_state, i.status, i.generation,
     i.observed_generation, i.modules, i.settings, i.admin_login, i.language, i.restarted_by, i.cloned_from, c.scheme, c.public_port,
-    ${openSuspensions},
+    ${openSuspensions}, ${provenDomains},
     to_jsonb(p) as plan, to_jsonb(m) as image, to_jsonb(s) as server
   from instances i
   join clusters c on c.id = i.cluster_id

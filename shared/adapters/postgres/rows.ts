@@ -9,7 +9,11 @@ import type { BillingRequestKind } from '#shared/domain/billing/requests.ts';
 import type { Place } from '#shared/domain/drift/findings.ts';
 import type { DriftKind } from '#shared/domain/drift/policy.ts';
 import type { InstanceStatus, ServerPurpose, SuspensionReason } from '#shared/domain/instance/instance.ts';
+import type { MailState } from '#shared/domain/notification/mail.ts';
+import type { RequestedTemplate } from '#shared/domain/notification/templates.ts';
 import type { OperationKind, OperationState } from '#shared/domain/operation/operation.ts';
+import type { VisibleType } from '#shared/domain/webhook/visible-events.ts';
+import type { DeliveryState, DisabledReason } from '#shared/domain/webhook/webhook.ts';
 
 import type { TypeName, tables } from './tables.ts';
 
@@ -49,7 +53,11 @@ type Narrower = {
   };
   exports: { state: ExportState };
   suspensions: { reason: SuspensionReason };
-  subscriptions: { phase: 'trial' | 'evergreen'; ends_by: 'cancellation' | 'expiry' | null };
+  subscriptions: {
+    phase: 'trial' | 'evergreen';
+    ends_by: 'cancellation' | 'expiry' | null;
+    trial: 'granted' | 'refused' | null;
+  };
   customer_standings: { standing: CustomerStanding };
   billing_requests: { kind: BillingRequestKind };
   operations: { kind: OperationKind; state: OperationState };
@@ -71,6 +79,9 @@ type Narrower = {
   loads: { state: LoadState; result: LoadResult | null };
   restores: { state: RestoreState };
   backup_requests: { task: 'backup' | 'verify' };
+  webhook_endpoints: { types: VisibleType[]; disabled_reason: DisabledReason | null };
+  webhook_deliveries: { state: DeliveryState };
+  mails: { state: MailState; template: RequestedTemplate };
   audit: { detail: Record<string, unknown> };
 };
 

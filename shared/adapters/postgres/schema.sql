@@ -7,6 +7,33 @@ begin
   raise exception 'audit is append-only' using errcode = 'insufficient_privilege';
 end $$;
 
+CREATE TABLE public.api_keys (
+    id text NOT NULL,
+    name text NOT NULL,
+    secret_sha256 bytea NOT NULL,
+    role text NOT NULL,
+    customer_id text,
+    scopes text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    revoked_by text,
+    last_used_at timestamp with time zone,
+    CONSTRAINT api_keys_id_check CHECK ((id ~ '^[a-z2-7]{16}$'::text)),
+    CONSTRAINT api_keys_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+    CONSTRAINT api_keys_owner CHECK (
+CASE role
+    WHEN 'customer'::text THEN (customer_id IS NOT NULL)
+    WHEN 'service'::text THEN true
+    ELSE (customer_id IS NULL)
+END),
+    CONSTRAINT api_keys_revoked CHECK (((revoked_at IS NULL) = (revoked_by IS NULL))),
+    CONSTRAINT api_keys_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'support'::text, 'admin'::text, 'service'::text]))),
+    CONSTRAINT api_keys_scopes_check CHECK ((cardinality(scopes) > 0)),
+    CONSTRAINT api_keys_secret_sha256_check CHECK ((length(secret_sha256) = 32))
+);
+
 CREATE TABLE public.audit (
     sequence bigint NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -87,6 +114,22 @@ CREATE TABLE public.backups (
     CONSTRAINT backups_uploaded_bytes_check CHECK ((uploaded_bytes >= 0))
 );
 
+CREATE TABLE public.billing_notifications (
+    form text NOT NULL,
+    key bytea NOT NULL,
+    content_hash bytea NOT NULL,
+    type text NOT NULL,
+    account_id text,
+    object_id text,
+    deliveries integer DEFAULT 1 NOT NULL,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT billing_notifications_content_hash_check CHECK ((octet_length(content_hash) = 32)),
+    CONSTRAINT billing_notifications_form_check CHECK ((form = ANY (ARRAY['kill-bill'::text, 'signed'::text]))),
+    CONSTRAINT billing_notifications_key_check CHECK ((octet_length(key) = 32)),
+    CONSTRAINT billing_notifications_type_check CHECK (((length(type) >= 1) AND (length(type) <= 100)))
+);
+
 CREATE TABLE public.billing_requests (
     instance_id text NOT NULL,
     customer_id text NOT NULL,
@@ -103,6 +146,14 @@ CREATE TABLE public.billing_requests (
     CONSTRAINT billing_requests_sequence_check CHECK ((sequence > 0))
 );
 
+CREATE TABLE public.bounced_addresses (
+    address text NOT NULL,
+    reason text NOT NULL,
+    bounced_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT bounced_addresses_address_check CHECK (((length(address) >= 3) AND (length(address) <= 254))),
+    CONSTRAINT bounced_addresses_reason_check CHECK ((length(reason) <= 300))
+);
+
 CREATE TABLE public.clusters (
     id text NOT NULL,
     base_domain text NOT NULL,
@@ -113,6 +164,17 @@ CREATE TABLE public.clusters (
     CONSTRAINT clusters_id_check CHECK ((id ~ '^[a-z][a-z0-9-]{0,38}$'::text)),
     CONSTRAINT clusters_public_port_check CHECK (((public_port >= 1) AND (public_port <= 65535))),
     CONSTRAINT clusters_scheme_check CHECK ((scheme = ANY (ARRAY['http'::text, 'https'::text])))
+);
+
+CREATE TABLE public.custom_domains (
+    host text NOT NULL,
+    instance_id text NOT NULL,
+    token text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by text NOT NULL,
+    verified_at timestamp with time zone,
+    CONSTRAINT custom_domains_host_check CHECK (((length(host) <= 253) AND (host ~ '^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$'::text))),
+    CONSTRAINT custom_domains_token_check CHECK ((token ~ '^[a-z2-7]{32}$'::text))
 );
 
 CREATE TABLE public.customer_standings (
@@ -253,6 +315,29 @@ CREATE TABLE public.findings (
     CONSTRAINT findings_subject_check CHECK (((length(subject) >= 1) AND (length(subject) <= 300)))
 );
 
+CREATE TABLE public.first_logins (
+    token_sha256 bytea NOT NULL,
+    instance_id text NOT NULL,
+    sealed bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT first_logins_sealed_check CHECK ((length(sealed) <= 1000)),
+    CONSTRAINT first_logins_token_sha256_check CHECK ((length(token_sha256) = 32))
+);
+
+CREATE TABLE public.idempotency_keys (
+    actor text NOT NULL,
+    key text NOT NULL,
+    request_hash bytea NOT NULL,
+    status integer,
+    headers jsonb,
+    body jsonb,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT idempotency_keys_answer CHECK (((status IS NULL) = (headers IS NULL))),
+    CONSTRAINT idempotency_keys_key_check CHECK (((length(key) >= 1) AND (length(key) <= 128))),
+    CONSTRAINT idempotency_keys_status_check CHECK (((status >= 200) AND (status <= 299)))
+);
+
 CREATE TABLE public.images (
     id text NOT NULL,
     reference text NOT NULL,
@@ -338,6 +423,37 @@ CREATE TABLE public.instances (
 )
 WITH (fillfactor='80');
 
+CREATE TABLE public.kill_bill_accounts (
+    id text NOT NULL,
+    customer_id text,
+    asked bigint DEFAULT 1 NOT NULL,
+    looked bigint DEFAULT 0 NOT NULL,
+    look_at timestamp with time zone,
+    sent_at timestamp with time zone DEFAULT clock_timestamp(),
+    attempts integer DEFAULT 0 NOT NULL,
+    last_error text,
+    incomplete_looks integer DEFAULT 0 NOT NULL,
+    fence bigint DEFAULT 0 NOT NULL,
+    leased_until timestamp with time zone,
+    looked_at timestamp with time zone
+);
+
+CREATE TABLE public.kill_bill_payments (
+    account_id text NOT NULL,
+    name text NOT NULL,
+    told_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+CREATE TABLE public.kill_bill_subscriptions (
+    id text NOT NULL,
+    account_id text NOT NULL,
+    sequence bigint NOT NULL,
+    state jsonb NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT kill_bill_subscriptions_sequence_check CHECK ((sequence > 0)),
+    CONSTRAINT kill_bill_subscriptions_state_check CHECK ((jsonb_typeof(state) = 'object'::text))
+);
+
 CREATE TABLE public.leases (
     name text NOT NULL,
     holder text NOT NULL,
@@ -362,6 +478,30 @@ CREATE TABLE public.loads (
     CONSTRAINT loads_round_check CHECK ((round > 0)),
     CONSTRAINT loads_state_check CHECK ((state = ANY (ARRAY['running'::text, 'loaded'::text, 'failed'::text]))),
     CONSTRAINT loads_success CHECK (((state <> 'loaded'::text) OR (result IS NOT NULL)))
+);
+
+CREATE TABLE public.mails (
+    id uuid NOT NULL,
+    template text NOT NULL,
+    instance_id text NOT NULL,
+    customer_id text NOT NULL,
+    operation_id uuid NOT NULL,
+    address text NOT NULL,
+    language text NOT NULL,
+    state text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone,
+    last_error text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT mails_address_check CHECK (((length(address) >= 3) AND (length(address) <= 254))),
+    CONSTRAINT mails_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT mails_ended CHECK (((state = 'queued'::text) = (ended_at IS NULL))),
+    CONSTRAINT mails_language_check CHECK ((length(language) <= 24)),
+    CONSTRAINT mails_last_error_check CHECK ((length(last_error) <= 300)),
+    CONSTRAINT mails_queued CHECK (((state = 'queued'::text) = (next_attempt_at IS NOT NULL))),
+    CONSTRAINT mails_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sent'::text, 'failed'::text, 'bounced'::text]))),
+    CONSTRAINT mails_template_check CHECK (((length(template) >= 1) AND (length(template) <= 60)))
 );
 
 CREATE TABLE public.observations (
@@ -588,11 +728,14 @@ CREATE TABLE public.subscriptions (
     configuration_sequence bigint,
     cause text NOT NULL,
     action_due_at timestamp with time zone,
+    paused boolean DEFAULT false NOT NULL,
+    trial text,
     CONSTRAINT subscriptions_configuration CHECK (((configuration IS NULL) = (configuration_sequence IS NULL))),
     CONSTRAINT subscriptions_configuration_check CHECK ((jsonb_typeof(configuration) = 'object'::text)),
     CONSTRAINT subscriptions_end CHECK (((ends_at IS NULL) = (ends_by IS NULL))),
     CONSTRAINT subscriptions_ends_by_check CHECK ((ends_by = ANY (ARRAY['cancellation'::text, 'expiry'::text]))),
-    CONSTRAINT subscriptions_phase_check CHECK ((phase = ANY (ARRAY['trial'::text, 'evergreen'::text])))
+    CONSTRAINT subscriptions_phase_check CHECK ((phase = ANY (ARRAY['trial'::text, 'evergreen'::text]))),
+    CONSTRAINT subscriptions_trial_check CHECK ((trial = ANY (ARRAY['granted'::text, 'refused'::text])))
 );
 
 CREATE TABLE public.suspensions (
@@ -638,6 +781,89 @@ CREATE TABLE public.verifications (
     CONSTRAINT verifications_state_check CHECK ((state = ANY (ARRAY['running'::text, 'proven'::text, 'refuted'::text, 'failed'::text])))
 );
 
+CREATE TABLE public.webhook_attempts (
+    sequence bigint NOT NULL,
+    delivery_id uuid NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    status integer,
+    error text,
+    milliseconds integer NOT NULL,
+    CONSTRAINT webhook_attempts_error_check CHECK ((length(error) <= 300)),
+    CONSTRAINT webhook_attempts_milliseconds_check CHECK ((milliseconds >= 0))
+);
+
+ALTER TABLE public.webhook_attempts ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.webhook_attempts_sequence_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.webhook_deliveries (
+    id uuid NOT NULL,
+    endpoint_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    type text NOT NULL,
+    instance_id text,
+    stream text NOT NULL,
+    sequence bigint NOT NULL,
+    body text NOT NULL,
+    state text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    begun_at timestamp with time zone,
+    next_attempt_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    delivered_at timestamp with time zone,
+    CONSTRAINT webhook_deliveries_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT webhook_deliveries_delivered CHECK (((state = 'succeeded'::text) = (delivered_at IS NOT NULL))),
+    CONSTRAINT webhook_deliveries_sequence_check CHECK ((sequence > 0)),
+    CONSTRAINT webhook_deliveries_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'succeeded'::text, 'failed'::text, 'held'::text]))),
+    CONSTRAINT webhook_deliveries_type_check CHECK ((length(type) <= 200)),
+    CONSTRAINT webhook_deliveries_waiting CHECK (((state = 'waiting'::text) = (next_attempt_at IS NOT NULL)))
+);
+
+CREATE TABLE public.webhook_endpoints (
+    id uuid NOT NULL,
+    customer_id text NOT NULL,
+    url text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    types text[] DEFAULT '{}'::text[] NOT NULL,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    secret text,
+    previous_secret text,
+    previous_until timestamp with time zone,
+    disabled_reason text,
+    disabled_at timestamp with time zone,
+    failing_since timestamp with time zone,
+    last_success_at timestamp with time zone,
+    generation integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    deleted_at timestamp with time zone,
+    CONSTRAINT webhook_endpoints_customer_id_check CHECK (((length(customer_id) >= 1) AND (length(customer_id) <= 64))),
+    CONSTRAINT webhook_endpoints_description_check CHECK ((length(description) <= 200)),
+    CONSTRAINT webhook_endpoints_disabled CHECK (((disabled_reason IS NULL) = (disabled_at IS NULL))),
+    CONSTRAINT webhook_endpoints_disabled_reason_check CHECK ((disabled_reason = ANY (ARRAY['customer'::text, 'gone'::text, 'failing'::text]))),
+    CONSTRAINT webhook_endpoints_generation_check CHECK ((generation > 0)),
+    CONSTRAINT webhook_endpoints_previous CHECK (((previous_secret IS NULL) = (previous_until IS NULL))),
+    CONSTRAINT webhook_endpoints_previous_secret_check CHECK ((length(previous_secret) <= 200)),
+    CONSTRAINT webhook_endpoints_secret CHECK (((secret IS NULL) = (deleted_at IS NOT NULL))),
+    CONSTRAINT webhook_endpoints_secret_check CHECK ((length(secret) <= 200)),
+    CONSTRAINT webhook_endpoints_url_check CHECK (((length(url) >= 1) AND (length(url) <= 2000)))
+);
+
+CREATE TABLE public.webhook_sequences (
+    endpoint_id uuid NOT NULL,
+    stream text NOT NULL,
+    last bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT webhook_sequences_last_check CHECK ((last >= 0)),
+    CONSTRAINT webhook_sequences_stream_check CHECK ((length(stream) <= 12))
+);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (sequence);
 
@@ -647,11 +873,20 @@ ALTER TABLE ONLY public.backup_requests
 ALTER TABLE ONLY public.backups
     ADD CONSTRAINT backups_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.billing_notifications
+    ADD CONSTRAINT billing_notifications_pkey PRIMARY KEY (form, key);
+
 ALTER TABLE ONLY public.billing_requests
     ADD CONSTRAINT billing_requests_pkey PRIMARY KEY (instance_id);
 
+ALTER TABLE ONLY public.bounced_addresses
+    ADD CONSTRAINT bounced_addresses_pkey PRIMARY KEY (address);
+
 ALTER TABLE ONLY public.clusters
     ADD CONSTRAINT clusters_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.custom_domains
+    ADD CONSTRAINT custom_domains_pkey PRIMARY KEY (instance_id, host);
 
 ALTER TABLE ONLY public.customer_standings
     ADD CONSTRAINT customer_standings_pkey PRIMARY KEY (source, customer_id);
@@ -674,6 +909,12 @@ ALTER TABLE ONLY public.exports
 ALTER TABLE ONLY public.findings
     ADD CONSTRAINT findings_pkey PRIMARY KEY (kind, subject);
 
+ALTER TABLE ONLY public.first_logins
+    ADD CONSTRAINT first_logins_pkey PRIMARY KEY (token_sha256);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (actor, key);
+
 ALTER TABLE ONLY public.images
     ADD CONSTRAINT images_pkey PRIMARY KEY (id);
 
@@ -689,11 +930,23 @@ ALTER TABLE ONLY public.instances
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.kill_bill_accounts
+    ADD CONSTRAINT kill_bill_accounts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.kill_bill_payments
+    ADD CONSTRAINT kill_bill_payments_pkey PRIMARY KEY (account_id, name);
+
+ALTER TABLE ONLY public.kill_bill_subscriptions
+    ADD CONSTRAINT kill_bill_subscriptions_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.leases
     ADD CONSTRAINT leases_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.loads
     ADD CONSTRAINT loads_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.mails
+    ADD CONSTRAINT mails_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.observations
     ADD CONSTRAINT observations_pkey PRIMARY KEY (instance_id);
@@ -743,6 +996,26 @@ ALTER TABLE ONLY public.suspensions
 ALTER TABLE ONLY public.verifications
     ADD CONSTRAINT verifications_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.webhook_attempts
+    ADD CONSTRAINT webhook_attempts_pkey PRIMARY KEY (sequence);
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_event UNIQUE (endpoint_id, event_id);
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_sequence UNIQUE (endpoint_id, stream, sequence);
+
+ALTER TABLE ONLY public.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.webhook_sequences
+    ADD CONSTRAINT webhook_sequences_pkey PRIMARY KEY (endpoint_id, stream);
+
+CREATE INDEX api_keys_customer ON public.api_keys USING btree (customer_id, created_at DESC, id);
+
 CREATE INDEX audit_certificates ON public.audit USING btree (instance_id, sequence) WHERE (action = 'purge.certified'::text);
 
 CREATE INDEX audit_instance ON public.audit USING btree (instance_id, sequence);
@@ -765,9 +1038,15 @@ CREATE INDEX backups_refuted ON public.backups USING btree (id) WHERE ((state = 
 
 CREATE INDEX backups_running ON public.backups USING btree (server_id) WHERE (state = 'running'::text);
 
+CREATE INDEX backups_started ON public.backups USING btree (started_at, id);
+
+CREATE INDEX billing_notifications_received ON public.billing_notifications USING btree (last_received_at);
+
 CREATE INDEX billing_requests_check ON public.billing_requests USING btree (check_at) WHERE (check_at IS NOT NULL);
 
 CREATE INDEX billing_requests_customer ON public.billing_requests USING btree (customer_id);
+
+CREATE UNIQUE INDEX custom_domains_owner ON public.custom_domains USING btree (host) WHERE (verified_at IS NOT NULL);
 
 CREATE INDEX customer_standings_customer ON public.customer_standings USING btree (customer_id);
 
@@ -793,6 +1072,12 @@ CREATE INDEX findings_open ON public.findings USING btree (shard) WHERE (resolve
 
 CREATE INDEX findings_resolved ON public.findings USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
 
+CREATE INDEX first_logins_expired ON public.first_logins USING btree (expires_at);
+
+CREATE INDEX first_logins_instance ON public.first_logins USING btree (instance_id);
+
+CREATE INDEX idempotency_keys_created ON public.idempotency_keys USING btree (created_at);
+
 CREATE INDEX inbox_hints ON public.inbox USING btree (received_at) WHERE (type ~~ 'dev.knative.%'::text);
 
 CREATE INDEX inbox_received ON public.inbox USING btree (received_at) WHERE (type !~~ 'dev.knative.%'::text);
@@ -803,7 +1088,11 @@ CREATE INDEX instance_keys_retain ON public.instance_keys USING btree (retain_at
 
 CREATE INDEX instances_cloned_from ON public.instances USING btree (cloned_from) WHERE (cloned_from IS NOT NULL);
 
+CREATE INDEX instances_created ON public.instances USING btree (created_at, id);
+
 CREATE INDEX instances_customer ON public.instances USING btree (customer_id);
+
+CREATE INDEX instances_customer_created ON public.instances USING btree (customer_id, created_at, id);
 
 CREATE INDEX instances_db_server ON public.instances USING btree (db_server_id);
 
@@ -811,9 +1100,23 @@ CREATE INDEX instances_purge_after ON public.instances USING btree (purge_after)
 
 CREATE INDEX instances_shard ON public.instances USING btree ("left"(id, 1), id);
 
+CREATE INDEX kill_bill_accounts_due ON public.kill_bill_accounts USING btree (look_at) WHERE (look_at IS NOT NULL);
+
+CREATE INDEX kill_bill_payments_told ON public.kill_bill_payments USING btree (told_at);
+
+CREATE INDEX kill_bill_subscriptions_account ON public.kill_bill_subscriptions USING btree (account_id);
+
 CREATE INDEX loads_backup ON public.loads USING btree (backup_id) WHERE (state = 'running'::text);
 
 CREATE INDEX loads_instance ON public.loads USING btree (instance_id, started_at);
+
+CREATE INDEX mails_due ON public.mails USING btree (next_attempt_at) WHERE (state = 'queued'::text);
+
+CREATE INDEX mails_instance ON public.mails USING btree (instance_id, created_at);
+
+CREATE INDEX mails_old ON public.mails USING btree (created_at) WHERE (state <> 'queued'::text);
+
+CREATE INDEX operations_created ON public.operations USING btree (created_at, id);
 
 CREATE INDEX operations_due ON public.operations USING btree (next_check_at) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text, 'waiting'::text]));
 
@@ -845,9 +1148,22 @@ CREATE INDEX verifications_instance ON public.verifications USING btree (instanc
 
 CREATE INDEX verifications_running ON public.verifications USING btree (server_id) WHERE (state = 'running'::text);
 
+CREATE INDEX webhook_attempts_delivery ON public.webhook_attempts USING btree (delivery_id, sequence);
+
+CREATE INDEX webhook_deliveries_due ON public.webhook_deliveries USING btree (endpoint_id, next_attempt_at) WHERE (state = 'waiting'::text);
+
+CREATE INDEX webhook_deliveries_list ON public.webhook_deliveries USING btree (endpoint_id, created_at);
+
+CREATE INDEX webhook_deliveries_old ON public.webhook_deliveries USING btree (created_at) WHERE (state <> 'waiting'::text);
+
+CREATE INDEX webhook_endpoints_customer ON public.webhook_endpoints USING btree (customer_id, created_at) WHERE (deleted_at IS NULL);
+
 CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE ON public.audit FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON public.audit FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
 
 ALTER TABLE ONLY public.backup_requests
     ADD CONSTRAINT backup_requests_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
@@ -866,6 +1182,9 @@ ALTER TABLE ONLY public.backups
 
 ALTER TABLE ONLY public.billing_requests
     ADD CONSTRAINT billing_requests_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.custom_domains
+    ADD CONSTRAINT custom_domains_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id);
 
 ALTER TABLE ONLY public.customer_standings
     ADD CONSTRAINT customer_standings_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
@@ -902,6 +1221,12 @@ ALTER TABLE ONLY public.instances
 
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_plan_id_fkey FOREIGN KEY (plan_id) REFERENCES public.plans(id);
+
+ALTER TABLE ONLY public.kill_bill_payments
+    ADD CONSTRAINT kill_bill_payments_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.kill_bill_accounts(id);
+
+ALTER TABLE ONLY public.kill_bill_subscriptions
+    ADD CONSTRAINT kill_bill_subscriptions_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.kill_bill_accounts(id);
 
 ALTER TABLE ONLY public.loads
     ADD CONSTRAINT loads_backup_id_fkey FOREIGN KEY (backup_id) REFERENCES public.backups(id);
@@ -956,3 +1281,12 @@ ALTER TABLE ONLY public.verifications
 
 ALTER TABLE ONLY public.verifications
     ADD CONSTRAINT verifications_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.db_servers(id);
+
+ALTER TABLE ONLY public.webhook_attempts
+    ADD CONSTRAINT webhook_attempts_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES public.webhook_deliveries(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES public.webhook_endpoints(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.webhook_sequences
+    ADD CONSTRAINT webhook_sequences_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES public.webhook_endpoints(id) ON DELETE CASCADE;

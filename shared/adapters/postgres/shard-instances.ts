@@ -4,7 +4,7 @@ import type { DatabaseServer, Image, Plan } from '#shared/domain/instance/instan
 import type { Queryable } from './database.ts';
 import { toDatabaseServer } from './database-servers.ts';
 import { toImage } from './images.ts';
-import { toInstance } from './instance-columns.ts';
+import { provenDomains, toInstance } from './instance-columns.ts';
 import { openSuspensions } from './instance-facts.ts';
 import { toPlan } from './plans.ts';
 import type { Row } from './rows.ts';
@@ -43,11 +43,12 @@ function readingOf(row: Row<'db_servers'>): ServerReading {
 
 type InstanceRow = Omit<Row<'instances'>, 'created_at' | 'updated_at'> & {
   suspensions: Row<'suspensions'>['reason'][];
+  domains: string[];
   is_moving: boolean;
 };
 
 const pageText = `
-  select i.*, ${openSuspensions},
+  select i.*, ${openSuspensions}, ${provenDomains},
     exists (select 1 from operations o where o.instance_id = i.id
       and (o.state in ('queued', 'running', 'waiting') or o.finished_at >= $4)) as is_moving
   from instances i

@@ -38,13 +38,14 @@ export async function findSubscription(
 export async function saveSubscription(transaction: Queryable, one: Subscription): Promise<void> {
   await transaction.query(
     `insert into subscriptions (source, id, customer_id, instance_id, plan_id, phase, paid, overdue_since, ends_at,
-       ends_by, sequence, cause, configuration, configuration_sequence, updated_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, clock_timestamp())
+       ends_by, sequence, cause, configuration, configuration_sequence, paused, trial, updated_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, clock_timestamp())
      on conflict (source, id) do update set
        instance_id = excluded.instance_id, plan_id = excluded.plan_id, phase = excluded.phase, paid = excluded.paid,
        overdue_since = excluded.overdue_since, ends_at = excluded.ends_at, ends_by = excluded.ends_by,
        sequence = excluded.sequence, cause = excluded.cause, configuration = excluded.configuration,
-       configuration_sequence = excluded.configuration_sequence, updated_at = excluded.updated_at`,
+       configuration_sequence = excluded.configuration_sequence, paused = excluded.paused,
+       trial = excluded.trial, updated_at = excluded.updated_at`,
     [
       one.source,
       one.id,
@@ -60,8 +61,23 @@ export async function saveSubscription(transaction: Queryable, one: Subscription
       one.cause,
       one.configuration === null ? null : JSON.stringify(one.configuration),
       one.configurationSequence,
+      one.paused,
+      one.trial,
     ],
   );
+}
+
+/** Has the customer had a trial by another subscription, or paid for one? Asked under his billing lock. */
+export async function hasOtherSubscription(
+  queryable: Queryable,
+  { source, id, customerId }: Pick<Subscription, 'source' | 'id' | 'customerId'>,
+): Promise<boolean> {
+  const { rows } = await queryable.query<{ found: boolean }>(
+    `select exists (select 1 from subscriptions
+       where customer_id = $3 and (source, id) <> ($1, $2) and (trial = 'granted' or paid)) as found`,
+    [source, id, customerId],
+  );
+  return rows[0]?.found ?? false;
 }
 
 /** When the states change by time alone; null when they do not. */
@@ -206,9 +222,11 @@ function toSubscription(row: Row<'subscriptions'>): Subscription {
     paid: row.paid,
     overdueSince: row.overdue_since,
     ends: row.ends_at === null || row.ends_by === null ? null : { at: row.ends_at, by: row.ends_by },
+    paused: row.paused,
     sequence: row.sequence,
     cause: row.cause,
     configuration: row.configuration as InstanceConfiguration | null,
     configurationSequence: row.configuration_sequence,
+    trial: row.trial,
   };
 }

@@ -1,4 +1,8 @@
+import { accessTables } from './access-tables.ts';
 import { backupTables } from './backup-tables.ts';
+import { billingTables } from './billing-tables.ts';
+import { mailTables } from './mail-tables.ts';
+import { webhookTables } from './webhook-tables.ts';
 
 /** PostgreSQL's type names, of the types that occur. */
 export type TypeName =
@@ -130,6 +134,8 @@ export const tables = {
     configuration_sequence: 'bigint?',
     cause: 'text',
     action_due_at: 'timestamptz?',
+    paused: 'boolean',
+    trial: 'text?',
   },
   customer_standings: {
     source: 'text',
@@ -281,6 +287,10 @@ export const tables = {
     blind: 'text[]',
   },
   ...backupTables,
+  ...accessTables,
+  ...billingTables,
+  ...webhookTables,
+  ...mailTables,
   audit: {
     sequence: 'bigint',
     at: 'timestamptz',

@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import {
   type Cache,
   type CacheKind,
+  type CacheRead,
   type CacheResult,
   cacheTtlMs,
   localTtlMs as defaultLocalTtlMs,
@@ -23,6 +24,12 @@ export type CacheOptions = {
   staleMs?: number;
   /** How long this process keeps copies of its own; 0 keeps none. */
   localTtlMs?: number;
+};
+
+export type OpenedCache = Cache & {
+  /** Does Redis answer? */
+  isReachable(): Promise<boolean>;
+  close(): void;
 };
 
 /** Copies a process keeps in its own memory: some megabytes. The 2,000 of 10,000 that are read most (Zipf) get 5 of 6 reads. */
@@ -67,7 +74,7 @@ const unlockScript = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis
  * A change that this process tells of takes its own copies away at once, before anything is sent to Redis. Other processes
  * are not told: they find the new mark when their own copy's time is over.
  */
-export function openCache(options: CacheOptions): Cache & { close(): void } {
+export function openCache(options: CacheOptions): OpenedCache {
   const { namespace, staleMs = defaultStaleMs, localTtlMs = defaultLocalTtlMs } = options;
   const local = openLocalCopies({ maxEntries: maxLocalCopies, ttlMs: localTtlMs });
   /** Invalidations that did not reach Redis; made up for before anything is read from it again. */
@@ -149,27 +156,28 @@ export function openCache(options: CacheOptions): Cache & { close(): void } {
     for (const key of flights.keys()) if (key.startsWith(prefix)) flights.delete(key);
   }
 
-  async function get<T>(kind: CacheKind, id: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
+  async function read<T>(kind: CacheKind, id: string, load: () => Promise<T | undefined>): Promise<CacheRead<T>> {
     const key = `${kind}:${id}`;
     const own = local.find(key);
-    if (own !== undefined) {
-      options.onResult?.(kind, 'local');
-      return own.value as T;
-    }
+    const tell = (result: CacheResult) => (options.onResult?.(kind, result), result);
+    if (own !== undefined) return { value: own.value as T, result: tell('local') };
     const place = local.reserve(key);
     const entry = entryOf(kind, id);
     const seen = await look(redis, entry, staleMs);
     if (seen === undefined) {
-      options.onResult?.(kind, 'bypass');
-      return await once(`${entry.copy}:`, load);
+      const result = tell('bypass');
+      return { value: await once(`${entry.copy}:`, load), result };
     }
     const { found } = seen;
     const isFresh = found !== undefined && found.freshForMs > 0;
-    options.onResult?.(kind, found === undefined ? 'miss' : isFresh ? 'hit' : 'stale');
-    if (found === undefined) return await once(flightKey(entry, seen), () => fill(entry, { seen, place, load }));
+    const result = tell(found === undefined ? 'miss' : isFresh ? 'hit' : 'stale');
+    if (found === undefined) {
+      const value = await once(flightKey(entry, seen), () => fill(entry, { seen, place, load }));
+      return { value, result };
+    }
     if (isFresh) local.fill(place, found.text, found);
     else renewStale(entry, { seen, place, load });
-    return JSON.parse(found.text) as T;
+    return { value: JSON.parse(found.text) as T, result };
   }
 
   async function invalidate(kind: CacheKind, id: string): Promise<void> {
@@ -180,7 +188,8 @@ export function openCache(options: CacheOptions): Cache & { close(): void } {
   }
 
   return {
-    get,
+    get: async (kind, id, load) => (await read(kind, id, load)).value,
+    read,
     invalidate,
     async invalidateKind(kind) {
       local.forgetAll(`${kind}:`);
@@ -194,6 +203,7 @@ export function openCache(options: CacheOptions): Cache & { close(): void } {
       await Promise.race([Promise.allSettled(renewals), timeout]);
       limit.abort();
     },
+    isReachable: async () => (await redis.attempt((client) => client.ping())) !== undefined,
     close: () => redis.close(),
   };
 }

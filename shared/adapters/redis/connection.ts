@@ -1,4 +1,4 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
 
 export type RedisAddress = { host: string; port: number; username?: string; password?: string; isTls?: boolean };
 
@@ -44,7 +44,9 @@ export function openRedisConnection(
   }
 
   async function connect(): Promise<Redis> {
-    const redis = new Redis(redisOptions(address));
+    // on demand: most starts of most functions need none of it
+    const { Redis: Client } = await import('ioredis');
+    const redis = new Client(redisOptions(address));
     // Without a listener an error event ends the process. Commands report their own failures.
     redis.on('error', () => undefined);
     try {

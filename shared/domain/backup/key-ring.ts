@@ -5,10 +5,11 @@ import { hmacSigner, type Signer } from './manifest-seal.ts';
 
 /**
  * What a wrapped key is for. A key wrapped for one thing is refused for another. `load`: of the Jobs of one operation that
- * loads or exchanges an instance's data, whose id is in `backupId`.
+ * loads or exchanges an instance's data, whose id is in `backupId`. `webhook`: what an endpoint of a customer's is signed for,
+ * whose id is in `instanceId`; by a ring of its own.
  */
 export type KeyContext = {
-  purpose: 'dump' | 'files' | 'export' | 'import' | 'load' | 'platform';
+  purpose: 'dump' | 'files' | 'export' | 'import' | 'load' | 'platform' | 'webhook';
   instanceId: string;
   backupId?: string;
 };
@@ -144,8 +145,8 @@ function keyNamed(ring: KeyRing, id: string): Buffer {
   if (found !== undefined) return found;
   throw new Failure(
     'misconfigured',
-    `The key ring has no key ${JSON.stringify(id)}: put it back into the file that BACKUP_KEYS_FILE names. What was ` +
-      'wrapped or signed with it cannot be opened without it.',
+    `The key ring has no key ${JSON.stringify(id)}: put it back into the file that BACKUP_KEYS_FILE names, or for ` +
+      'endpoints of customers WEBHOOK_KEYS_FILE. What was wrapped or signed with it cannot be opened without it.',
   );
 }
 
@@ -166,6 +167,6 @@ function jsonOf(text: string): unknown {
 function ringMistake(why: string): Failure {
   return new Failure(
     'misconfigured',
-    `The key ring for backups is not usable: ${why}. Write {"current":"k1","keys":{"k1":"<base64 of 32 bytes>"}}.`,
+    `The key ring is not usable: ${why}. Write {"current":"k1","keys":{"k1":"<base64 of 32 bytes>"}}.`,
   );
 }

@@ -8,6 +8,7 @@ const reasons: Readonly<Record<BillingState, string | undefined>> = {
   unpaid: undefined,
   grace: undefined,
   overdue: 'Its subscription has an overdue invoice. Pay what is open; it then runs again by itself.',
+  paused: 'Its subscription is paused. Let it go on at the billing service; it then runs again by itself.',
   cancelled: 'Its subscription was cancelled. Take out a new one for it and pay it, then ask again.',
   expired: 'Its subscription has expired. Renew it and pay, then ask again.',
   deactivated: 'Its customer is deactivated. Reactivate him; it then runs again by itself.',

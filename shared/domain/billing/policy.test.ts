@@ -20,13 +20,14 @@ const factsOf: Record<ReturnType<typeof stateOf>['state'], Partial<SubscriptionF
   unpaid: { paid: false },
   grace: { paid: false, overdueSince: days(-13) },
   overdue: { paid: false, overdueSince: days(-14) },
+  paused: { paused: true },
   cancelled: { ends: { at: now, by: 'cancellation' } },
   expired: { ends: { at: now, by: 'expiry' } },
 };
 type State = keyof typeof factsOf;
 
 function facts(change: Partial<SubscriptionFacts> = {}): SubscriptionFacts {
-  return { planId: 'small', phase: 'evergreen', paid: true, overdueSince: null, ends: null, ...change };
+  return { planId: 'small', phase: 'evergreen', paid: true, overdueSince: null, ends: null, paused: false, ...change };
 }
 function governed(state: State, policy: Partial<BillingPolicy> = {}): GovernedSubscription {
   return { facts: facts(factsOf[state]), policy: { ...defaultBillingPolicy, ...policy } };
@@ -73,6 +74,7 @@ describe('the state of a subscription', () => {
       ends: fc.option(fc.record({ at: moment, by: fc.constantFrom('cancellation' as const, 'expiry' as const) })),
       phase: fc.constantFrom('trial' as const, 'evergreen' as const),
       paid: fc.boolean(),
+      paused: fc.boolean(),
     });
     fc.assert(
       fc.property(any, fc.integer({ min: 0, max: 30 }), (change, graceDays) => {
@@ -92,6 +94,7 @@ describe('what a state asks for', () => {
     ['grace', { onOverdue: 'nothing' }, 'run'],
     ['overdue', { onOverdue: 'suspend' }, 'suspend'],
     ['overdue', { onOverdue: 'nothing' }, 'run'],
+    ['paused', { onOverdue: 'nothing' }, 'suspend'],
     ['cancelled', { onCancellation: 'terminate' }, 'terminate'],
     ['cancelled', { onCancellation: 'suspend' }, 'suspend'],
     ['cancelled', { onCancellation: 'nothing' }, 'run'],
@@ -128,6 +131,8 @@ describe('of several subscriptions', () => {
     [['trial', 'unpaid'], 'trial', 'run'],
     [['active', 'cancelled'], 'active', 'run'],
     [['overdue', 'expired'], 'overdue', 'suspend'],
+    [['paused', 'active'], 'paused', 'suspend'],
+    [['paused', 'cancelled'], 'paused', 'suspend'],
     [['unpaid', 'cancelled'], 'cancelled', 'keep'],
     [['expired', 'cancelled'], 'cancelled', 'terminate'],
   ] as const)('%j the worst decides, and an ended one only when no other is left', (states, state, wish) => {

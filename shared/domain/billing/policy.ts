@@ -1,4 +1,4 @@
-import type { SubscriptionFacts } from './subscription.ts';
+import type { Subscription, SubscriptionFacts } from './subscription.ts';
 
 /** What a plan says about bills that are not paid and subscriptions that end. */
 export type BillingPolicy = {
@@ -19,9 +19,18 @@ export const defaultBillingPolicy: BillingPolicy = {
 
 /**
  * The state of a subscription at a moment. `unpaid`: nothing was paid yet, or the first invoice after its trial is open,
- * and it is not past due. `grace`: past due, and borne for some days. `overdue`: for longer than that.
+ * and it is not past due. `grace`: past due, and borne for some days. `overdue`: for longer than that. `paused`: held by
+ * the billing service, whatever is paid.
  */
-export type SubscriptionState = 'trial' | 'active' | 'unpaid' | 'grace' | 'overdue' | 'cancelled' | 'expired';
+export type SubscriptionState =
+  | 'trial'
+  | 'active'
+  | 'unpaid'
+  | 'grace'
+  | 'overdue'
+  | 'paused'
+  | 'cancelled'
+  | 'expired';
 
 /** What becomes of a customer himself, as far as it concerns his instances. */
 export type CustomerStanding = 'active' | 'deactivated' | 'deleted';
@@ -39,6 +48,7 @@ const wishes: Readonly<Record<SubscriptionState, (policy: BillingPolicy) => Wish
   unpaid: () => 'keep',
   grace: ({ onOverdue }) => (onOverdue === 'nothing' ? 'nothing' : 'keep'),
   overdue: ({ onOverdue }) => onOverdue,
+  paused: () => 'suspend',
   cancelled: ({ onCancellation }) => onCancellation,
   expired: ({ onExpiry }) => onExpiry,
 };
@@ -49,11 +59,13 @@ const customerWishes: Readonly<Record<CustomerStanding, Wish | 'nothing'>> = {
   deleted: 'terminate',
 };
 
+type TriedSubscription = SubscriptionFacts & Partial<Pick<Subscription, 'trial'>>;
+
 const dayMs = 86_400_000;
 
 /** The state at `now`, and when it changes by time alone: null when only an event changes it. */
 export function stateOf(
-  facts: SubscriptionFacts,
+  facts: TriedSubscription,
   policy: BillingPolicy,
   now: Date,
 ): { state: SubscriptionState; changesAt: Date | null } {
@@ -62,19 +74,21 @@ export function stateOf(
     return { state: ends.by === 'cancellation' ? 'cancelled' : 'expired', changesAt: null };
   }
   const endsAt = ends === null ? null : ends.at;
+  if (facts.paused) return { state: 'paused', changesAt: endsAt };
   if (overdueSince === null) return { state: settledState(facts), changesAt: endsAt };
   const graceEnds = new Date(overdueSince.getTime() + policy.graceDays * dayMs);
   if (graceEnds <= now) return { state: 'overdue', changesAt: endsAt };
   return { state: 'grace', changesAt: endsAt !== null && endsAt < graceEnds ? endsAt : graceEnds };
 }
 
-function settledState({ phase, paid }: SubscriptionFacts): SubscriptionState {
-  if (phase === 'trial') return 'trial';
+/** A refused trial is as if it were to be paid from its first day. */
+function settledState({ phase, paid, trial }: TriedSubscription): SubscriptionState {
+  if (phase === 'trial') return trial === 'refused' ? 'unpaid' : 'trial';
   return paid ? 'active' : 'unpaid';
 }
 
 /** A subscription with the policy of its plan. */
-export type GovernedSubscription = { facts: SubscriptionFacts; policy: BillingPolicy };
+export type GovernedSubscription = { facts: TriedSubscription; policy: BillingPolicy };
 
 /** The state that decides for an instance: of a subscription or of its customer. `none`: billing knows nothing of it. */
 export type BillingState = SubscriptionState | Exclude<CustomerStanding, 'active'> | 'none';
@@ -89,8 +103,9 @@ const ranks: Readonly<Record<SubscriptionState, number>> = {
   active: 2,
   grace: 3,
   overdue: 4,
-  expired: 5,
-  cancelled: 6,
+  paused: 5,
+  expired: 6,
+  cancelled: 7,
 };
 
 /**
@@ -125,7 +140,7 @@ function worstOf(states: readonly HeldState[]): HeldState | undefined {
 type HeldState = { state: SubscriptionState; wish: Wish };
 
 function heldState(
-  facts: SubscriptionFacts,
+  facts: TriedSubscription,
   policy: BillingPolicy,
   now: Date,
 ): { state: SubscriptionState; wish: Wish } {

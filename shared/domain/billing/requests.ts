@@ -87,6 +87,7 @@ const texts: Readonly<Record<BillingState, string>> = {
   unpaid: 'Its subscription is not paid yet',
   grace: 'Its subscription has an overdue invoice',
   overdue: 'Its subscription is overdue, and the grace period is over',
+  paused: 'Its subscription is paused',
   cancelled: 'Its subscription was cancelled',
   expired: 'Its subscription has expired',
   deactivated: 'Its customer was deactivated',

@@ -12,6 +12,7 @@ function news(sequence: number, change: Partial<SubscriptionNews> = {}): Subscri
     paid: true,
     overdueSince: null,
     ends: null,
+    paused: false,
     sequence,
     cause: `event-${sequence}`,
     instanceId: undefined,

@@ -8,6 +8,8 @@ export type SubscriptionFacts = {
   paid: boolean;
   overdueSince: Date | null;
   ends: { at: Date; by: 'cancellation' | 'expiry' } | null;
+  /** The billing service holds it for a while. */
+  paused: boolean;
 };
 
 /** A subscription as we hold it. */
@@ -22,6 +24,8 @@ export type Subscription = SubscriptionFacts & {
   cause: string;
   configuration: InstanceConfiguration | null;
   configurationSequence: number | null;
+  /** What came of its trial; null when it never had one. */
+  trial: 'granted' | 'refused' | null;
 };
 
 /** What an event says of a subscription. */
@@ -70,13 +74,15 @@ export function unheardOf(name: { source: string; id: string; customerId: string
     paid: false,
     overdueSince: null,
     ends: null,
+    paused: false,
     sequence: -1,
     cause: '',
     configuration: null,
     configurationSequence: null,
+    trial: null,
   };
 }
 
-function factsOf({ planId, phase, paid, overdueSince, ends, sequence, cause }: SubscriptionNews) {
-  return { planId, phase, paid, overdueSince, ends, sequence, cause };
+function factsOf({ planId, phase, paid, overdueSince, ends, paused, sequence, cause }: SubscriptionNews) {
+  return { planId, phase, paid, overdueSince, ends, paused, sequence, cause };
 }

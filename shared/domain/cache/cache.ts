@@ -15,6 +15,9 @@ export const localTtlMs = 1_000;
 /** `local`: from this process' own copies. `stale`: given at once while a newer value is being loaded. `bypass`: the cache was not reached, or is being avoided. */
 export type CacheResult = 'local' | 'hit' | 'stale' | 'miss' | 'bypass';
 
+/** A value, and where it came from. Of several that waited for one load, each is a `miss`. */
+export type CacheRead<T> = { value: T | undefined; result: CacheResult };
+
 /** Copies of rows that are read often. Never a reason for a call to fail, never the source of a decision. */
 export type Cache = {
   /**
@@ -25,6 +28,8 @@ export type Cache = {
    * @throws what `load` throws, and nothing else.
    */
   get<T>(kind: CacheKind, id: string, load: () => Promise<T | undefined>): Promise<T | undefined>;
+  /** As `get`, and says what became of this very read. */
+  read<T>(kind: CacheKind, id: string, load: () => Promise<T | undefined>): Promise<CacheRead<T>>;
   /**
    * To be called as soon as the commit that changed it has returned. From the call on no reader of this process gets an older
    * value, and once it resolves no reader of another process does after `localTtlMs`; also not one that is loading now.

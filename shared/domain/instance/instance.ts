@@ -66,6 +66,8 @@ export type Instance = {
   /** DNS label, the first part of `host`. */
   name: string;
   host: string;
+  /** The customer's own hosts that lead here, proven to be his, sorted. */
+  domains: readonly string[];
   clusterId: string;
   desiredState: 'running' | 'stopped' | 'terminated';
   /** Reasons of the suspensions that are open. */

@@ -26,6 +26,8 @@ export const namesOf = (instanceId: string) =>
     /** Kubernetes objects: Deployment, Service, Ingress, PVC, NetworkPolicy. */
     object: `odoo-${instanceId}`,
     cronDeployment: `odoo-${instanceId}-cron`,
+    /** Ingress of the customer's own hosts. */
+    domainsIngress: `odoo-${instanceId}-domains`,
     /** Secret with the generated passwords; no tenant pod mounts it. */
     credentialsSecret: `odoo-${instanceId}-credentials`,
     /** Secret with odoo.conf; the only one the tenant pod mounts. */

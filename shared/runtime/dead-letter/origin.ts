@@ -1,7 +1,7 @@
 import { operationKinds } from '#shared/domain/operation/operation.ts';
 
 /** The functions that a Trigger delivers to: the only places a dead event is replayed straight to. */
-export const eventFunctions: readonly string[] = [...operationKinds, 'billing', 'observe'];
+export const eventFunctions: readonly string[] = [...operationKinds, 'billing', 'observe', 'webhook', 'notify'];
 
 export type FunctionPlaces = {
   /** FUNCTION_URL: an address with {function} in it. */

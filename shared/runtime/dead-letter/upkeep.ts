@@ -7,6 +7,7 @@ import {
   resolveQuiet,
   settleReplay,
 } from '#shared/adapters/postgres/dead-event-replays.ts';
+import { trimKeys } from '#shared/adapters/postgres/idempotency-keys.ts';
 import { inboxKeptDays, trimInbox } from '#shared/adapters/postgres/inbox-retention.ts';
 import { releaseLease, takeLease } from '#shared/adapters/postgres/leases.ts';
 import type { ObjectStore } from '#shared/domain/objects/ports.ts';
@@ -79,6 +80,10 @@ export async function deadLetterUpkeep(parts: DeadLetterUpkeep): Promise<DeadLet
     return {};
   });
   await run('inbox', async () => ({ trimmed: await trimInbox(database, { limit: deletedAtOnce }) }));
+  await run('idempotency keys', async () => {
+    await trimKeys(database, { limit: deletedAtOnce });
+    return {};
+  });
   return report;
 }
 

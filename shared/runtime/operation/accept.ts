@@ -63,6 +63,19 @@ export async function acceptOperation(
   });
 }
 
+/**
+ * The same for a request that came otherwise than as an event, and as part of the caller's transaction: without an inbox
+ * row. Whether it was made before is then the caller's to know, and the idempotency key's.
+ * @throws Failure `reused-event-id` when the idempotency key stands for another request.
+ */
+export async function acceptRequest(
+  transaction: Queryable,
+  event: RequestEvent,
+  options: { request: OperationRequest; admit: Admit },
+): Promise<Accepted> {
+  return await admitNew(transaction, { event, operationId: newOperationId(), ...options });
+}
+
 /** The failure of an event whose id came before with other data. */
 export function reusedId(event: RequestEvent): Failure {
   return new Failure(

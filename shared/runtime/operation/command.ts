@@ -1,5 +1,5 @@
 import { appendAudit } from '#shared/adapters/postgres/audit.ts';
-import type { Database } from '#shared/adapters/postgres/database.ts';
+import type { Database, Queryable } from '#shared/adapters/postgres/database.ts';
 import { recordEvent } from '#shared/adapters/postgres/inbox.ts';
 import { findOperation, requestCancel, retryOperation } from '#shared/adapters/postgres/operation-requests.ts';
 import { knownVersions } from '#shared/domain/operation/step.ts';
@@ -42,12 +42,9 @@ export async function commandOperation(
   event: RequestEvent,
   command: OperationCommand,
 ): Promise<CommandOutcome> {
-  const { word, operationId, definition } = command;
+  const { word, operationId } = command;
   return await database.transaction(async (transaction) => {
-    const found = await findOperation(transaction, operationId);
-    const isTheirs = command.customerId === null || found?.customerId === command.customerId;
-    const isMeant = found?.instanceId === command.instanceId && found.kind === definition.kind && isTheirs;
-    const operation = isMeant ? found : undefined;
+    const operation = await findMeant(transaction, command);
     const recorded = await recordEvent(transaction, {
       source: event.source,
       id: event.id,
@@ -59,19 +56,46 @@ export async function commandOperation(
     if (recorded === 'other-data') throw reusedId(event);
     if (recorded !== 'new') return 'duplicate';
     if (operation === undefined) return 'unknown';
-    const { deadlineMs, version: definitionVersion } = definition;
-    const options = { deadlineMs, definitionVersion, knownVersions: knownVersions(definition) };
-    const hasEffect =
-      word === 'retry'
-        ? await retryOperation(transaction, operationId, options)
-        : definition.cancel === 'undoes' && (await requestCancel(transaction, operationId, options));
-    await appendAudit(transaction, {
-      actor: event.source,
-      action: `${operation.kind}.${word}${hasEffect ? '' : '.ignored'}`,
-      instanceId: operation.instanceId,
-      operationId,
-      detail: { event: event.id, reason: command.reason, state: operation.state },
-    });
-    return hasEffect ? 'done' : 'ignored';
+    return await carryOut(transaction, command, { operation, actor: event.source, event: event.id });
   });
+}
+
+type Meant = { instanceId: string; kind: string; state: string };
+
+/** The same of one that came otherwise than as an event, as part of the caller's transaction: without an inbox row. */
+export async function commandWithin(
+  transaction: Queryable,
+  by: { actor: string; event: string },
+  command: OperationCommand,
+): Promise<Exclude<CommandOutcome, 'duplicate'>> {
+  const operation = await findMeant(transaction, command);
+  return operation === undefined ? 'unknown' : await carryOut(transaction, command, { operation, ...by });
+}
+
+async function findMeant(transaction: Queryable, command: OperationCommand): Promise<Meant | undefined> {
+  const found = await findOperation(transaction, command.operationId);
+  const isTheirs = command.customerId === null || found?.customerId === command.customerId;
+  const isMeant = found?.instanceId === command.instanceId && found.kind === command.definition.kind && isTheirs;
+  return isMeant ? found : undefined;
+}
+
+async function carryOut(
+  transaction: Queryable,
+  { word, operationId, definition, reason }: OperationCommand,
+  { operation, actor, event }: { operation: Meant; actor: string; event: string },
+): Promise<'done' | 'ignored'> {
+  const { deadlineMs, version: definitionVersion } = definition;
+  const options = { deadlineMs, definitionVersion, knownVersions: knownVersions(definition) };
+  const hasEffect =
+    word === 'retry'
+      ? await retryOperation(transaction, operationId, options)
+      : definition.cancel === 'undoes' && (await requestCancel(transaction, operationId, options));
+  await appendAudit(transaction, {
+    actor,
+    action: `${operation.kind}.${word}${hasEffect ? '' : '.ignored'}`,
+    instanceId: operation.instanceId,
+    operationId,
+    detail: { event, reason, state: operation.state },
+  });
+  return hasEffect ? 'done' : 'ignored';
 }

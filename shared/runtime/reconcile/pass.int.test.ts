@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Database } from '#shared/adapters/postgres/database.ts';
+import { finishShard, takeDueShard, wakeShard } from '#shared/adapters/postgres/reconcile-shards.ts';
 import type { DriftKind } from '#shared/domain/drift/policy.ts';
 import { insertTestInstance, testInstanceId } from '#shared/testing/fleet-rows.ts';
 import { reconcileDueShards } from './shards.ts';
@@ -19,6 +20,32 @@ const database = recordsOfThisFile();
 
 const id = testInstanceId(1);
 const missing = (kind: DriftKind = 'deployment-missing') => ({ kind, detail: `Deployment odoo-${id}` });
+
+describe('a shard that is woken', () => {
+  const dueOf = async () => {
+    const text = "select due_at <= clock_timestamp() as due from reconcile_shards where shard = 'a'";
+    return (await database().query<{ due: boolean }>(text)).rows[0]?.due;
+  };
+
+  test('is due at once, and after its pass in its ordinary time', async () => {
+    const { engine } = makeWorld(database());
+    await passOver(engine, 'a');
+    expect(await dueOf()).toBe(false);
+    await wakeShard(database(), id);
+    expect(await dueOf()).toBe(true);
+    await passOver(engine, 'a');
+    expect(await dueOf()).toBe(false);
+  });
+
+  test('during its pass is looked at again: what was read may be older', async () => {
+    await makeDue(database(), ['a']);
+    const taken = await takeDueShard(database(), { holder: 'one', leaseMs: 60_000 });
+    if (taken === undefined) throw new Error('no shard was due');
+    await wakeShard(database(), id);
+    expect(await finishShard(database(), taken, { everyMs: 3_600_000, blind: [] })).toBe(true);
+    expect(await dueOf()).toBe(true);
+  });
+});
 
 describe('a pass', () => {
   test('writes nothing but its shard’s row when nothing drifted', async () => {

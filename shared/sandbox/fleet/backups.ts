@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -38,4 +39,10 @@ export async function makeBackupFolder(folder: string): Promise<void> {
 /** The key ring that functions read. */
 export function keyRingOf({ backupKey }: Pick<FleetMemory, 'backupKey'>): string {
   return JSON.stringify({ current: 'k1', keys: { k1: backupKey } });
+}
+
+/** The one for the secrets of customers' endpoints: another key, of the same memory. */
+export function webhookKeyRingOf({ backupKey }: Pick<FleetMemory, 'backupKey'>): string {
+  const key = hash('sha256', `webhooks ${backupKey}`, 'base64');
+  return JSON.stringify({ current: 'k1', keys: { k1: key } });
 }

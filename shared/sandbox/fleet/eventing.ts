@@ -10,7 +10,7 @@ import type { ProcessGroup } from '#shared/sandbox/processes.ts';
 import { freePort } from '#shared/sandbox/servers/free-port.ts';
 import { backupFolderOf } from './backups.ts';
 import type { Cluster } from './cluster.ts';
-import { functionProgram } from './function-programs.ts';
+import { functionProgram, mailFolderOf } from './function-programs.ts';
 import type { FleetServers } from './servers.ts';
 import type { StopList } from './stop-list.ts';
 
@@ -88,6 +88,7 @@ export async function startEventing(options: EventingOptions, given: Given): Pro
       tenantConnectTo: cluster.serviceProxy,
       functionUrl: `http://127.0.0.1:${hostsPort}/{function}`,
       spoolFolder: join(options.folder, 'object-store'),
+      mailFolder: mailFolderOf(options.folder),
       backupFolder: backupFolderOf(options.folder),
       schedulesBackups: options.schedulesBackups ?? false,
       extra: options.functionSettings ?? {},

@@ -17,6 +17,8 @@ export type FunctionSurroundings = {
   functionUrl: string;
   /** Where dead letters wait while the platform's database is away. */
   spoolFolder: string;
+  /** Where mails are put as files, unless `extra` names a mail server. */
+  mailFolder: string;
   /** The directory store of backups. */
   backupFolder: string;
   /** The tick asks for the backups and verifications that are due, and removes what retention gives up. */
@@ -24,6 +26,11 @@ export type FunctionSurroundings = {
   /** Settings on top: shorter leases, a log level. */
   extra: Record<string, string>;
 };
+
+/** Where a fleet's mails are, a file each. */
+export function mailFolderOf(fleetFolder: string): string {
+  return join(fleetFolder, 'mails');
+}
 
 /** Writes secrets as files that only their owner reads, as mounted Secrets are. */
 export async function writeSecretFiles(folder: string, values: Record<string, string>): Promise<void> {
@@ -66,6 +73,11 @@ export function functionProgram(
       // without a place for backups the tick does nothing about them
       ...(name !== 'reconcile' || surroundings.schedulesBackups ? { BACKUP_STORE: surroundings.backupFolder } : {}),
       BACKUP_KEYS_FILE: join(secretsFolder, 'backup-keys'),
+      WEBHOOK_KEYS_FILE: join(secretsFolder, 'webhook-keys'),
+      // receivers of tests are on this machine
+      WEBHOOK_TARGETS: 'any',
+      MAIL_DIR: surroundings.mailFolder,
+      API_URL: surroundings.functionUrl.replace('{function}', 'api'),
       WORKER_IMAGE: workerReference,
       // Whoever plays with a fleet on his own machine may say everything; `extra` may be stricter.
       SOURCES_POLICY: 'open',

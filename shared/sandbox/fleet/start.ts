@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readManifests } from '#shared/sandbox/manifests.ts';
 import { openProcessGroup, type ProcessGroup } from '#shared/sandbox/processes.ts';
-import { backupFolderOf, keyRingOf, makeBackupFolder } from './backups.ts';
+import { backupFolderOf, keyRingOf, makeBackupFolder, webhookKeyRingOf } from './backups.ts';
 import { type ClusterOptions, startCluster } from './cluster.ts';
 import { type Eventing, type EventingOptions, startEventing } from './eventing.ts';
 import { writeSecretFiles } from './function-programs.ts';
@@ -94,6 +94,7 @@ async function startParts(options: FleetOptions, stops: StopList, say: (message:
     'platform-postgres': memory.platformPassword,
     redis: memory.redisPassword,
     'backup-keys': keyRingOf(memory),
+    'webhook-keys': webhookKeyRingOf(memory),
     [join('db-servers', verificationServerId)]: memory.odooAdminPassword,
     ...Object.fromEntries(
       servers.odooServers.map((_, index) => [join('db-servers', odooServerId(index)), memory.odooAdminPassword]),

@@ -39,6 +39,17 @@ export function cacheContract(
       expect([...first.results, ...second.results]).toEqual(['miss', 'hit', 'hit']);
     });
 
+    it('says of each read what became of it', async () => {
+      const first = start({ localTtlMs: 60_000 });
+      const read = () => first.cache.read('instance', 'a', async () => 'a value');
+      expect([await read(), await read()]).toEqual([
+        { value: 'a value', result: 'miss' },
+        { value: 'a value', result: 'local' },
+      ]);
+      const second = start();
+      expect((await second.cache.read('instance', 'a', async () => 'another')).result).toBe('hit');
+    });
+
     it('keeps ids and kinds apart', async () => {
       const { cache } = start();
       await cache.get('instance', 'a', async () => 'an instance');

@@ -58,6 +58,7 @@ export function clusterSurveyContract(name: string, open: () => Promise<Cluster>
       ['is stopped', { desiredState: 'stopped' }],
       ['is suspended', { suspensions: ['abuse'] }],
       ['was restarted', { restartedBy: wanted.operationId }],
+      ['has a host of its customer', { domains: ['shop.acme.example.net'] }],
       ['has several replicas', { plan: { ...exampleInstance().plan, replicas: 2, workers: 2 } }],
     ])('finds nothing amiss with an instance that %s as its record wants it', async (_what, changes) => {
       expect(await driftOf(await make(changes))).toEqual([]);
@@ -71,6 +72,11 @@ export function clusterSurveyContract(name: string, open: () => Promise<Cluster>
         'on another image',
         ['image-wrong'],
         (instance) => ({ ...instance, image: { ...instance.image, reference: 'odoo:20' } }),
+      ],
+      [
+        'under a host of its customer',
+        ['ingress-missing'],
+        (instance) => ({ ...instance, domains: ['acme.example.net'] }),
       ],
       ['under another host', ['ingress-changed'], (instance) => ({ ...instance, host: 'other.example.com' })],
       [
@@ -90,6 +96,16 @@ export function clusterSurveyContract(name: string, open: () => Promise<Cluster>
     ])('finds that the record wants it %s', async (_what, expected, change) => {
       const instance = await make();
       expect((await driftOf(change(instance))).map(({ kind }) => kind).sort()).toEqual(expected);
+    });
+
+    it('finds that a host of the customer is no longer wanted, and that it is left over', async () => {
+      const instance = await make({ domains: ['acme.example.net'] });
+      const name = `odoo-${instance.id}-domains`;
+      expect(await driftOf({ ...instance, domains: [] })).toEqual([
+        { kind: 'ingress-changed', detail: `${name}: the record has no such host` },
+      ]);
+      const [left] = await driftOf({ ...instance, desiredState: 'terminated' });
+      expect(left).toMatchObject({ kind: 'still-in-cluster', detail: expect.stringContaining(`Ingress ${name}`) });
     });
 
     it.each<[string, Kind, Drift['kind']]>([

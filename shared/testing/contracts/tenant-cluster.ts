@@ -123,6 +123,24 @@ export function tenantClusterContract(name: string, open: () => Promise<Cluster>
       }
     });
 
+    it('follow the row: hosts of the customer come and go, and the own one stays', async () => {
+      const instance = exampleInstance();
+      const wanted = exampleRuntime();
+      await applyAll(instance, wanted);
+      const name = `odoo-${instance.id}-domains`;
+      const theirs = { ...instance, domains: [`${instance.id}.example.net`, `www.${instance.id}.example.net`] };
+      expect(await adapter.cluster.look(theirs, 'ingress', wanted)).toBe('missing');
+      await applyAll(theirs, wanted);
+      expect(await adapter.cluster.look(theirs, 'ingress', wanted)).toBe('done');
+      const spec = JSON.stringify((await read(kinds.ingress, name))?.spec);
+      for (const host of theirs.domains) expect(spec).toContain(`"host":"${host}"`);
+      expect(JSON.stringify((await read(kinds.ingress, `odoo-${instance.id}`))?.spec)).not.toContain('example.net');
+      expect(await adapter.cluster.look(instance, 'ingress', wanted)).toBe('missing');
+      await applyAll(instance, wanted);
+      expect(await read(kinds.ingress, name)).toBeUndefined();
+      expect(await adapter.cluster.look(instance, 'ingress', wanted)).toBe('done');
+    });
+
     it('have no pods while the instance is suspended, and the host shows the suspension page', async () => {
       const instance = exampleInstance();
       const wanted = exampleRuntime();

@@ -13,6 +13,7 @@ import {
 import { operationRecords } from '#shared/adapters/postgres/operation-records.ts';
 import { insertOperation } from '#shared/adapters/postgres/operation-requests.ts';
 import { enqueue } from '#shared/adapters/postgres/outbox.ts';
+import { insertEndpoint } from '#shared/adapters/postgres/webhook-endpoints.ts';
 import { oldSideName } from '#shared/domain/backup/load-names.ts';
 import { hmacSigner } from '#shared/domain/backup/manifest-seal.ts';
 import type { ObjectStore } from '#shared/domain/objects/ports.ts';
@@ -217,5 +218,18 @@ describe('a rebuild', () => {
     await rebuilt();
     expect((await records().query('select name from leases')).rows).toEqual([]);
     expect(await operationRecords(records()).take(id, { ...take, holder: 'here' })).toMatchObject({ taken: true });
+  });
+
+  test('gives no number of a customer’s messages a second time', async () => {
+    const id = newOperationId();
+    const endpoint = { id, customerId: 'c-1', url: 'https://x.example', description: '', types: [], secret: 'wrapped' };
+    await insertEndpoint(records(), endpoint, { actor: 'test' });
+    await records().query('insert into webhook_sequences (endpoint_id, stream, last) values ($1, $2, 12)', [
+      id,
+      instanceId,
+    ]);
+    await rebuilt();
+    const { rows } = await records().query<{ last: number }>('select last from webhook_sequences');
+    expect(rows[0]?.last).toBeGreaterThan(100_000);
   });
 });

@@ -11,6 +11,12 @@ import { isSentAgain } from '#shared/domain/platform/rebuild.ts';
 /** Billing's decisions that were due: its services are given so long to send what they have sent since the backup. */
 const billingHours = 24;
 
+/**
+ * More messages than an endpoint was told of one instance since the backup. Their numbers are not given a second time: a
+ * receiver takes a number for one message, and what the records have forgotten for a gap.
+ */
+const skippedNumbers = 1_000_000;
+
 export type Waiting = {
   /** Events that the tick sends, perhaps for the second time, each under the id it had. */
   sentAgain: { id: string; type: string }[];
@@ -80,6 +86,7 @@ export async function settleWaiting(
      where state in ('queued', 'running', 'waiting')`,
   );
   await transaction.query('delete from leases');
+  await transaction.query('update webhook_sequences set last = last + $1::bigint', [skippedNumbers]);
   await transaction.query('update reconcile_shards set due_at = clock_timestamp(), holder = null, until = null');
   const later = `clock_timestamp() + ${billingHours} * interval '1 hour'`;
   const held = await transaction.query(

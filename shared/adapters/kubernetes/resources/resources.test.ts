@@ -7,7 +7,7 @@ import { exampleInstance, exampleServer } from '#shared/testing/examples.ts';
 import { configurationSecret } from './configuration-secret.ts';
 import { credentialsSecret, readCredentials } from './credentials-secret.ts';
 import { deployments } from './deployment.ts';
-import { ingress } from './ingress.ts';
+import { ingresses } from './ingress.ts';
 import { jobSecret, odooJob } from './job.ts';
 import { networkPolicy } from './network-policy.ts';
 import { service } from './service.ts';
@@ -80,7 +80,7 @@ describe('objects of an instance', () => {
       networkPolicy: networkPolicy(instance, { settings, databaseServer }),
       deployments: specsOf(instance),
       service: service(instance, settings.namespace),
-      ingress: ingress(instance, settings),
+      ingress: ingresses(instance, settings)[0],
     }).toMatchSnapshot();
   });
 
@@ -93,13 +93,13 @@ describe('objects of an instance', () => {
         databaseServer: { ...databaseServer, host: 'pg.example.com', port: 6432 },
       }),
       deployments: deployments(large, { settings: full, configurationHash: 'hash' }),
-      ingress: ingress(large, full),
+      ingress: ingresses(large, full)[0],
     }).toMatchSnapshot();
   });
 
   it('send websockets to the gevent process only when there is one', () => {
     const port = (of: Instance) =>
-      ingress(of, settings).spec?.rules?.[0]?.http?.paths[0]?.backend.service?.port?.number;
+      ingresses(of, settings)[0]?.spec?.rules?.[0]?.http?.paths[0]?.backend.service?.port?.number;
     expect(port(withPlan({ workers: 2 }))).toBe(8072);
     expect(port(withPlan({ workers: 0 }))).toBe(8069);
   });
@@ -114,12 +114,53 @@ describe('objects of an instance', () => {
 
   it('send the whole host to the suspension page while a suspension is open, and abuse is told first', () => {
     const backends = (suspensions: Instance['suspensions']) =>
-      ingress({ ...withPlan({ workers: 2 }), suspensions }, settings).spec?.rules?.[0]?.http?.paths.map(
+      ingresses({ ...withPlan({ workers: 2 }), suspensions }, settings)[0]?.spec?.rules?.[0]?.http?.paths.map(
         ({ backend }) => `${backend.service?.name}:${backend.service?.port?.name ?? backend.service?.port?.number}`,
       );
     expect(backends([])).toEqual(['odoo-abcdefgh2345:8072', 'odoo-abcdefgh2345:8069']);
     expect(backends(['billing'])).toEqual(['suspension-page:billing', 'suspension-page:billing']);
     expect(backends(['billing', 'abuse'])).toEqual(['suspension-page:abuse', 'suspension-page:abuse']);
+  });
+
+  describe('for hosts of customers', () => {
+    const domains = ['acme.com', 'shop.acme.com'];
+    const issued: ClusterSettings = { ...full, certificateIssuer: 'letsencrypt' };
+
+    it('are none while there is no proven one', () => {
+      expect(ingresses(instance, issued)).toHaveLength(1);
+    });
+
+    it('lead to the same place as the own one, which does not change', () => {
+      const [own, customers] = ingresses({ ...instance, domains }, full);
+      expect(own).toEqual(ingresses(instance, full)[0]);
+      expect(customers?.metadata?.name).toBe('odoo-abcdefgh2345-domains');
+      expect(customers?.spec?.rules?.map(({ host }) => host)).toEqual(domains);
+      const paths = own?.spec?.rules?.[0]?.http?.paths;
+      expect(customers?.spec?.rules?.map(({ http }) => http?.paths)).toEqual([paths, paths]);
+      const [, suspended] = ingresses({ ...instance, domains, suspensions: ['billing'] }, full);
+      expect(JSON.stringify(suspended?.spec?.rules)).toContain('suspension-page');
+    });
+
+    it('have a certificate each by the platform’s issuer, and the wildcard is left alone', () => {
+      const [own, customers] = ingresses({ ...instance, domains }, issued);
+      expect(own?.metadata?.annotations).toEqual(full.ingressAnnotations);
+      expect(customers?.metadata?.annotations).toEqual({
+        ...full.ingressAnnotations,
+        'cert-manager.io/cluster-issuer': 'letsencrypt',
+      });
+      const tls = customers?.spec?.tls ?? [];
+      expect(tls.map(({ hosts }) => hosts)).toEqual([['acme.com'], ['shop.acme.com']]);
+      const secrets = tls.map(({ secretName = '' }) => secretName);
+      expect(new Set(secrets).size).toBe(2);
+      expect(secrets.every((name) => /^odoo-abcdefgh2345-certificate-[0-9a-f]{12}$/.test(name))).toBe(true);
+      expect(secrets).not.toContain('wildcard');
+    });
+
+    it('have none where the platform has no issuer', () => {
+      const [, customers] = ingresses({ ...instance, domains }, full);
+      expect(customers?.spec?.tls).toBeUndefined();
+      expect(customers?.metadata?.annotations).toEqual(full.ingressAnnotations);
+    });
   });
 
   it('of a staging copy reach DNS, its own database server and the sink, and have no other way for mails and requests', () => {

@@ -17,6 +17,8 @@ export type ClusterSettings = {
   ingressAnnotations?: Readonly<Record<string, string>>;
   /** Secret with a certificate for every instance's host; without one the Ingress has no TLS. */
   tlsSecretName?: string;
+  /** cert-manager's ClusterIssuer of certificates for customers' own hosts; without one those have no TLS of their own. */
+  certificateIssuer?: string;
   storageClassName?: string;
   /** The tenants' ServiceAccount; none of its token is ever mounted. */
   serviceAccountName?: string;

@@ -10,7 +10,7 @@ import { refuseProvision } from '#shared/domain/instance/admission.ts';
 import { normaliseModules } from '#shared/domain/instance/template.ts';
 import { oneLine } from '#shared/domain/one-line.ts';
 import { eventIdOf } from '#shared/domain/operation/identifiers.ts';
-import type { Admit } from '#shared/runtime/operation/accept.ts';
+import type { Admit } from '../operation/accept.ts';
 
 type Request = InferData<typeof provisionRequested>;
 

@@ -6,7 +6,7 @@ import { Failure } from '#shared/domain/failure.ts';
 import { refuseProvision } from '#shared/domain/instance/admission.ts';
 import { oneLine } from '#shared/domain/one-line.ts';
 import { eventIdOf } from '#shared/domain/operation/identifiers.ts';
-import type { Admission, Admit } from '#shared/runtime/operation/accept.ts';
+import type { Admission, Admit } from '../operation/accept.ts';
 
 /** Who asks, and the source of the events that answer. */
 export type CloneAsker = { customerId: string | null; eventSource: string };

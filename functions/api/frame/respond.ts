@@ -1,0 +1,134 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Principal } from '#shared/domain/access/principal.ts';
+import { requireMayDestroy, requireScope } from '#shared/domain/access/principal.ts';
+import { asFailure, Failure } from '#shared/domain/failure.ts';
+import type { AccessPorts, LimitAnswer } from '../ports.ts';
+import { invalidRequest } from '../problem.ts';
+import { type Call, nobody, type Reply, type Route } from '../route.ts';
+import { forCustomer } from '../views/for-customer.ts';
+import { jsonOf, parsed, queryOf } from './parse.ts';
+import { fieldsOf, pickFields } from './pick-fields.ts';
+
+/** A request whose body was read, and whose route was found. */
+export type RoutedRequest = {
+  params: Readonly<Record<string, string>>;
+  /** What stands behind the path, with `?`, or nothing. */
+  search: string;
+  headers: IncomingHttpHeaders;
+  rawHeaders: readonly string[];
+  body: Buffer;
+  isTooLarge: boolean;
+  requestId: string;
+  /** Nobody reads a body. */
+  isHead: boolean;
+  /** Whoever asks has, by the first of the proxies before us. */
+  address: string;
+  /** Aborted when the client is gone. */
+  signal: AbortSignal;
+};
+
+const mostHeaders = 100;
+const defaultDeadlineMs = 10_000;
+
+export type Responded = { reply: Reply; limited: LimitAnswer | undefined; principal: Principal | undefined };
+
+/** Who asks, may he, how often, for what: then the route. @throws Failure. */
+export async function respond(route: Route, request: RoutedRequest, access: AccessPorts): Promise<Responded> {
+  const headers = singleHeaders(request);
+  const isPublic = route.scope === 'anyone';
+  const principal = isPublic ? nobody : await access.authenticate(headers);
+  if (route.scope !== 'anyone') requireScope(principal, route.scope);
+  if (route.destroys === true) requireMayDestroy(principal);
+  const limited = await takeTurn(route, { principal, address: request.address }, access);
+  if (limited?.isAllowed === false) {
+    throw new Failure('too-many-requests', `More than ${limited.limit} of such requests in a minute: slow down.`, {
+      facts: { retryAfterMs: limited.retryAfterMs, limit: limited.limit },
+    });
+  }
+  const { fields: wanted, ...query } = queryOf(request.search);
+  const names = fieldsOf(wanted, route.fields);
+  const call: Call = {
+    principal,
+    params: parsed('path', route.params, request.params),
+    query: parsed('query', route.query, query),
+    body: bodyOf(route, request),
+    headers,
+    requestId: request.requestId,
+    signal: request.signal,
+  };
+  const reply = await inTime(route, call);
+  const picks = names !== undefined && route.fields !== undefined && reply.status < 300 && reply.body !== undefined;
+  const seen = principal.customerId === null || isPublic ? reply.body : forCustomer(reply.body);
+  const body = picks ? pickFields(seen, names, route.fields?.of ?? 'body') : seen;
+  return { reply: { ...reply, body }, limited, principal };
+}
+
+function takeTurn(
+  { limit }: Pick<Route, 'limit'>,
+  { principal, address }: { principal: Principal; address: string },
+  access: AccessPorts,
+): Promise<LimitAnswer> | undefined {
+  if (limit === 'none') return undefined;
+  // nothing but his address is known of a stranger: that is who he is to the limit of changes
+  if (limit === 'attempt') return access.limit({ ...nobody, id: address, customerId: null }, 'write');
+  return access.limit(principal, limit);
+}
+
+/** One value of each header; those that may not come twice and do are refused, for proxies differ in which they take. */
+function singleHeaders({ headers, rawHeaders }: RoutedRequest): Record<string, string | undefined> {
+  if (rawHeaders.length / 2 > mostHeaders)
+    throw invalidRequest([{ field: 'header', detail: `There are more than ${mostHeaders}: send fewer.` }]);
+  const seen = new Set<string>();
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]?.toLowerCase() ?? '';
+    if (seen.has(name) && onlyOnce.has(name))
+      throw invalidRequest([{ field: `header.${name}`, detail: 'It is given twice: send it once.' }]);
+    seen.add(name);
+  }
+  const single: Record<string, string | undefined> = {};
+  for (const [name, value] of Object.entries(headers)) single[name] = Array.isArray(value) ? value.join(', ') : value;
+  return single;
+}
+
+const onlyOnce: ReadonlySet<string> = new Set([
+  'authorization',
+  'content-type',
+  'content-length',
+  'host',
+  'idempotency-key',
+  'last-event-id',
+]);
+
+function bodyOf(route: Route, request: RoutedRequest): unknown {
+  if (route.method === 'GET' || route.body === undefined) {
+    if (request.isTooLarge) throw new Failure('too-large', 'The body is larger than 1 MiB: nothing is wanted here.');
+    return undefined;
+  }
+  const type = request.headers['content-type'];
+  return parsed('body', route.body, jsonOf({ type, body: request.body, isTooLarge: request.isTooLarge }));
+}
+
+/** A stream may go on; what comes before its first piece may not take longer than any other answer. */
+async function inTime(route: Route, call: Call): Promise<Reply> {
+  const limit = route.deadlineMs ?? defaultDeadlineMs;
+  const over = new AbortController();
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const stop = () => over.abort(call.signal.reason);
+  const timer = setTimeout(() => {
+    over.abort();
+    // what changes something goes on, and may yet be committed
+    const code = route.method === 'GET' ? 'timeout' : 'outcome-unknown';
+    reject(new Failure(code, `It took longer than ${limit} ms.`));
+  }, limit);
+  call.signal.addEventListener('abort', stop, { once: true });
+  const work = route.handle({ ...call, signal: over.signal });
+  // after the deadline nobody waits for it
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, late]);
+  } catch (caught) {
+    throw asFailure(caught);
+  } finally {
+    clearTimeout(timer);
+  }
+}

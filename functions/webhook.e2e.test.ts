@@ -1,0 +1,57 @@
+import { Webhook } from 'standardwebhooks';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openReceiver, type Received, type Receiver } from '#shared/adapters/webhook/receiver.fixture.ts';
+import { fleetOfThisFile, provisionRequest, until } from '#shared/testing/fleet.ts';
+import { keyFor, type StartedApi, startApi } from './api/started-api.fixture.ts';
+
+const fleet = fleetOfThisFile({ waitsForWarm: true });
+
+let api: StartedApi;
+let receiver: Receiver;
+/** What was answered 2xx. */
+const taken: Received[] = [];
+
+beforeAll(async () => {
+  await fleet().records.query(`insert into customers (id, quota) values ('customer-told', 5)`);
+  api = await startApi(fleet(), { key: await keyFor(fleet(), 'customer', 'customer-told') });
+  receiver = await openReceiver();
+});
+afterAll(async () => {
+  await receiver?.close();
+  await api?.stop();
+});
+
+const messages = () => taken.map(({ body }) => JSON.parse(body));
+const typesTaken = () => messages().map(({ type }) => type.replace('dev.odoofleet.instance.', ''));
+
+test('a customer is told of his instances by signed and numbered messages, though his receiver was down first', async () => {
+  let refusals = 2;
+  receiver.answer = (request, response) => {
+    refusals -= 1;
+    if (refusals < 0) taken.push(request);
+    response.writeHead(refusals < 0 ? 204 : 503).end();
+  };
+  const url = `http://127.0.0.1:${receiver.port}/hook`;
+  const made = await api.ask('POST', '/v1/webhook-endpoints', { body: { url } });
+  expect(made.status).toBe(201);
+  expect((await fleet().publish(provisionRequest('told'))).status).toBe(202);
+  expect((await fleet().publish(provisionRequest('untold'))).status).toBe(202);
+  // the second try comes after 5 s, with a tick
+  await until('the news of the instance', async () => typesTaken().includes('provisioned'), { timeoutMs: 90_000 });
+  const path = `/v1/webhook-endpoints/${made.body.id}/deliveries?limit=100`;
+  const log = await until(
+    'every delivery to be over',
+    async () => {
+      const { body } = await api.ask('GET', path);
+      return body.items.every(({ state }: { state: string }) => state === 'succeeded') && body.items;
+    },
+    { timeoutMs: 90_000 },
+  );
+  for (const { body, headers } of taken) {
+    expect(() => new Webhook(made.body.secret).verify(body, headers as Record<string, string>)).not.toThrow();
+  }
+  const numbers = messages().map(({ sequence }) => sequence);
+  expect(numbers.toSorted((a, b) => a - b)).toEqual(Array.from({ length: log.length }, (_, n) => n + 1));
+  expect(new Set(messages().map(({ data }) => data.customer))).toEqual(new Set(['customer-told']));
+  expect(log.some(({ attempts }: { attempts: number }) => attempts > 1)).toBe(true);
+}, 240_000);

@@ -1,0 +1,145 @@
+import { Webhook } from 'standardwebhooks';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Database } from '#shared/adapters/postgres/database.ts';
+import { changeEndpoint, rotateSecret } from '#shared/adapters/postgres/webhook-endpoints.ts';
+import { redeliver, replay } from '#shared/adapters/postgres/webhook-log.ts';
+import { openReceiver, type Receiver } from '#shared/adapters/webhook/receiver.fixture.ts';
+import { newSecret } from '#shared/domain/webhook/secret.ts';
+import { insertCatalogue, testInstanceId } from '#shared/testing/fleet-rows.ts';
+import { platformOfThisFile } from '#shared/testing/platform.ts';
+import { addEndpoint, changed, due, letTimePass, openWorld, secrets, type World } from './world.fixture.ts';
+
+const platform = platformOfThisFile();
+let database: Database;
+let receiver: Receiver;
+let world: World;
+const one = testInstanceId(1);
+
+beforeAll(async () => {
+  database = platform();
+  await insertCatalogue(database);
+});
+beforeEach(async () => {
+  await database.query('truncate webhook_endpoints, webhook_sequences, webhook_deliveries, webhook_attempts, outbox');
+  receiver = await openReceiver();
+  world = openWorld(database);
+});
+afterEach(async () => {
+  expect(world.troubles).toEqual([]);
+  await world.sender.end();
+  await receiver.close();
+});
+
+const url = (path = '/hook') => `http://127.0.0.1:${receiver.port}${path}`;
+const bodies = () => receiver.received.map(({ body }) => JSON.parse(body));
+const refuse = (status = 500) => {
+  receiver.answer = (_request, response) => void response.writeHead(status).end();
+};
+const accept = () => refuse(204);
+async function deliveries() {
+  const { rows } = await database.query<{ id: string; state: string; attempts: number; sequence: number }>(
+    'select id, state, attempts, sequence from webhook_deliveries order by created_at, id',
+  );
+  return rows;
+}
+async function endpoint(id: string) {
+  const { rows } = await database.query<{ disabled_reason: string | null; failing_since: Date | null }>(
+    'select * from webhook_endpoints where id = $1',
+    [id],
+  );
+  return rows[0];
+}
+async function outbox() {
+  const { rows } = await database.query<{ type: string; data: unknown }>('select type, data from outbox');
+  return rows;
+}
+
+describe('an endpoint', () => {
+  test('that answers 410 is disabled at once; what comes then is kept, and sent by a replay', async () => {
+    const { id } = await addEndpoint(database, url());
+    refuse(410);
+    await world.handle(changed(one));
+    expect(await endpoint(id)).toMatchObject({ disabled_reason: 'gone' });
+    expect(await outbox()).toHaveLength(1);
+    accept();
+    await world.handle(changed(one));
+    await world.handle(due);
+    expect(receiver.received).toHaveLength(1);
+    const owner = { customerId: 'c-1' };
+    const since = new Date(0);
+    const target = { endpointId: id, ...owner };
+    await expect(replay(database, target, { since, actor: 'test' })).rejects.toMatchObject({ code: 'not-allowed' });
+    await changeEndpoint(
+      database,
+      { id, generation: undefined, ...owner },
+      { change: { isEnabled: true }, actor: 'a' },
+    );
+    await expect(
+      replay(database, { endpointId: id, customerId: 'c-2' }, { since, actor: 'test' }),
+    ).rejects.toMatchObject({
+      code: 'not-found',
+    });
+    expect(await replay(database, target, { since, actor: 'test' })).toBe(2);
+    await world.handle(due);
+    // what is due is sent at the same time: the numbers tell the order
+    const numbers = bodies().map(({ sequence }) => sequence);
+    expect(numbers.toSorted((x, y) => x - y)).toEqual([1, 1, 2]);
+  });
+
+  test('may have a delivery once more that it has taken', async () => {
+    const { id } = await addEndpoint(database, url());
+    await world.handle(changed(one));
+    const [delivery] = await deliveries();
+    const target = { id: delivery?.id ?? '', endpointId: id, customerId: 'c-1' };
+    expect(await redeliver(database, target, { actor: 'test' })).toMatchObject({ state: 'waiting', attempts: 0 });
+    await world.handle(due);
+    expect(receiver.received).toHaveLength(2);
+    expect(receiver.received[1]?.headers['webhook-id']).toBe(receiver.received[0]?.headers['webhook-id']);
+  });
+
+  test('verifies by the old and the new secret while both are in use, then by the new one only', async () => {
+    const { id, secret } = await addEndpoint(database, url());
+    const next = newSecret();
+    const wrapped = await secrets.wrap(next, id);
+    await rotateSecret(database, { id, customerId: 'c-1' }, { secret: wrapped, overlapHours: 24, actor: 'test' });
+    await world.handle(changed(one));
+    await database.query(`update webhook_endpoints set previous_until = now() - interval '1 second'`);
+    await world.handle(changed(one));
+    const verifies = (by: Buffer, at: number) => () =>
+      new Webhook(by.toString('base64')).verify(
+        receiver.received[at]?.body ?? '',
+        receiver.received[at]?.headers as Record<string, string>,
+      );
+    expect(verifies(secret, 0)).not.toThrow();
+    expect(verifies(next, 0)).not.toThrow();
+    expect(verifies(secret, 1)).toThrow();
+    expect(verifies(next, 1)).not.toThrow();
+  });
+
+  test('that is slow or dead keeps no other waiting', async () => {
+    const dead = await openReceiver();
+    dead.answer = () => undefined;
+    await addEndpoint(database, `http://127.0.0.1:${dead.port}/`, { types: ['dev.odoofleet.instance.status.changed'] });
+    for (let n = 0; n < 3; n += 1) await world.handle(changed(testInstanceId(n)));
+    await addEndpoint(database, url());
+    await world.handle(changed(one));
+    expect(receiver.received).toHaveLength(1);
+    await letTimePass(database);
+    await world.handle(due);
+    // of one that fails, one at a time
+    expect(dead.received.length).toBeLessThanOrEqual(6);
+    await dead.close();
+  }, 60_000);
+
+  test('secret of another row opens nothing', async () => {
+    const { id } = await addEndpoint(database, url());
+    const { id: second } = await addEndpoint(database, url());
+    await database.query(
+      'update webhook_endpoints set secret = (select secret from webhook_endpoints where id = $1) where id = $2',
+      [id, second],
+    );
+    await world.handle(changed(one));
+    expect(receiver.received).toHaveLength(1);
+    expect(world.troubles.splice(0)).toEqual([expect.stringContaining('was wrapped for another')]);
+  });
+});

@@ -1,0 +1,101 @@
+import type { Mailer } from '#shared/adapters/mail/smtp.ts';
+import type { Database } from '#shared/adapters/postgres/database.ts';
+import { keepFirstLogin, wasFirstLoginUsed } from '#shared/adapters/postgres/first-logins.ts';
+import { readInstance } from '#shared/adapters/postgres/instance-records.ts';
+import { findBounce, type HeldMail, recordMail } from '#shared/adapters/postgres/mails.ts';
+import { asFailure, Failure } from '#shared/domain/failure.ts';
+import type { Instance } from '#shared/domain/instance/instance.ts';
+import type { CredentialsStore } from '#shared/domain/instance/ports.ts';
+import { firstLoginHours, sealFirstLogin } from '#shared/domain/notification/first-login.ts';
+import { type Rendered, renderMail } from '#shared/domain/notification/render.ts';
+import { judgeMail, type MailVerdict, type SendResult } from '#shared/domain/notification/verdict.ts';
+
+export type Mailing = {
+  database: Database;
+  mailer: Pick<Mailer, 'send'>;
+  credentials: Pick<CredentialsStore, 'read'>;
+  /** Where people reach the API: links to first passwords begin with it. Undefined: mails have none. */
+  apiUrl: string | undefined;
+  /** Tells the log what never to print. */
+  remember: (secret: string) => void;
+  onTrouble: (what: string, error: unknown) => void;
+};
+
+export type MailCounts = Record<MailVerdict['is'] | 'lost', number>;
+
+/**
+ * Tries each mail once, all at the same time. Never throws: what is not recorded is tried again when its lease ends, so a mail
+ * may be sent twice, under the same Message-ID.
+ */
+export async function sendMails(mails: readonly HeldMail[], mailing: Mailing): Promise<MailCounts> {
+  const counts: MailCounts = { sent: 0, again: 0, failed: 0, bounced: 0, lost: 0 };
+  await Promise.all(
+    mails.map(async (mail) => {
+      try {
+        counts[await sendOne(mail, mailing)] += 1;
+      } catch (error) {
+        counts.again += 1;
+        mailing.onTrouble(`mail ${mail.id}`, asFailure(error));
+      }
+    }),
+  );
+  return counts;
+}
+
+async function sendOne(mail: HeldMail, mailing: Mailing): Promise<MailVerdict['is'] | 'lost'> {
+  const result = await tried(mail, mailing);
+  const verdict = judgeMail(result, { attempt: mail.attempt, random: Math.random() });
+  const recorded = await recordMail(mailing.database, mail, verdict);
+  if (verdict.is !== 'sent') mailing.onTrouble(`mail ${mail.id}`, new Failure('unavailable', verdict.reason));
+  return recorded === 'lost' ? 'lost' : verdict.is;
+}
+
+async function tried(mail: HeldMail, mailing: Mailing): Promise<SendResult> {
+  const bounce = await findBounce(mailing.database, mail.address);
+  if (bounce !== undefined) return { is: 'bounced', reason: bounce };
+  let rendered: Rendered;
+  try {
+    rendered = await renderedOf(mail, mailing);
+  } catch (caught) {
+    const failure = asFailure(caught);
+    // a cluster that does not answer now, a Secret that somebody restores
+    return { is: failure.code === 'not-found' ? 'refused' : 'again', reason: failure.message };
+  }
+  return await mailing.mailer.send({ ...rendered, id: mail.id, to: mail.address });
+}
+
+async function renderedOf(mail: HeldMail, mailing: Mailing): Promise<Rendered> {
+  const { instance, publicUrl } = await readInstance(mailing.database, mail.instanceId);
+  const facts = { instance: instance.name, url: publicUrl };
+  const { template, language, operationId: operation } = mail;
+  if (template === 'instance-ready') {
+    const firstLogin = await firstLoginOf(mail, { instance, url: publicUrl }, mailing);
+    return renderMail(template, { ...facts, login: instance.adminLogin, firstLogin }, language);
+  }
+  if (template === 'instance-failed') return renderMail(template, { ...facts, operation }, language);
+  return renderMail(template, facts, language);
+}
+
+/** A new link for each try: what an earlier one carried is kept nowhere. */
+async function firstLoginOf(
+  { operationId }: HeldMail,
+  { instance, url }: { instance: Instance; url: string },
+  { database, credentials, apiUrl, remember }: Mailing,
+): Promise<{ url: string; hours: number } | undefined> {
+  if (apiUrl === undefined || !(await isNew(database, operationId))) return undefined;
+  if (await wasFirstLoginUsed(database, instance.id)) return undefined;
+  const found = await credentials.read(instance);
+  if (found === undefined) return undefined;
+  const login = { url, login: instance.adminLogin, password: found.adminPassword };
+  const { token, ...sealed } = sealFirstLogin(login, instance.id);
+  remember(token);
+  await keepFirstLogin(database, { instanceId: instance.id, login: sealed, hours: firstLoginHours });
+  // behind the #: no server, proxy or log on the way sees it
+  return { url: `${apiUrl.replace(/\/+$/, '')}/first-login#${token}`, hours: firstLoginHours };
+}
+
+/** Clones and imports bring their users, with the passwords these know. */
+async function isNew(database: Database, operationId: string): Promise<boolean> {
+  const { rows } = await database.query<{ kind: string }>('select kind from operations where id = $1', [operationId]);
+  return rows[0]?.kind === 'provision';
+}
