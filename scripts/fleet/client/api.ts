@@ -115,7 +115,7 @@ export function openApi({ url, token }: Access): Api {
 function searchOf(query: Query): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, value);
-  return search.size === 0 ? '' : `?${search}`;
+  return search.size === 0 ? '' : `?${search.toString()}`;
 }
 
 function singles(headers: Record<string, string | string[] | undefined>): Record<string, string | undefined> {

@@ -36,8 +36,8 @@ export function failureOf({ status, body, retryAfter, host }: Refusal): Failure 
   }
   const known = code in failureCodes ? (code as FailureCode) : 'internal';
   const others = (errors ?? []).filter((one) => one.detail !== detail && !detail.includes(String(one.detail)));
-  const parts = [detail, ...others.map((one) => `${one.field}: ${one.detail}`)];
-  if (status >= 500) parts.push(`Request id: ${requestId}.`);
+  const parts = [detail, ...others.map((one) => `${String(one.field)}: ${String(one.detail)}`)];
+  if (status >= 500) parts.push(`Request id: ${String(requestId)}.`);
   const remedy = remedies[known];
   if (remedy !== undefined) parts.push(remedy);
   if (retryAfter !== undefined) parts.push(`Worth another try in ${retryAfter} s.`);

@@ -69,7 +69,7 @@ function factsOf(body: Record<string, unknown>, before: string): [string, string
   });
 }
 
-const cellOf = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value));
+const cellOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
 /** A time of the API without its fraction; `-` for none. */
 export const timeCell = (time: string | null): string => time?.replace(/\.\d+Z$/, 'Z') ?? '-';

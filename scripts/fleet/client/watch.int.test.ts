@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -34,7 +34,7 @@ afterEach(() => {
 async function stand(manner: Manner): Promise<{ url: string; asked: string[] }> {
   const asked: string[] = [];
   let lost = 0;
-  const server = createServer(async (incoming, outgoing) => {
+  const pass = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const { method = 'GET', url = '/', headers } = incoming;
     asked.push(`${method} ${url.replace(/[0-9a-f-]{36}/, 'ID')}`);
     const isStream = url.endsWith('/events');
@@ -57,7 +57,8 @@ async function stand(manner: Manner): Promise<{ url: string; asked: string[] }> 
       if (isStream && manner === 'cuts') return void incoming.socket.destroy();
     }
     outgoing.end();
-  });
+  };
+  const server = createServer((incoming, outgoing) => void pass(incoming, outgoing));
   between = server;
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
