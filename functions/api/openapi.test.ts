@@ -40,6 +40,17 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  it('asks everybody who he is but for what is public by name', () => {
+    const anyones = named.filter(({ route }) => route.scope === 'anyone').map(({ name }) => name);
+    expect(anyones.sort()).toEqual([
+      'GET /docs',
+      'GET /first-login',
+      'GET /openapi.json',
+      'GET /v1/health',
+      'POST /v1/first-login',
+    ]);
+  });
+
   it.each(named)(
     '$name is limited and asks who it is, unless it is for anyone; then it is limited by address or changes nothing',
     ({ route }) => {

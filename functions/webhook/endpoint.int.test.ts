@@ -1,8 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Database } from '#shared/adapters/postgres/database.ts';
+import { type HeldDelivery, storeDeliveries, takeDue } from '#shared/adapters/postgres/webhook-deliveries.ts';
 import { changeEndpoint, rotateSecret } from '#shared/adapters/postgres/webhook-endpoints.ts';
 import { redeliver, replay } from '#shared/adapters/postgres/webhook-log.ts';
+import { recordAttempt } from '#shared/adapters/postgres/webhook-results.ts';
 import { openReceiver, type Receiver } from '#shared/adapters/webhook/receiver.fixture.ts';
 import { newSecret } from '#shared/domain/webhook/secret.ts';
 import { insertCatalogue, testInstanceId } from '#shared/testing/fleet-rows.ts';
@@ -95,6 +98,28 @@ describe('an endpoint', () => {
     await world.handle(due);
     expect(receiver.received).toHaveLength(2);
     expect(receiver.received[1]?.headers['webhook-id']).toBe(receiver.received[0]?.headers['webhook-id']);
+  });
+
+  test('asked for anew while it is being sent, keeps the sender from before out of the new try', async () => {
+    const { id } = await addEndpoint(database, url());
+    const event = { id: randomUUID(), type: changed(one).type, customerId: 'c-1', instanceId: one, time: new Date() };
+    const { held } = await storeDeliveries(database, { ...event, data: {} }, { holds: true });
+    const [before] = held;
+    const target = { id: before?.id ?? '', endpointId: id, customerId: 'c-1' };
+    await redeliver(database, target, { actor: 'test' });
+    const [now] = await takeDue(database, { endpoints: 1 });
+    expect(now).toMatchObject({ id: before?.id, attempt: 1 });
+    const end = (delivery: HeldDelivery | undefined) =>
+      recordAttempt(
+        database,
+        delivery as HeldDelivery,
+        { status: 500, error: 'answered 500', milliseconds: 1, verdict: { is: 'given-up' } },
+        { eventSource: 'urn:odoo-fleet' },
+      );
+    expect(await end(before)).toBe('lost');
+    expect(await deliveries()).toMatchObject([{ state: 'waiting' }]);
+    expect(await end(now)).not.toBe('lost');
+    expect(await deliveries()).toMatchObject([{ state: 'failed' }]);
   });
 
   test('verifies by the old and the new secret while both are in use, then by the new one only', async () => {

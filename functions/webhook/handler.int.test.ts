@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Database } from '#shared/adapters/postgres/database.ts';
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Database, Queryable } from '#shared/adapters/postgres/database.ts';
 import { openReceiver, type Receiver } from '#shared/adapters/webhook/receiver.fixture.ts';
 import { retryDelaysMs } from '#shared/domain/webhook/retry.ts';
 import { insertCatalogue, testInstanceId } from '#shared/testing/fleet-rows.ts';
@@ -48,6 +48,14 @@ async function endpoint(id: string) {
   );
   return rows[0];
 }
+async function waitingForLocks(): Promise<number> {
+  const { rowCount } = await database.query(
+    `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+  );
+  return rowCount;
+}
+const deleteEndpoint = (queryable: Queryable, id: string) =>
+  queryable.query('update webhook_endpoints set deleted_at = clock_timestamp(), secret = null where id = $1', [id]);
 async function outbox() {
   const { rows } = await database.query<{ type: string; data: unknown }>('select type, data from outbox');
   return rows;
@@ -88,6 +96,8 @@ describe('an event', () => {
   test('gets the next number of its endpoint and instance, however many come at once', async () => {
     await addEndpoint(database, url());
     await Promise.all(Array.from({ length: 12 }, (_, n) => world.handle(changed(n % 2 === 0 ? one : other))));
+    // those for which there was no room
+    await world.handle(due);
     const numbers = (instance: string) =>
       bodies()
         .filter((body) => body.instance === instance)
@@ -140,6 +150,38 @@ describe('an event', () => {
     await world.handle(changed(one));
     expect(receiver.received).toHaveLength(1);
     expect(await deliveries()).toMatchObject([{ attempts: 1 }, { attempts: 0 }]);
+  });
+
+  test('does not wait for an endpoint that answers slowly either, nor does the tick: few of its deliveries are under way', async () => {
+    await addEndpoint(database, url());
+    const waiting: (() => void)[] = [];
+    receiver.answer = (_request, response) => void waiting.push(() => void response.writeHead(204).end());
+    let answered = 0;
+    const handled = Array.from({ length: 12 }, async (_, n) => {
+      await world.handle(changed(testInstanceId(n)));
+      answered += 1;
+    });
+    await vi.waitFor(() => expect(answered).toBe(7));
+    await vi.waitFor(() => expect(receiver.received).toHaveLength(5));
+    expect(await world.handle(due)).toBe('nothing-to-do');
+    accept();
+    for (const answer of waiting) answer();
+    await Promise.all(handled);
+    expect(await world.handle(due)).toBe('sent');
+    expect((await deliveries()).map(({ state }) => state)).toEqual(Array(12).fill('succeeded'));
+  });
+
+  test('that comes while its endpoint is being deleted is nobody’s', async () => {
+    const { id } = await addEndpoint(database, url());
+    const handled = await database.transaction(async (transaction) => {
+      await deleteEndpoint(transaction, id);
+      const pending = world.handle(changed(one));
+      await vi.waitFor(async () => expect(await waitingForLocks()).toBe(1));
+      return { pending };
+    });
+    expect(await handled.pending).toBe('nothing-to-do');
+    expect(await deliveries()).toEqual([]);
+    expect(receiver.received).toEqual([]);
   });
 });
 

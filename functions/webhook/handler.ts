@@ -17,7 +17,7 @@ export type WebhookDependencies = Delivering & {
 };
 
 /** Of one round: few endpoints are many enough, for the next round takes others. */
-const round = { endpoints: 20, perEndpoint: 5 };
+const round = { endpoints: 20 };
 
 /**
  * An event of ours becomes deliveries to its customer's endpoints, which are tried once before the answer. What fails, and what

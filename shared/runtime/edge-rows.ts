@@ -51,7 +51,7 @@ export const customDomains = defineConfig({
     'DNS_SERVERS',
     text({ pattern: /^[0-9a-fA-F.:[\]]+(,[0-9a-fA-F.:[\]]+)*$/, wanted: 'addresses, separated by commas' }),
     undefined,
-    "Resolvers that are asked for the proof of customers' hosts; without it the machine's own.",
+    "Resolvers that are asked for the proof of customers' hosts; without it the machine's own. In a cluster an overlay lets `api` reach them (port 53, UDP and TCP).",
   ),
 });
 

@@ -75,7 +75,8 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
     if (known !== undefined) return known;
     const publisher = openPublisher({
       brokerUrl: sink,
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      // a function's turn may take long, and another one not
+      ...(timeoutMs === undefined ? {} : { timeoutMs, beginsAll: true }),
     });
     sinks.set(sink, publisher);
     return publisher;

@@ -7,7 +7,7 @@ import { Failure } from '#shared/domain/failure.ts';
 import { type AcceptedOperation, prepare } from '#shared/runtime/requests/ask.ts';
 import type { ApiPorts } from '../ports.ts';
 import { problemOf } from '../problem.ts';
-import { type Call, type Route, route } from '../route.ts';
+import { type Call, type Reply, type Route, route } from '../route.ts';
 import { instanceId } from '../schemas.ts';
 import { acceptedExample, acceptedSchema, askerOf, bodiesOf, keyHeader, perform, refusals } from './accepted.ts';
 
@@ -16,6 +16,8 @@ type Ports = Pick<ApiPorts, 'database' | 'cache' | 'eventSource' | 'flush'>;
 const atMost = 100;
 /** Each publishes what one flush takes; the tick sends the rest. */
 const flushesAtMost = 5;
+/** A broker that took longer over one flush is not asked again: what is accepted is to be answered in time. */
+const slowFlushMs = 1_000;
 
 const body = v.strictObject({
   command: v.picklist(
@@ -86,25 +88,34 @@ export function instanceBatchRoutes(ports: Ports): Route[] {
         },
         ...refusals(400, 422),
       },
-      async handle(call) {
-        const works = await prepareAll(ports, call, call.body);
-        const reply = await perform(ports, { call, operationId }, async (transaction) => {
-          const asked: Result[] = [];
-          for (const { id, work } of works) asked.push({ id, result: await work(transaction) });
-          const items = await itemsOf(transaction, asked, { order: call.body.instances, requestId: call.requestId });
-          const accepted = items.filter(({ operation }) => operation !== null).length;
-          return { status: 200, headers: {}, body: { accepted, refused: items.length - accepted, items } };
-        });
-        // two events each
-        const flushes = Math.min(flushesAtMost, Math.ceil(works.length / 10));
-        for (let flush = 1; flush < flushes; flush += 1) await ports.flush();
-        return reply;
-      },
+      handle: (call) => askAll(ports, { call, operationId }),
     }),
   ];
 }
 
 type Asked = v.InferOutput<typeof body>;
+type AskedCall = Call & { body: Asked };
+
+async function askAll(ports: Ports, { call, operationId }: { call: AskedCall; operationId: string }): Promise<Reply> {
+  const works = await prepareAll(ports, call, call.body);
+  let lastTookMs = 0;
+  const flush = async () => {
+    const startedMs = performance.now();
+    await ports.flush();
+    lastTookMs = performance.now() - startedMs;
+  };
+  const reply = await perform({ ...ports, flush }, { call, operationId }, async (transaction) => {
+    const asked: Result[] = [];
+    for (const { id, work } of works) asked.push({ id, result: await work(transaction) });
+    const items = await itemsOf(transaction, asked, { order: call.body.instances, requestId: call.requestId });
+    const accepted = items.filter(({ operation }) => operation !== null).length;
+    return { status: 200, headers: {}, body: { accepted, refused: items.length - accepted, items } };
+  });
+  // two events each
+  const flushes = Math.min(flushesAtMost, Math.ceil(works.length / 10));
+  for (let done = 1; done < flushes && lastTookMs < slowFlushMs; done += 1) await flush();
+  return reply;
+}
 
 /** In the order of their ids, so that two batches do not wait for each other's locks crosswise. */
 async function prepareAll(ports: Ports, call: Call, { command, instances, cause, reason }: Asked) {

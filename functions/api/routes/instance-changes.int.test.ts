@@ -86,6 +86,14 @@ describe('a request for an instance', () => {
     expect(await rows('select id from instances')).toHaveLength(1);
   });
 
+  test('under a key of the same caller for another customer is refused: its answer is not for him', async () => {
+    const options = { body: wanted('acme'), headers: { 'idempotency-key': 'order-1' } };
+    await api().ask('customer', 'POST', '/v1/instances', options);
+    const other = await api().ask('customer:c-2', 'POST', '/v1/instances', options);
+    expect(other).toMatchObject({ status: 422, body: { errors: [{ field: 'header.idempotency-key' }] } });
+    expect(other.text).not.toContain('instanceId');
+  });
+
   test('that was refused may be repeated under its key when nothing is in its way any more', async () => {
     await api().database.query('update customers set quota = 0');
     const options = { body: wanted('acme'), headers: { 'idempotency-key': 'order-2' } };

@@ -115,6 +115,32 @@ describe('a publisher', () => {
     expect(result).toEqual({ published: [], failed: [{ id: '1', reason: 'no answer within 100 ms' }] });
   });
 
+  it('begins no more with a sink that hangs, and is over within one timeout however many wait', async () => {
+    const { url, received } = await startSink(() => undefined);
+    const one = open(url, { timeoutMs: 100, concurrency: 2 });
+    const ids = ['1', '2', '3', '4', '5'];
+    const { published, failed } = await one.publish(ids.map((id) => event(id)));
+    expect([published, failed.map(({ id }) => id).sort()]).toEqual([[], ids]);
+    expect(new Set(failed.map(({ reason }) => reason))).toEqual(new Set(['no answer within 100 ms']));
+    expect(received.length).toBeLessThanOrEqual(2);
+  });
+
+  it('begins them all with a sink that may be slow over each', async () => {
+    const { url, received } = await startSink(() => undefined);
+    const one = open(url, { timeoutMs: 50, concurrency: 1, beginsAll: true });
+    expect((await one.publish([event('1'), event('2'), event('3')])).failed).toHaveLength(3);
+    expect(received).toHaveLength(3);
+  });
+
+  it('tries again in the next call', async () => {
+    let hangs = true;
+    const { url } = await startSink((request, response) => hangs || accept(request, response));
+    const one = open(url, { timeoutMs: 100, concurrency: 1 });
+    expect((await one.publish([event('1'), event('2')])).failed).toHaveLength(2);
+    hangs = false;
+    expect((await one.publish([event('1'), event('2')])).published).toEqual(['1', '2']);
+  });
+
   it('says so when nobody listens', async () => {
     const { url } = await startSink(accept);
     server?.close();

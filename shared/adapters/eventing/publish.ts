@@ -16,8 +16,9 @@ type Prepare = (event: OutgoingEvent) => Promise<OutgoingEvent>;
 /** Sends events to one sink over kept connections. */
 export type Publisher = {
   /**
-   * Never throws: an event that cannot be sent is in `failed`, with the reason. `prepare` has the last word on each
-   * event; it is where they are signed.
+   * Never throws: an event that cannot be sent is in `failed`, with the reason. Once the sink has let one wait too long, no
+   * more are begun in this call, unless it `beginsAll`: its caller waits, too. `prepare` has the last word on each event; it is where they are
+   * signed.
    */
   publish(events: readonly OutgoingEvent[], prepare?: Prepare): Promise<PublishResult>;
   /** Waits for what is being sent, then closes the connections. */
@@ -31,6 +32,8 @@ export type PublisherOptions = {
   timeoutMs?: number;
   /** Events on their way at once, and connections. Default 8. */
   concurrency?: number;
+  /** Being slow over one event says nothing of the next: all are begun, whatever became of the others. */
+  beginsAll?: boolean;
 };
 
 /**
@@ -41,6 +44,7 @@ export function openPublisher(options: PublisherOptions): Publisher {
   const { origin, pathname, search } = new URL(options.brokerUrl);
   const timeoutMs = options.timeoutMs ?? 2_000;
   const concurrency = options.concurrency ?? 8;
+  const noAnswer = `no answer within ${timeoutMs} ms`;
   const pool = new Pool(origin, { connections: concurrency, connect: { timeout: timeoutMs } });
 
   function send(event: OutgoingEvent, prepare?: Prepare): Promise<string | undefined> {
@@ -65,7 +69,7 @@ export function openPublisher(options: PublisherOptions): Publisher {
       await answer.dump();
       return statusCode >= 200 && statusCode < 300 ? undefined : `answered with status ${statusCode}`;
     } catch (error) {
-      return reasonOf(error, timeoutMs);
+      return reasonOf(error, noAnswer);
     }
   }
 
@@ -73,10 +77,12 @@ export function openPublisher(options: PublisherOptions): Publisher {
     async publish(events, prepare) {
       const result: PublishResult = { published: [], failed: [] };
       const waiting = events.values();
+      let hung: string | undefined;
       const work = async () => {
         // one iterator for all: each takes the next event
         for (const event of waiting) {
-          const reason = await send(event, prepare);
+          const reason = hung ?? (await send(event, prepare));
+          if (reason === noAnswer && options.beginsAll !== true) hung = reason;
           if (reason === undefined) result.published.push(event.id);
           else result.failed.push({ id: event.id, reason });
         }
@@ -136,9 +142,9 @@ function spanOf(event: OutgoingEvent): Parameters<typeof inSpan>[0] {
   };
 }
 
-function reasonOf(error: unknown, timeoutMs: number): string {
+function reasonOf(error: unknown, noAnswer: string): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError' || error.name === 'ConnectTimeoutError') return `no answer within ${timeoutMs} ms`;
+  if (error.name === 'TimeoutError' || error.name === 'ConnectTimeoutError') return noAnswer;
   const code = 'code' in error ? ` (${String(error.code)})` : '';
   return `not sent: ${error.message === '' ? error.name : error.message}${code}`;
 }

@@ -816,8 +816,11 @@ CREATE TABLE public.webhook_deliveries (
     next_attempt_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     delivered_at timestamp with time zone,
+    fence integer DEFAULT 0 NOT NULL,
+    leased_until timestamp with time zone,
     CONSTRAINT webhook_deliveries_attempts_check CHECK ((attempts >= 0)),
     CONSTRAINT webhook_deliveries_delivered CHECK (((state = 'succeeded'::text) = (delivered_at IS NOT NULL))),
+    CONSTRAINT webhook_deliveries_fence CHECK ((fence >= 0)),
     CONSTRAINT webhook_deliveries_sequence_check CHECK ((sequence > 0)),
     CONSTRAINT webhook_deliveries_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'succeeded'::text, 'failed'::text, 'held'::text]))),
     CONSTRAINT webhook_deliveries_type_check CHECK ((length(type) <= 200)),
@@ -1151,6 +1154,8 @@ CREATE INDEX verifications_running ON public.verifications USING btree (server_i
 CREATE INDEX webhook_attempts_delivery ON public.webhook_attempts USING btree (delivery_id, sequence);
 
 CREATE INDEX webhook_deliveries_due ON public.webhook_deliveries USING btree (endpoint_id, next_attempt_at) WHERE (state = 'waiting'::text);
+
+CREATE INDEX webhook_deliveries_leased ON public.webhook_deliveries USING btree (endpoint_id, leased_until) WHERE (leased_until IS NOT NULL);
 
 CREATE INDEX webhook_deliveries_list ON public.webhook_deliveries USING btree (endpoint_id, created_at);
 

@@ -22,8 +22,10 @@ export type HeldDelivery = {
   eventId: string;
   customerId: string;
   body: string;
-  /** From 1: whoever holds it under an older number has lost it. */
+  /** From 1, since it was last asked for. */
   attempt: number;
+  /** Grows with every try: whoever holds it under an older number has lost it. */
+  fence: number;
   begunAt: Date;
   /** When this try began. */
   claimedAt: Date;
@@ -39,11 +41,18 @@ const wanting = `e.customer_id = $1 and e.deleted_at is null and date_trunc('mil
 /** How long a sender has for a try, with what it writes about it. */
 export const deliveryLeaseMs = 60_000;
 
+/** So many deliveries of an endpoint are under way at a time: one that answers slowly keeps no others waiting. */
+export const underWayAtMost = 5;
+
+/** How many of endpoint `e` are under way. */
+const underWay = `(select count(*) from webhook_deliveries l
+  where l.endpoint_id = e.id and l.state = 'waiting' and l.leased_until > now())`;
+
 /**
  * Writes an event's deliveries, one for each endpoint of its customer that wants it, and gives each the next number of its
  * endpoint and instance in the same transaction: what an endpoint has not got shows as a gap. An event that comes again
- * changes nothing. Those that are to be sent at once are the caller's (`holds`); those of an endpoint that fails are left
- * to the tick, and those of a disabled one are kept for a replay.
+ * changes nothing. Those that are to be sent at once are the caller's (`holds`); those of an endpoint that fails, or has
+ * enough under way, are left to the tick, and those of a disabled one are kept for a replay.
  */
 export async function storeDeliveries(
   database: Database,
@@ -66,11 +75,15 @@ export async function storeDeliveries(
 
 type Numbered = { endpoint_id: string; last: number };
 
-/** Locks the numbers, in the same order for all, so that two events get theirs one after the other. */
+/**
+ * Locks the endpoints and their numbers, in the same order for all, so that two events get theirs one after the other and
+ * nobody deletes an endpoint meanwhile.
+ */
 async function lockSequences(transaction: Queryable, event: TellableEvent): Promise<Numbered[]> {
   const { rows } = await transaction.query<Numbered>(
-    `insert into webhook_sequences (endpoint_id, stream)
-     select e.id, $4 from webhook_endpoints e where ${wanting} order by e.id
+    `with locked as (select e.id from webhook_endpoints e where ${wanting} order by e.id for no key update)
+     insert into webhook_sequences (endpoint_id, stream)
+     select id, $4 from locked order by id
      on conflict (endpoint_id, stream) do update set last = webhook_sequences.last
      returning endpoint_id, last`,
     [event.customerId, event.type, event.time, streamOf(event)],
@@ -92,16 +105,19 @@ async function insertNumbered(
   const { rows } = await transaction.query<{ id: string }>(
     `with stored as (
        insert into webhook_deliveries
-         (id, endpoint_id, event_id, type, instance_id, stream, sequence, body, state, attempts, begun_at, next_attempt_at)
+         (id, endpoint_id, event_id, type, instance_id, stream, sequence, body, state, attempts, fence, begun_at,
+         leased_until, next_attempt_at)
        select new.id, e.id, $4, $5, $6, $7, new.last + 1, new.body,
          case when e.disabled_reason is null then 'waiting' else 'held' end,
          case when how.is_held then 1 else 0 end,
+         case when how.is_held then 1 else 0 end,
          case when how.is_held then now() end,
+         case when how.is_held then now() + $8::integer * interval '1 ms' end,
          case when e.disabled_reason is null then now() + case when how.is_held then $8::integer else 0 end * interval '1 ms' end
        from unnest($1::uuid[], $2::uuid[], $3::text[], $9::bigint[]) as new (id, endpoint_id, body, last)
-       join webhook_endpoints e on e.id = new.endpoint_id
+       join webhook_endpoints e on e.id = new.endpoint_id and e.deleted_at is null
        cross join lateral (
-         select $10::boolean and e.disabled_reason is null and e.failing_since is null as is_held) how
+         select $10::boolean and e.disabled_reason is null and e.failing_since is null and ${underWay} < $11::integer as is_held) how
        where not exists (select from webhook_deliveries d where d.endpoint_id = e.id and d.event_id = $4)
        on conflict do nothing
        returning id, endpoint_id)
@@ -119,6 +135,7 @@ async function insertNumbered(
       deliveryLeaseMs,
       numbers.map(({ last }) => last),
       holds,
+      underWayAtMost,
     ],
   );
   return rows.map((row) => row.id);
@@ -128,7 +145,7 @@ function streamOf({ instanceId }: TellableEvent): string {
   return instanceId ?? '';
 }
 
-const heldColumns = `d.id, d.endpoint_id, d.event_id, d.body, d.attempts, d.begun_at, now() as claimed_at, e.customer_id, e.url,
+const heldColumns = `d.id, d.endpoint_id, d.event_id, d.body, d.attempts, d.fence, d.begun_at, now() as claimed_at, e.customer_id, e.url,
   array_remove(array[e.secret, case when e.previous_until > now() then e.previous_secret end], null) as secrets`;
 
 type HeldRow = {
@@ -138,6 +155,7 @@ type HeldRow = {
   customer_id: string;
   body: string;
   attempts: number;
+  fence: number;
   begun_at: Date;
   claimed_at: Date;
   url: string;
@@ -156,16 +174,15 @@ async function readHeld(transaction: Queryable, ids: readonly string[]): Promise
 
 /**
  * Takes deliveries that are due: a few of each endpoint, and one of an endpoint that fails, so that neither many events nor a
- * dead receiver keep others waiting. What another sender is taking is left to it.
+ * dead receiver keep others waiting. What is under way counts as taken; what another sender is taking is left to it.
  */
-export async function takeDue(
-  queryable: Queryable,
-  { endpoints, perEndpoint }: { endpoints: number; perEndpoint: number },
-): Promise<HeldDelivery[]> {
+export async function takeDue(queryable: Queryable, { endpoints }: { endpoints: number }): Promise<HeldDelivery[]> {
   const { rows } = await queryable.query<HeldRow>(
     `with due_endpoints as (
-       select e.id, e.failing_since from webhook_endpoints e
-       where e.deleted_at is null and e.disabled_reason is null and exists (
+       select e.id, room.places from webhook_endpoints e
+       cross join lateral (
+         select case when e.failing_since is null then $2::integer else 1 end - ${underWay} as places) room
+       where e.deleted_at is null and e.disabled_reason is null and room.places > 0 and exists (
          select from webhook_deliveries d
          where d.endpoint_id = e.id and d.state = 'waiting' and d.next_attempt_at <= now())
        order by random() limit $1),
@@ -173,15 +190,15 @@ export async function takeDue(
        select one.id from due_endpoints e cross join lateral (
          select d.id from webhook_deliveries d
          where d.endpoint_id = e.id and d.state = 'waiting' and d.next_attempt_at <= now()
-         order by d.next_attempt_at limit case when e.failing_since is null then $2::integer else 1 end
+         order by d.next_attempt_at limit e.places
          for update skip locked) one)
      update webhook_deliveries d
-     set attempts = d.attempts + 1, begun_at = coalesce(d.begun_at, now()),
-       next_attempt_at = now() + $3::integer * interval '1 ms'
+     set attempts = d.attempts + 1, fence = d.fence + 1, begun_at = coalesce(d.begun_at, now()),
+       leased_until = now() + $3::integer * interval '1 ms', next_attempt_at = now() + $3::integer * interval '1 ms'
      from due, webhook_endpoints e
      where d.id = due.id and e.id = d.endpoint_id
      returning ${heldColumns}`,
-    [endpoints, perEndpoint, deliveryLeaseMs],
+    [endpoints, underWayAtMost, deliveryLeaseMs],
   );
   return rows.map(toHeld);
 }
@@ -195,6 +212,7 @@ function toHeld(row: HeldRow): HeldDelivery {
     customerId: row.customer_id,
     body,
     attempt: row.attempts,
+    fence: row.fence,
     begunAt: row.begun_at,
     claimedAt: row.claimed_at,
     url,

@@ -41,7 +41,9 @@ export async function readDelivery(
   return { ...toDelivery(row), body: row.body, tries: tries.rows };
 }
 
-const afresh = `state = 'waiting', attempts = 0, begun_at = null, next_attempt_at = clock_timestamp(), delivered_at = null`;
+/** The fence grows on: whoever is at a try from before has lost it. */
+const afresh = `state = 'waiting', attempts = 0, begun_at = null, leased_until = null, next_attempt_at = clock_timestamp(),
+  delivered_at = null`;
 
 /**
  * Sends it once more under the same id, whatever became of it; one that waits is sent now. A receiver that has it already knows

@@ -79,16 +79,16 @@ async function standing(
 /** That it was taken is so whoever holds it by now. */
 async function endAttempt(
   transaction: Queryable,
-  { id, attempt }: HeldDelivery,
+  { id, fence }: HeldDelivery,
   verdict: AttemptVerdict,
 ): Promise<boolean> {
   const state = { taken: 'succeeded', gone: 'failed', again: 'waiting', 'given-up': 'failed' }[verdict.is];
   const { rowCount } = await transaction.query(
-    `update webhook_deliveries set state = $3,
+    `update webhook_deliveries set state = $3, leased_until = null,
        delivered_at = case when $3 = 'succeeded' then clock_timestamp() end,
        next_attempt_at = case when $3 = 'waiting' then clock_timestamp() + $4::bigint * interval '1 ms' end
-     where id = $1 and (state = 'waiting' and attempts = $2 or $3 = 'succeeded' and state <> 'succeeded')`,
-    [id, attempt, state, verdict.is === 'again' ? verdict.delayMs : 0],
+     where id = $1 and (state = 'waiting' and fence = $2 or $3 = 'succeeded' and state <> 'succeeded')`,
+    [id, fence, state, verdict.is === 'again' ? verdict.delayMs : 0],
   );
   return rowCount === 1;
 }

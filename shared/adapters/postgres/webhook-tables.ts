@@ -34,6 +34,8 @@ export const webhookTables = {
     next_attempt_at: 'timestamptz?',
     created_at: 'timestamptz',
     delivered_at: 'timestamptz?',
+    fence: 'integer',
+    leased_until: 'timestamptz?',
   },
   webhook_attempts: {
     sequence: 'bigint',

@@ -56,5 +56,7 @@ function callOf(principal: Principal, key: string, asked: unknown): CallKey {
     const text = 'header.idempotency-key: must be 1 to 128 characters of printable ASCII without blanks';
     throw new Failure('invalid-request', text, { facts: { field: 'header.idempotency-key' } });
   }
-  return { actor: actorOf(principal), key, requestHash: hashOfData(asked) };
+  // one actor may come with tokens of several customers or roles: an answer is for those it was given to
+  const { role, customerId } = principal;
+  return { actor: actorOf(principal), key, requestHash: hashOfData({ role, customerId, asked }) };
 }

@@ -3,7 +3,7 @@ import type { HeldDelivery } from '#shared/adapters/postgres/webhook-deliveries.
 import { recordAttempt } from '#shared/adapters/postgres/webhook-results.ts';
 import type { WebhookSender } from '#shared/adapters/webhook/send.ts';
 import { signedHeaders } from '#shared/adapters/webhook/sign.ts';
-import { asFailure } from '#shared/domain/failure.ts';
+import { asFailure, Failure } from '#shared/domain/failure.ts';
 import { type AttemptResult, judgeAttempt } from '#shared/domain/webhook/retry.ts';
 import type { SecretWrapper } from '#shared/domain/webhook/secret.ts';
 
@@ -41,6 +41,9 @@ async function deliverOne(
   { database, sender, secrets, eventSource }: Delivering,
 ): Promise<{ result: AttemptResult; outcome: string }> {
   const { eventId, endpointId, body, url, attempt } = delivery;
+  // unsigned, it could be anybody's
+  if (delivery.secrets.length === 0)
+    throw new Failure('not-found', 'The webhook endpoint has no secret: it was deleted.');
   const keys = await Promise.all(delivery.secrets.map((wrapped) => secrets.unwrap(wrapped, endpointId)));
   const headers = signedHeaders({ id: eventId, at: new Date(), body, secrets: keys });
   const began = performance.now();

@@ -51,7 +51,7 @@ create table webhook_deliveries (
   -- What is signed and sent, byte for byte.
   body text not null,
   state text not null check (state in ('waiting', 'succeeded', 'failed', 'held')),
-  -- Tries since it was last asked for, the one that is under way included: its number is the sender's fence.
+  -- Tries since it was last asked for, the one that is under way included.
   attempts integer not null default 0 check (attempts >= 0),
   -- The first of them.
   begun_at timestamptz,
