@@ -43,6 +43,8 @@ describe('the OpenAPI document', () => {
   it('asks everybody who he is but for what is public by name', () => {
     const anyones = named.filter(({ route }) => route.scope === 'anyone').map(({ name }) => name);
     expect(anyones.sort()).toEqual([
+      'GET /console',
+      'GET /console/{file}',
       'GET /docs',
       'GET /first-login',
       'GET /openapi.json',

@@ -154,6 +154,11 @@ describe('a part of the platform that is down', () => {
     const settings = { BROKER_URL: `http://127.0.0.1:${port}/` };
     const other = await startApi(fleet(), { key: await keyFor(fleet(), 'admin'), settings });
     try {
+      // more than are sent at once: whoever flushes waits for all of them
+      await fleet().rows(
+        `insert into outbox (id, type, source, data, extensions)
+         select gen_random_uuid(), 'example.waits', 'urn:odoo-fleet', '{}', '{}' from generate_series(1, 60)`,
+      );
       const names = ['silent-one', 'silent-two', 'silent-three'];
       const answers = await Promise.all(
         names.map((name) => other.ask('POST', '/v1/instances', { body: wanted(name) })),

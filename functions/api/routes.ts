@@ -3,6 +3,7 @@ import type { Route } from './route.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { backupRoutes } from './routes/backups.ts';
 import { bouncedAddressRoutes } from './routes/bounced-addresses.ts';
+import { consoleRoutes } from './routes/console.ts';
 import { customerRoutes } from './routes/customers.ts';
 import { databaseServerRoutes } from './routes/database-servers.ts';
 import { deadEventRoutes } from './routes/dead-events.ts';
@@ -34,6 +35,7 @@ export function routesOf(ports: ApiPorts): Route[] {
     ...auditRoutes(ports),
     ...healthRoutes(ports),
     ...documentRoutes(),
+    ...consoleRoutes(),
     ...instanceChangeRoutes(ports),
     ...instanceCommandRoutes(ports),
     ...instanceBatchRoutes(ports),

@@ -21,6 +21,8 @@ if (killBillTokens.length + verifiers.length === 0) {
 
 // A run takes up to 20 events: enough for 400 notifications a second.
 const flush = paced(platform.flush, 50);
+// what was accepted last may not have been sent when it was answered
+platform.shutdown.during('flush', 'notifications', flush);
 const handle = billingWebhookHandler({ ...platform, flush, killBillTokens, verifiers });
 const handler = httpFunction(handle, { log: platform.log, metrics: platform.metrics });
 

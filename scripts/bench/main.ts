@@ -22,6 +22,8 @@ const benches: Record<BenchName, () => Promise<(surroundings: Surroundings) => P
   restore: async () => (await import('./restore/bench.ts')).benchRestore,
   clone: async () => (await import('./clone/bench.ts')).benchClone,
   webhook: async () => (await import('./webhook/bench.ts')).benchWebhook,
+  api: async () => (await import('./api/bench.ts')).benchApi,
+  load: async () => (await import('./load/bench.ts')).benchLoad,
   cluster: async () => (await import('./cluster/bench.ts')).benchCluster,
 };
 

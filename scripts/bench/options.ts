@@ -16,6 +16,8 @@ export const benchNames = [
   'restore',
   'clone',
   'webhook',
+  'api',
+  'load',
   'cluster',
 ] as const;
 export type BenchName = (typeof benchNames)[number];
@@ -52,6 +54,9 @@ has other work; absolute times do not carry over to other machines.
   restore    restores and undos of a running instance: what a client misses who asks every 50 ms, against Odoo's boot alone
   clone      a copy of 1 GB from a backup, compared and neutral, against CREATE DATABASE TEMPLATE
   webhook    a notification of Kill Bill until it is kept and answered, at 200/s, against the INSERT alone
+  api        list, search, detail and create through the function api, against the same SQL by bare node:http and pg; cached
+             details against others; round trips of the rate limit
+  load       the load profile of scripts/load by k6, scaled down: ramp, spike and soak with its thresholds; needs Go, once
   cluster    events through a real Knative broker to a deployed function, against a bare subscriber; idle memory. Only where
              the cluster of npm run cluster runs: the fleet is deployed on it anew
 

@@ -2,6 +2,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build, type Metafile } from 'esbuild';
+import { consoleTexts } from './console-texts.ts';
 import { apart, modulesCalledLater, modulesLeftOut, nodeModules, packagesApart, partsOfPackages } from './plugins.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -68,6 +69,7 @@ export async function bundleProgram(
       partsOfPackages(root),
       modulesCalledLater(),
       modulesLeftOut(),
+      consoleTexts(),
       nodeModules(),
     ],
   });

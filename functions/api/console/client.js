@@ -1,0 +1,60 @@
+const place = 'odoo-fleet.token';
+
+/** The token lies in this tab only, and is forgotten with it. It stands in no address. */
+export const session = {
+  token: () => sessionStorage.getItem(place),
+  begin: (token) => sessionStorage.setItem(place, token),
+  end: () => sessionStorage.removeItem(place),
+};
+
+/** A fresh key for one click: whatever is sent under it is done once. */
+export function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/**
+ * Asks the API. With `key` it is asked once more when no answer came, which does nothing twice.
+ * @throws Error with `status` (0: no answer) and the server's own sentence; for an abort, what the browser throws.
+ */
+export async function ask(method, path, { body, key, signal, headers = {} } = {}) {
+  const request = {
+    method,
+    signal,
+    credentials: 'omit',
+    cache: 'no-store',
+    headers: {
+      authorization: `Bearer ${session.token() ?? ''}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(key === undefined ? {} : { 'idempotency-key': key }),
+      ...headers,
+    },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  };
+  const answer = await send(path, request).catch((error) => {
+    if (key === undefined || signal?.aborted) throw error;
+    return send(path, request);
+  });
+  if (answer.ok || answer.status === 304) return answer;
+  throw await refusalOf(answer);
+}
+
+export async function read(path, options) {
+  return await (await ask('GET', path, options)).json();
+}
+
+async function send(path, request) {
+  try {
+    return await fetch(path, request);
+  } catch (error) {
+    if (request.signal?.aborted) throw error;
+    throw Object.assign(new Error('The server could not be reached. Try again.', { cause: error }), { status: 0 });
+  }
+}
+
+async function refusalOf(answer) {
+  const problem = await answer.json().catch(() => ({}));
+  const text = typeof problem.detail === 'string' ? problem.detail : `The server answered ${answer.status}.`;
+  const seconds = Number(answer.headers.get('retry-after'));
+  const later = seconds > 0 ? ` Try again in ${seconds} s.` : '';
+  return Object.assign(new Error(`${text}${later}`), { status: answer.status, retryAfterMs: seconds * 1_000 });
+}

@@ -1,0 +1,14 @@
+/** The console's files. There is nothing to build: the browser reads them as they are. */
+export const consoleScripts = [
+  'client.js',
+  'commands.js',
+  'confirm.js',
+  'console.js',
+  'dead-letters.js',
+  'elements.js',
+  'instance.js',
+  'instances.js',
+  'progress.js',
+] as const;
+export const consoleStyle = 'console.css';
+export const consolePage = 'index.html';
