@@ -147,6 +147,6 @@ it('has a command line: JSON on stdout, exit code 2 for what does not exist', as
   const wrong = await run(process.execPath, [program, 'nothing']).catch((error: unknown) => error);
   expect(wrong).toMatchObject({
     code: 2,
-    stderr: expect.stringMatching(/No function is called nothing; there are backup,/),
+    stderr: expect.stringMatching(/No function is called nothing; there are api, backup,/),
   });
 });

@@ -111,7 +111,13 @@ async function startAndSend(
 async function sendSubscription(env: Record<string, string> = {}) {
   const name = `n-${randomUUID().slice(-12)}`;
   const { headers, body } = freshEvents.billing();
-  const data = { ...JSON.parse(body), paid: true, configuration: { name, owner: { email: 'owner@acme.example' } } };
+  // one trial per customer: the second is not provided for
+  const data = {
+    ...JSON.parse(body),
+    phase: 'evergreen',
+    paid: true,
+    configuration: { name, owner: { email: 'owner@acme.example' } },
+  };
   const answer = await startAndSend('billing', { headers, body: JSON.stringify(data) }, env);
   return { ...answer, published: broker.received.filter((one) => one.body.includes(name)) };
 }
