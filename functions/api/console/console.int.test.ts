@@ -105,13 +105,21 @@ describe.runIf(obstacle === undefined)('the console', () => {
     await page.keyboard.press('Enter');
     await page.locator('#progress-state').getByText('stop: queued').waitFor();
     expect(await operations()).toEqual([{ kind: 'stop', state: 'queued' }]);
+    // its button is gone
+    await page.waitForSelector('#main:focus');
     await change(`state = 'running', step = 'scale-down', started_at = now(), progress = '{"pods": 2}'`);
     await page.locator('#progress-state').getByText('stop: running, step scale-down').waitFor();
     await page.getByText('pods 2').waitFor();
     await shoot(page, 'progress');
+    await page.getByRole('button', { name: 'Terminate' }).press('Enter');
+    await page.getByRole('dialog', { name: `Terminate: n-${id}?` }).waitFor();
     await api().database.query(`update instances set status = 'stopped' where id = $1`, [id]);
     await change(`state = 'succeeded', step = null, progress = null, finished_at = now()`);
+    await page.locator('#progress-state').getByText('stop: succeeded').waitFor();
+    expect(await page.getByRole('dialog').count()).toBe(1);
+    await page.keyboard.press('Escape');
     await page.locator('#state').getByText('stopped').waitFor();
+    expect(await focused(page)).toBe('Terminate');
     await page.getByRole('button', { name: 'Start', exact: true }).waitFor();
     expect(complaints).toEqual([]);
   });

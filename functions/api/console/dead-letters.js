@@ -27,7 +27,7 @@ function letterTable(items, { mayWrite, reload, fail }) {
     ['Why', ({ reason, reasonCode, lastError }) => `${reasonCode}: ${lastError ?? reason}`],
     ['State', ({ state }) => stateOf(state)],
     ['Received', ({ receivedAt }) => timeOf(receivedAt)],
-    ...(mayWrite ? [['What can be done', (letter) => actions(letter, { reload, fail }), 'buttons']] : []),
+    ...(mayWrite ? [['What can be done', (letter) => actions(letter, { reload, fail }), 'actions']] : []),
   ];
   return table('Dead letters', columns, items);
 }
