@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runInThisContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { consolePage, consoleScripts, consoleStyle } from '#functions/api/console/files.ts';
 import { consoleText } from '#functions/api/console/texts.ts';
@@ -14,9 +15,9 @@ test('a built function has the files of the console in itself, and reads none', 
     const text = await readFile(join(folder, 'function.js'), 'utf8');
     expect(text).not.toContain('readFileSync');
     // the bundle is a script that evaluates to a function
-    const shown = await new Function(
-      `return (${text.replace(/\/\/# source.*\s*$/, '').replace(/;\s*$/, '')})().then(() => shown)`,
-    )();
+    const program = runInThisContext(text) as () => Promise<void>;
+    await program();
+    const { shown } = globalThis as unknown as { shown: (name: string) => string };
     for (const name of [consolePage, consoleStyle, ...consoleScripts]) expect(shown(name)).toBe(consoleText(name));
   } finally {
     await rm(folder, { recursive: true });

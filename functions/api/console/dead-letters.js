@@ -74,7 +74,7 @@ async function act({ sequence, type }, word, { reload, fail }) {
 function filterForm(state) {
   const show = (event) => {
     event.preventDefault();
-    const wanted = new FormData(event.currentTarget).get('state');
+    const wanted = event.currentTarget.elements.state.value;
     location.hash = wanted === '' ? '#/dead-letters' : `#/dead-letters?state=${wanted}`;
   };
   const options = [['', 'any'], ...states.map((word) => [word, word])];
