@@ -17,6 +17,7 @@ export function agreementMistakes(
     ...objects.flatMap((object) => functionMistakes(object, objects)),
     ...objects.flatMap((object) => budgetMistakes(object, objects)),
     ...bindingMistakes(objects),
+    ...mappingMistakes(objects),
     ...openingMistakes(objects),
     ...brokerMistakes(objects),
   ];
@@ -129,6 +130,20 @@ function bindingMistakes(objects: readonly Manifest[]): string[] {
           .filter((subject) => !has(objects, 'ServiceAccount', subject))
           .map(({ name }) => `names ServiceAccount ${name}, which is not there`),
       ].map((mistake) => `${identityOf(binding)} ${mistake}.`);
+    });
+}
+
+const mappingSchema = v.object({ spec: v.object({ ref: v.object({ name: v.string() }) }) });
+
+/** A name of the internet leads to a function that is there, and meant for it. */
+function mappingMistakes(objects: readonly Manifest[]): string[] {
+  return objects
+    .filter(({ kind }) => kind === 'DomainMapping')
+    .flatMap((mapping) => {
+      const { name } = v.parse(mappingSchema, mapping).spec.ref;
+      const { namespace } = mapping.metadata;
+      if (publicFunctions.includes(name) && has(objects, 'Service', { name, namespace })) return [];
+      return [`${identityOf(mapping)} leads to ${name}, which is no function that people may reach.`];
     });
 }
 

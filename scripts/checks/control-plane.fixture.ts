@@ -77,11 +77,13 @@ async function defineKinds(client: ClusterClient): Promise<void> {
   const inEventing = ['broker', 'trigger', 'pingsource', 'apiserversource'].map(
     (name) => `${eventing}/core/resources/${name}.yaml`,
   );
-  for (const file of [`${serving}/core/300-resources/service.yaml`, ...inEventing]) {
+  const inServing = ['service', 'domain-mapping'].map((name) => `${serving}/core/300-resources/${name}.yaml`);
+  for (const file of [...inServing, ...inEventing]) {
     for (const definition of parseManifests(await readFile(file, 'utf8'), file)) await applyOne(client, definition);
   }
   for (const path of [
     'serving.knative.dev/v1/services',
+    'serving.knative.dev/v1beta1/domainmappings',
     'sources.knative.dev/v1/apiserversources',
     'sources.knative.dev/v1/pingsources',
     'eventing.knative.dev/v1/triggers',

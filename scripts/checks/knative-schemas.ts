@@ -7,6 +7,7 @@ import * as v from 'valibot';
  */
 export const knativeSchemas: Readonly<Record<string, v.GenericSchema>> = {
   'serving.knative.dev/v1 Service': serviceSchema(),
+  'serving.knative.dev/v1beta1 DomainMapping': domainMappingSchema(),
   'eventing.knative.dev/v1 Broker': brokerSchema(),
   'eventing.knative.dev/v1 Trigger': triggerSchema(),
   'eventing.knative.dev/v1alpha1 RabbitmqBrokerConfig': rabbitmqSchema(),
@@ -24,6 +25,7 @@ export const ownKinds: ReadonlySet<string> = new Set([
   'v1 ResourceQuota',
   'v1 LimitRange',
   'apps/v1 Deployment',
+  'autoscaling/v2 HorizontalPodAutoscaler',
   'batch/v1 CronJob',
   'batch/v1 Job',
   'policy/v1 PodDisruptionBudget',
@@ -60,7 +62,10 @@ function reference() {
 }
 
 function serviceSchema() {
-  const scaling = ['min-scale', 'max-scale', 'scale-down-delay', 'target-burst-capacity'];
+  const scaling = [
+    ...['min-scale', 'max-scale', 'scale-down-delay', 'target-burst-capacity'],
+    'target-utilization-percentage',
+  ];
   return object({
     template: v.strictObject({
       metadata: v.strictObject({
@@ -76,6 +81,13 @@ function serviceSchema() {
         volumes: v.array(volumeSchema()),
       }),
     }),
+  });
+}
+
+function domainMappingSchema() {
+  return object({
+    ref: v.strictObject({ apiVersion: v.string(), kind: v.literal('Service'), name: v.string() }),
+    tls: v.optional(v.strictObject({ secretName: v.string() })),
   });
 }
 

@@ -47,7 +47,11 @@ async function send(path, request) {
     return await fetch(path, request);
   } catch (error) {
     if (request.signal?.aborted) throw error;
-    throw Object.assign(new Error('The server could not be reached. Try again.', { cause: error }), { status: 0 });
+    const text =
+      request.method === 'GET'
+        ? 'The server could not be reached. Try again.'
+        : 'No answer came, and it may be at work all the same. Look at its state before you ask again.';
+    throw Object.assign(new Error(text, { cause: error }), { status: 0 });
   }
 }
 

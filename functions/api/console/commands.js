@@ -6,7 +6,7 @@ const causes = [
   ['billing', 'billing'],
   ['abuse', 'abuse'],
 ];
-const cause = () => labelled('Why', select({ name: 'cause' }, causes));
+const cause = (words) => labelled('Why', select({ name: 'cause' }, words));
 const isThere = ({ status }) => !['terminating', 'terminated'].includes(status);
 
 /** What can be asked of an instance: when it makes sense, and what it means to the people who use it. */
@@ -26,7 +26,7 @@ const commands = [
   {
     kind: 'restart',
     yes: 'Restart',
-    fits: ({ status }) => status === 'running',
+    fits: ({ status, desiredState }) => status === 'running' && desiredState === 'running',
     text: 'Its pods are replaced. It may be away for a moment.',
   },
   { kind: 'backup', yes: 'Back up', fits: isThere, text: 'A backup is made; the instance goes on running.' },
@@ -41,14 +41,14 @@ const commands = [
     yes: 'Suspend',
     isSevere: true,
     fits: isThere,
-    fields: () => [cause()],
+    fields: () => [cause(causes)],
     text: 'It is kept from running, and its host shows why.',
   },
   {
     kind: 'resume',
     yes: 'Resume',
     fits: ({ suspensions }) => suspensions.length > 0,
-    fields: () => [cause()],
+    fields: ({ suspensions }) => [cause(suspensions.map((word) => [word, word]))],
     text: 'This reason of its suspension is closed. It runs again when there is no other.',
   },
   { kind: 'repair', yes: 'Repair', fits: isThere, text: 'What is missing or other than recorded is made right.' },
@@ -82,11 +82,13 @@ export function commandButtons(instance, { caller, onAccepted, fail }) {
 }
 
 async function run({ kind, yes, text, isSevere, fields }, { instance, button, onAccepted, fail }) {
+  if (button.getAttribute('aria-disabled') === 'true') return;
   const title = `${yes}: ${instance.name}?`;
   const described = `${instance.name} (${instance.host ?? instance.id}). ${text}`;
-  const values = await confirmed({ title, text: described, yes, isSevere, fields: fields?.() });
+  const values = await confirmed({ title, text: described, yes, isSevere, fields: fields?.(instance) });
   if (values === undefined) return;
-  button.disabled = true;
+  // not `disabled`, which would take the keyboard away from it
+  button.setAttribute('aria-disabled', 'true');
   try {
     const path = `v1/instances/${encodeURIComponent(instance.id)}/${kind}`;
     const answer = await ask('POST', path, { body: values, key: newKey() });
@@ -95,6 +97,6 @@ async function run({ kind, yes, text, isSevere, fields }, { instance, button, on
   } catch (error) {
     fail(error);
   } finally {
-    button.disabled = false;
+    button.removeAttribute('aria-disabled');
   }
 }

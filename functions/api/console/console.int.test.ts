@@ -42,6 +42,7 @@ describe.runIf(obstacle === undefined)('the console', () => {
   test('lets in who has a token, keeps it out of the address, and forgets it', async () => {
     const { page, complaints } = await tab();
     await page.goto(`${api().url}/console`);
+    await shoot(page, 'sign-in');
     await page.getByLabel('Token').fill('no-such-token');
     await page.keyboard.press('Enter');
     await page.getByText('Send a bearer token.').waitFor();
@@ -105,13 +106,21 @@ describe.runIf(obstacle === undefined)('the console', () => {
     await page.keyboard.press('Enter');
     await page.locator('#progress-state').getByText('stop: queued').waitFor();
     expect(await operations()).toEqual([{ kind: 'stop', state: 'queued' }]);
+    // its button is gone
+    await page.waitForSelector('#main:focus');
     await change(`state = 'running', step = 'scale-down', started_at = now(), progress = '{"pods": 2}'`);
     await page.locator('#progress-state').getByText('stop: running, step scale-down').waitFor();
     await page.getByText('pods 2').waitFor();
     await shoot(page, 'progress');
+    await page.getByRole('button', { name: 'Terminate' }).press('Enter');
+    await page.getByRole('dialog', { name: `Terminate: n-${id}?` }).waitFor();
     await api().database.query(`update instances set status = 'stopped' where id = $1`, [id]);
     await change(`state = 'succeeded', step = null, progress = null, finished_at = now()`);
+    await page.locator('#progress-state').getByText('stop: succeeded').waitFor();
+    expect(await page.getByRole('dialog').count()).toBe(1);
+    await page.keyboard.press('Escape');
     await page.locator('#state').getByText('stopped').waitFor();
+    expect(await focused(page)).toBe('Terminate');
     await page.getByRole('button', { name: 'Start', exact: true }).waitFor();
     expect(complaints).toEqual([]);
   });
@@ -144,13 +153,24 @@ describe.runIf(obstacle === undefined)('the console', () => {
     expect(await operations(ids[3])).toHaveLength(1);
   });
 
+  test('says that a click may have been heard where no answer came at all', async () => {
+    const { page } = await signedIn('customer', { at: `#/instances/${ids[5]}` });
+    await page.route('**/restart', (route) => route.abort());
+    await page.getByRole('button', { name: 'Restart' }).press('Enter');
+    await page.locator('#dialog-yes').press('Enter');
+    await page.getByRole('status').getByText('it may be at work all the same').waitFor();
+    expect(await operations(ids[5])).toEqual([]);
+  });
+
   test('shows only what the caller may ask for, and the text of what is refused all the same', async () => {
-    const { page } = await signedIn('support', { at: `#/instances/${ids[4]}` });
+    const { page } = await signedIn('support', { width: 360, at: `#/instances/${ids[4]}` });
     await page.getByRole('button', { name: 'Suspend' }).waitFor();
     expect(await page.getByRole('button', { name: 'Terminate' }).count()).toBe(0);
     const refusal = { status: 403, contentType: 'application/problem+json', body: '{"detail":"Not yours to ask."}' };
     await page.route('**/suspend', (route) => route.fulfill(refusal));
     await page.getByRole('button', { name: 'Suspend' }).press('Enter');
+    await page.getByLabel('Why').waitFor();
+    await shoot(page, 'suspend-narrow');
     await page.locator('#dialog-yes').press('Enter');
     await page.getByRole('status').getByText('Not yours to ask.').waitFor();
     const customer = await signedIn('customer', { at: `#/instances/${ids[4]}` });

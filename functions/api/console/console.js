@@ -20,7 +20,8 @@ async function open({ isMoved }) {
   shown.abort();
   shown = new AbortController();
   const { signal } = shown;
-  byId('dialog').close();
+  const focused = byId('main').contains(document.activeElement) ? document.activeElement : undefined;
+  if (isMoved) byId('dialog').close();
   if (session.token() === null) return signInPage();
   try {
     caller ??= await read('v1/me', { signal });
@@ -34,10 +35,19 @@ async function open({ isMoved }) {
       else link.removeAttribute('aria-current');
     }
     await page({ id, query: new URLSearchParams(query), caller, signal, reload: () => open({ isMoved: false }), fail });
-    if (isMoved && !signal.aborted) byId('main').focus();
+    if (signal.aborted) return;
+    if (isMoved) byId('main').focus();
+    else if (focused !== undefined) focusAgain(focused);
   } catch (error) {
     if (!signal.aborted) fail(error);
   }
+}
+
+/** What had the keyboard was replaced: it goes to what took its place, or to the beginning. */
+function focusAgain({ isConnected, dataset: { command } }) {
+  if (isConnected) return;
+  const same = command === undefined ? null : document.querySelector(`[data-command="${command}"]`);
+  (same ?? byId('main')).focus();
 }
 
 /** Says what went wrong; a token that is not taken any more is forgotten. */

@@ -27,7 +27,7 @@ function letterTable(items, { mayWrite, reload, fail }) {
     ['Why', ({ reason, reasonCode, lastError }) => `${reasonCode}: ${lastError ?? reason}`],
     ['State', ({ state }) => stateOf(state)],
     ['Received', ({ receivedAt }) => timeOf(receivedAt)],
-    ...(mayWrite ? [['What can be done', (letter) => actions(letter, { reload, fail }), 'buttons']] : []),
+    ...(mayWrite ? [['What can be done', (letter) => actions(letter, { reload, fail }), 'actions']] : []),
   ];
   return table('Dead letters', columns, items);
 }
@@ -74,7 +74,7 @@ async function act({ sequence, type }, word, { reload, fail }) {
 function filterForm(state) {
   const show = (event) => {
     event.preventDefault();
-    const wanted = new FormData(event.currentTarget).get('state');
+    const wanted = event.currentTarget.elements.state.value;
     location.hash = wanted === '' ? '#/dead-letters' : `#/dead-letters?state=${wanted}`;
   };
   const options = [['', 'any'], ...states.map((word) => [word, word])];

@@ -53,17 +53,24 @@ export function stateOf(word) {
   return element('span', { class: 'state', 'data-tone': tone }, word);
 }
 
-/** A table that becomes a list of cards on narrow screens. `columns`: heading, and the content of a row's cell. */
+/**
+ * A table that becomes a list of cards on narrow screens; its roles are stated, since browsers forget them then.
+ * `columns`: heading, the content of a row's cell, and perhaps a class.
+ */
 export function table(caption, columns, rows) {
-  const head = element('tr', {}, ...columns.map(([heading]) => element('th', { scope: 'col' }, heading)));
-  const body = rows.map((row) =>
-    element(
-      'tr',
-      {},
-      ...columns.map(([heading, cell, name]) => element('td', { 'data-label': heading, class: name }, cell(row))),
-    ),
+  const heads = columns.map(([heading]) => element('th', { scope: 'col', role: 'columnheader' }, heading));
+  const body = rows.map((row) => {
+    const cells = columns.map(([heading, cell, name]) =>
+      element('td', { 'data-label': heading, role: 'cell', class: name }, cell(row)),
+    );
+    return element('tr', { role: 'row' }, ...cells);
+  });
+  const made = element(
+    'table',
+    { 'aria-label': caption, role: 'table' },
+    element('thead', { role: 'rowgroup' }, element('tr', { role: 'row' }, ...heads)),
+    element('tbody', { role: 'rowgroup' }, ...body),
   );
-  const made = element('table', { 'aria-label': caption }, element('thead', {}, head), element('tbody', {}, ...body));
   return element('div', { class: 'wide' }, made);
 }
 

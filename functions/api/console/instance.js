@@ -44,7 +44,7 @@ function watch(operation, { signal, reload, fail }) {
   const onProgress = (now) => {
     if (signal.aborted) return;
     showProgress(now);
-    if (['succeeded', 'failed', 'cancelled'].includes(now.state)) void ended(now, { reload });
+    if (['succeeded', 'failed', 'cancelled'].includes(now.state)) void ended(now, { signal, reload });
   };
   follow(operation.id, { onProgress, signal }).catch((error) => {
     if (!signal.aborted) fail(error);
@@ -63,7 +63,11 @@ function showProgress({ kind, state, step, waitingFor, progress, error }) {
     .join(' · ');
 }
 
-async function ended(operation, { reload }) {
+async function ended(operation, { signal, reload }) {
+  // nobody's question is taken away while it is read
+  if (byId('dialog').open)
+    await new Promise((resolve) => byId('dialog').addEventListener('close', resolve, { once: true }));
+  if (signal.aborted) return;
   await reload();
   // what follows it may be at work already
   if (byId('progress')?.hidden) showProgress(operation);

@@ -1,13 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { openApiWorld } from '../api/world.ts';
 import type { BenchReport, Goal } from '../report.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { ensureK6 } from './k6.ts';
 
-const profile = fileURLToPath(new URL('../../load/profile.js', import.meta.url));
+const profile = join(import.meta.dirname, '../../load/profile.js');
 const instances = 1_000;
 /** Of the profile's 10,000 users and 85 minutes: what a small machine has room for beside the servers. */
 const scale = { users: 0.005, time: 0.01 };
