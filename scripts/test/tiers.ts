@@ -34,6 +34,9 @@ export const tiers: Readonly<Record<TierName, Tier>> = {
       await ensureServers(say);
       // Its tests say why they cannot run where it cannot be built.
       if ((await versitygwObstacle()) === undefined) await ensureVersitygw({ say });
+      await ensureProgram('chromium', 'chromium').catch((error: Error) =>
+        say(`the console is not tried: ${error.message}`),
+      );
     },
   },
   e2e: {
