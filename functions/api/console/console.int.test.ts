@@ -78,6 +78,8 @@ describe.runIf(obstacle === undefined)('the console', () => {
     const { page, complaints } = await signedIn('admin', { at: `#/instances/${ids[1]}` });
     await page.locator('#state').getByText(nasty).waitFor();
     await page.goto(`${api().url}/console#/dead-letters`);
+    // the text stands on the page before, too
+    await page.getByRole('heading', { name: 'Dead letters' }).waitFor();
     await page.getByText(nasty).first().waitFor();
     expect(await page.title()).toBe('Dead letters · Odoo Fleet');
     expect(await page.locator('img').count()).toBe(0);
