@@ -19,6 +19,8 @@ export type TestServer = {
   open(): OdooServers;
   /** One statement, or several, as any role; the superuser unless stated. */
   query<Row extends object>(text: string, as?: { database?: string; user?: string; password?: string }): Promise<Row[]>;
+  /** Ends it without a word, as a crash does, and starts it again. */
+  crash(): Promise<void>;
   /** Names of the databases with this in them, in order. */
   databasesLike(pattern: string): Promise<string[]>;
   stop(): Promise<void>;
@@ -74,6 +76,7 @@ export async function startTestServer(version: 'system' | 'embedded'): Promise<T
     adminPassword,
     superuser: { user: postgres.superuser, password: postgres.superuserPassword },
     query,
+    crash: () => postgres.restart({ signal: 'SIGQUIT' }),
     async databasesLike(pattern) {
       const text = `SELECT datname AS name FROM pg_database WHERE datname ~ '${pattern}' ORDER BY 1`;
       return (await query<{ name: string }>(text)).map(({ name }) => name);
