@@ -157,6 +157,12 @@ test('from an older backup of its records and what the world says, the platformâ
     [stays, suspended, resumed, stopped, started, terminated, undone, purged].sort(),
   );
   await expect(operator(['rebuild'])).rejects.toThrow(/takes writes/);
+  // PgBouncer, whose login failed while the database was away, tries none for 15 s (its server_login_retry)
+  const answers = () =>
+    fleet()
+      .rows('select 1 as one')
+      .then(Boolean, () => false);
+  await until('PgBouncer to reach the records', answers);
   expect(await recordsSay()).toEqual(truth);
   expect(rebuilt.waiting).toMatchObject({ sentAgain: [], cancelled: [] });
 
