@@ -32,16 +32,13 @@ describe.each(['system', 'embedded'] as const)('fences on the %s PostgreSQL', (v
   afterAll(() => on.stop());
 
   /** A session of an older holder that stands still at a point of our choosing, as one under SIGSTOP does. */
-  async function standStill(name: string, options: { database: string; statements: string }): Promise<Client> {
-    const { host, port, adminUser: user } = on.server;
-    const client = new Client({
-      host,
-      port,
-      user,
-      password: on.adminPassword,
-      database: options.database,
-      application_name: name,
-    });
+  async function standStill(
+    name: string,
+    options: { database: string; statements: string; as?: TestServer['superuser'] },
+  ): Promise<Client> {
+    const { host, port, adminUser } = on.server;
+    const { user, password } = options.as ?? { user: adminUser, password: on.adminPassword };
+    const client = new Client({ host, port, user, password, database: options.database, application_name: name });
     client.on('error', () => undefined);
     await client.connect();
     await client.query(options.statements);
@@ -80,12 +77,16 @@ describe.each(['system', 'embedded'] as const)('fences on the %s PostgreSQL', (v
   test('a holder that lost the fence between CREATE and RENAME takes its database away', async () => {
     const instance = someInstance();
     await older.databases.takeOver(on.server, fencedBy(instance, 1));
+    // CREATE waits for the catalogue until it is let go
+    const lock = { database: 'postgres', statements: 'BEGIN; LOCK TABLE pg_database IN SHARE MODE', as: on.superuser };
+    const catalogue = await standStill('catalogue', lock);
     const cloning = older.databases.cloneTemplate(on.server, fencedBy(instance, 1), template);
     // caught in the log, which has every statement before it runs
     await expect
       .poll(() => readFile(on.logFile, 'utf8'), { interval: 1 })
       .toContain(`CREATE DATABASE "making_${instance.id}_1"`);
     await on.query(`UPDATE fence SET n = 2 WHERE instance_id = '${instance.id}'`, { database: 'fleet_control' });
+    await catalogue.end();
     await expect(cloning).rejects.toMatchObject({ code: 'fenced' });
     expect(await on.query(`SELECT 1 AS one FROM pg_database WHERE datname ~ '${instance.id}'`)).toEqual([]);
   });

@@ -31,11 +31,10 @@ export function withFence<T>(
   work: (client: PoolClient, first: readonly QueryResult[]) => Promise<T>,
 ): Promise<T> {
   const wait = options.waitMs === undefined ? [] : [`SET LOCAL lock_timeout = ${options.waitMs}`];
-  const before = [commitsToDisk, ...wait];
-  const first = [...before, raiseFence(fenced), ...(options.first ?? [])];
+  const first = [...wait, raiseFence(fenced), ...(options.first ?? [])];
   return access.control(options.doing, (client) =>
     inTransaction(client, { applicationName: fencedApplicationName(fenced), first }, (results) => {
-      const [raised, ...others] = results.slice(before.length);
+      const [raised, ...others] = results.slice(wait.length);
       if (raised?.rowCount !== 1) throw refused(fenced);
       return work(client, others);
     }),
@@ -50,12 +49,6 @@ export type FenceOptions = {
   /** How long to wait for another holder; the connection's lock_timeout unless stated. */
   waitMs?: number;
 };
-
-/**
- * What is done here is noted in the records as done: a server that is set to answer before its log is on disk would forget it in a
- * crash. Whatever was committed before is on disk with it. Stricter settings stay.
- */
-const commitsToDisk = `SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'`;
 
 /** Values are quoted, not parameters: it shares a round trip with BEGIN. */
 function raiseFence(fenced: Fenced): string {

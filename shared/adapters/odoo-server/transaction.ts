@@ -17,6 +17,12 @@ export type TransactionOptions = {
 };
 
 /**
+ * What is done on a server is noted in the records as done: one that is set to answer before its log is on disk would forget it in
+ * a crash. What was committed there before is on disk with it. Stricter settings stay.
+ */
+const commitsToDisk = `SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'`;
+
+/**
  * Runs `work` in a transaction; `work` is given the results of `first`.
  * @throws Failure `outcome-unknown` when the answer to COMMIT was lost: look before doing it again.
  */
@@ -25,7 +31,7 @@ export async function inTransaction<T>(
   options: TransactionOptions,
   work: (first: readonly QueryResult[]) => Promise<T>,
 ): Promise<T> {
-  const begin = ['BEGIN', `SET LOCAL application_name = ${quoteLiteral(options.applicationName)}`];
+  const begin = ['BEGIN', commitsToDisk, `SET LOCAL application_name = ${quoteLiteral(options.applicationName)}`];
   let result: T;
   try {
     const results = await batch(client, [...begin, ...(options.first ?? [])]);
