@@ -31,8 +31,8 @@ export async function buildNextRelease({ cluster, folder }: FleetUnderTest): Pro
   const postgres = join(sources, 'shared', 'adapters', 'postgres');
   await change(
     join(sources, 'functions', 'terminate', 'operation.ts'),
-    `version: 1,`,
-    `version: 2, others: [{ version: 1, steps: onlyWhile(isTerminated, takeDown(ports)) }],`,
+    `...definitionFacts.terminate,`,
+    `...definitionFacts.terminate, version: 2, others: [{ version: 1, steps: onlyWhile(isTerminated, takeDown(ports)) }],`,
   );
   await change(
     join(sources, 'functions', 'terminate', 'operation.ts'),
