@@ -4,8 +4,8 @@ import { Failure } from '#shared/domain/failure.ts';
 import { toBackup } from './backup-columns.ts';
 import { hasFreeSlot, noFreeSlot } from './backup-slots.ts';
 import type { Database, Queryable } from './database.ts';
+import { underLock } from './operation-lock.ts';
 import { fencedOut } from './operation-records.ts';
-import { lockOperation } from './placement.ts';
 import type { Row } from './rows.ts';
 
 type BackupRow = Row<'backups'>;
@@ -172,20 +172,11 @@ async function noteProgress(queryable: Queryable, operation: { id: string; fence
 export function backupRecords(database: Database): BackupRecords {
   return {
     begin: (operation, intent) =>
-      database.transaction(async (transaction) => {
-        await lockOperation(transaction, operation);
-        return await begin(transaction, operation.id, intent);
-      }),
+      underLock(database, operation, (transaction) => begin(transaction, operation.id, intent)),
     succeed: (operation, success) =>
-      database.transaction(async (transaction) => {
-        await lockOperation(transaction, operation);
-        return await succeed(transaction, operation.id, success);
-      }),
+      underLock(database, operation, (transaction) => succeed(transaction, operation.id, success)),
     another: (operation, next) =>
-      database.transaction(async (transaction) => {
-        await lockOperation(transaction, operation);
-        return await another(transaction, operation.id, next);
-      }),
+      underLock(database, operation, (transaction) => another(transaction, operation.id, next)),
     progress: (operation, progress) => noteProgress(database, operation, progress),
     async read(backupId) {
       const row = await readBackup(database, backupId);

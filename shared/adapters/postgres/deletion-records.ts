@@ -10,7 +10,7 @@ import type { Operation } from '#shared/domain/operation/operation.ts';
 import { appendAudit } from './audit.ts';
 import { toBackup } from './backup-columns.ts';
 import type { Database, Queryable } from './database.ts';
-import { lockOperation } from './placement.ts';
+import { underLock } from './operation-lock.ts';
 import type { Row } from './rows.ts';
 
 /** What purges have found, before they took it away. */
@@ -28,8 +28,7 @@ export function purgeFindings(database: Database): PurgeFindings {
       return rowCount === 1;
     },
     write: (operation, instanceId, found) =>
-      database.transaction(async (transaction) => {
-        await lockOperation(transaction, operation);
+      underLock(database, operation, async (transaction) => {
         await transaction.query(
           `insert into purge_findings (operation_id, instance_id, found) values ($1, $2, $3)
            on conflict (operation_id) do nothing`,

@@ -3,7 +3,7 @@ import { Failure } from '#shared/domain/failure.ts';
 import { appendAudit } from './audit.ts';
 import { toBackup } from './backup-columns.ts';
 import type { Database, Queryable } from './database.ts';
-import { lockOperation } from './placement.ts';
+import { underLock } from './operation-lock.ts';
 import type { Row } from './rows.ts';
 
 /** The export of a whole row. */
@@ -122,18 +122,12 @@ async function finish(transaction: Queryable, operationId: string, end: End): Pr
 
 /** Records of exports in the platform's database. */
 export function exportRecords(database: Database): ExportRecords {
-  const underLock = <Result>(
-    operation: { id: string; fence: number },
-    work: (transaction: Queryable) => Promise<Result>,
-  ) =>
-    database.transaction(async (transaction) => {
-      await lockOperation(transaction, operation);
-      return await work(transaction);
-    });
   return {
-    begin: (operation, wanted) => underLock(operation, (transaction) => begin(transaction, operation.id, wanted)),
-    another: (operation, next) => underLock(operation, (transaction) => another(transaction, operation.id, next)),
-    finish: (operation, end) => underLock(operation, (transaction) => finish(transaction, operation.id, end)),
+    begin: (operation, wanted) =>
+      underLock(database, operation, (transaction) => begin(transaction, operation.id, wanted)),
+    another: (operation, next) =>
+      underLock(database, operation, (transaction) => another(transaction, operation.id, next)),
+    finish: (operation, end) => underLock(database, operation, (transaction) => finish(transaction, operation.id, end)),
     async read(operationId) {
       const row = await readRow(database, operationId);
       return row === undefined ? undefined : toExport(row);

@@ -3,7 +3,7 @@ import type { Hosts } from '#shared/domain/instance/ports.ts';
 import { isReservedName } from '#shared/domain/instance/reserved-names.ts';
 import type { Database, Queryable } from './database.ts';
 import { readInstance } from './instance-records.ts';
-import { lockOperation } from './placement.ts';
+import { underLock } from './operation-lock.ts';
 
 /** Characters of the instance's id that tell a host from one that somebody else has taken: 30 bits. */
 const shortIdLength = 6;
@@ -12,14 +12,12 @@ const shortIdLength = 6;
 export function hosts(database: Database): Hosts {
   return {
     free: (operation, instanceId) =>
-      database.transaction(async (transaction) => {
-        await lockOperation(transaction, operation);
+      underLock(database, operation, async (transaction) => {
         const text = 'update instances set host = null, updated_at = clock_timestamp() where id = $1';
         await transaction.query(text, [instanceId]);
       }),
     take: (operation, instanceId) =>
-      database.transaction(async (transaction) => {
-        await lockOperation(transaction, operation);
+      underLock(database, operation, async (transaction) => {
         const found = await readInstance(transaction, instanceId);
         if (found.instance.host === '') await takeOne(transaction, found.instance);
         const { instance, publicUrl } = await readInstance(transaction, instanceId);

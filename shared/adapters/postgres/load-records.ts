@@ -2,7 +2,7 @@ import type { Load, LoadRecords } from '#shared/domain/backup/load-ports.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import { oneLine } from '#shared/domain/one-line.ts';
 import type { Database, Queryable } from './database.ts';
-import { lockOperation } from './placement.ts';
+import { underLock } from './operation-lock.ts';
 import type { Row } from './rows.ts';
 
 function toLoad(row: Row<'loads'>): Load {
@@ -98,18 +98,13 @@ const overText = `
 
 /** Records of loads in the platform's database. */
 export function loadRecords(database: Database): LoadRecords {
-  const fenced = <Result>(
-    operation: { id: string; fence: number },
-    work: (transaction: Queryable) => Promise<Result>,
-  ) =>
-    database.transaction(async (transaction) => {
-      await lockOperation(transaction, operation);
-      return await work(transaction);
-    });
   return {
-    begin: (operation, intent) => fenced(operation, (transaction) => begin(transaction, operation.id, intent)),
-    another: (operation, next) => fenced(operation, (transaction) => another(transaction, operation.id, next)),
-    succeed: (operation, success) => fenced(operation, (transaction) => succeed(transaction, operation.id, success)),
+    begin: (operation, intent) =>
+      underLock(database, operation, (transaction) => begin(transaction, operation.id, intent)),
+    another: (operation, next) =>
+      underLock(database, operation, (transaction) => another(transaction, operation.id, next)),
+    succeed: (operation, success) =>
+      underLock(database, operation, (transaction) => succeed(transaction, operation.id, success)),
     async read(operationId) {
       const row = await readLoad(database, operationId);
       return row && toLoad(row);

@@ -3,31 +3,9 @@ import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
 import type { Placement } from '#shared/domain/instance/ports.ts';
 import type { Database, Queryable } from './database.ts';
 import { type DatabaseServerRow, toDatabaseServer } from './database-servers.ts';
-import { fencedOut } from './operation-records.ts';
+import { underLock } from './operation-lock.ts';
 
 const serverColumns = 's.id, s.host, s.port, s.admin_user, s.secret_key, s.ssl_mode';
-
-/** Is an operation to end before its time? `requested` by a person, or `overtaken` by a later operation. */
-export type CancelState = 'none' | 'requested' | 'overtaken';
-
-/**
- * Locks the operation's row and refuses an old fence; the lock orders two holders of one lease, and an end with a cancel
- * that comes at the same time.
- */
-export async function lockOperation(
-  transaction: Queryable,
-  operation: { id: string; fence: number },
-): Promise<CancelState> {
-  const { rows } = await transaction.query<{ cancel_requested: boolean; overtaken: boolean }>(
-    `select cancel_requested, overtaken_by is not null as overtaken from operations
-     where id = $1 and fence = $2 and state = 'running' for update`,
-    [operation.id, operation.fence],
-  );
-  const row = rows[0];
-  if (row === undefined) throw fencedOut(operation.id);
-  if (row.overtaken) return 'overtaken';
-  return row.cancel_requested ? 'requested' : 'none';
-}
 
 async function serverOfInstance(transaction: Queryable, instanceId: string): Promise<DatabaseServerRow | undefined> {
   const { rows } = await transaction.query<DatabaseServerRow>(
@@ -80,14 +58,9 @@ async function place(transaction: Queryable, instanceId: string): Promise<Databa
 /** Placement in the platform's database. */
 export function placement(database: Database): Placement {
   return {
-    place: (operation, instanceId) =>
-      database.transaction(async (transaction) => {
-        await lockOperation(transaction, operation);
-        return await place(transaction, instanceId);
-      }),
+    place: (operation, instanceId) => underLock(database, operation, (transaction) => place(transaction, instanceId)),
     release: (operation, instanceId) =>
-      database.transaction(async (transaction) => {
-        await lockOperation(transaction, operation);
+      underLock(database, operation, async (transaction) => {
         await transaction.query(
           `with left_behind as (
                update instances as i set db_server_id = null, updated_at = clock_timestamp()

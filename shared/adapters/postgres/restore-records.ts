@@ -3,7 +3,7 @@ import { Failure } from '#shared/domain/failure.ts';
 import { oneLine } from '#shared/domain/one-line.ts';
 import type { Database, Queryable } from './database.ts';
 import { serverIdOf } from './load-records.ts';
-import { lockOperation } from './placement.ts';
+import { underLock } from './operation-lock.ts';
 import { refuseRestore } from './restore-admission.ts';
 import type { Row } from './rows.ts';
 
@@ -105,20 +105,14 @@ async function succeedRestore(transaction: Queryable, operationId: string): Prom
 
 /** Records of restores in the platform's database. */
 export function restoreRecords(database: Database): RestoreRecords {
-  const fenced = <Result>(
-    operation: { id: string; fence: number },
-    work: (transaction: Queryable) => Promise<Result>,
-  ) =>
-    database.transaction(async (transaction) => {
-      await lockOperation(transaction, operation);
-      return await work(transaction);
-    });
   return {
-    begin: (operation, intent) => fenced(operation, (transaction) => begin(transaction, operation.id, intent)),
-    another: (operation, next) => fenced(operation, (transaction) => another(transaction, operation.id, next)),
-    switched: (operation) => fenced(operation, (transaction) => switched(transaction, operation.id)),
-    swapped: (operation) => fenced(operation, (transaction) => swapped(transaction, operation.id)),
-    succeed: (operation) => fenced(operation, (transaction) => succeedRestore(transaction, operation.id)),
+    begin: (operation, intent) =>
+      underLock(database, operation, (transaction) => begin(transaction, operation.id, intent)),
+    another: (operation, next) =>
+      underLock(database, operation, (transaction) => another(transaction, operation.id, next)),
+    switched: (operation) => underLock(database, operation, (transaction) => switched(transaction, operation.id)),
+    swapped: (operation) => underLock(database, operation, (transaction) => swapped(transaction, operation.id)),
+    succeed: (operation) => underLock(database, operation, (transaction) => succeedRestore(transaction, operation.id)),
     async read(operationId) {
       const row = await readRestore(database, operationId);
       return row && toRestore(row);

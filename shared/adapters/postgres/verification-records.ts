@@ -7,7 +7,7 @@ import { toBackup, toVerification } from './backup-columns.ts';
 import { hasFreeSlot, noFreeSlot } from './backup-slots.ts';
 import type { Database, Queryable } from './database.ts';
 import { type DatabaseServerRow, toDatabaseServer } from './database-servers.ts';
-import { lockOperation } from './placement.ts';
+import { underLock } from './operation-lock.ts';
 import type { Row } from './rows.ts';
 
 type Wanted = Parameters<VerificationRecords['begin']>[1];
@@ -138,23 +138,12 @@ function notAtWork(operationId: string, round: number): Failure {
 export function verificationRecords(database: Database): VerificationRecords {
   return {
     begin: (operation, wanted) =>
-      database.transaction(async (transaction) => {
-        await lockOperation(transaction, operation);
-        return await begin(transaction, operation.id, wanted);
-      }),
-    finish: (operation, end) =>
-      database.transaction(async (transaction) => {
-        await lockOperation(transaction, operation);
-        return await finish(transaction, operation.id, end);
-      }),
+      underLock(database, operation, (transaction) => begin(transaction, operation.id, wanted)),
+    finish: (operation, end) => underLock(database, operation, (transaction) => finish(transaction, operation.id, end)),
     another: (operation, next) =>
-      database.transaction(async (transaction) => {
-        await lockOperation(transaction, operation);
-        return await another(transaction, operation.id, next);
-      }),
+      underLock(database, operation, (transaction) => another(transaction, operation.id, next)),
     noteBoot: (operation, { round, boot, text }) =>
-      database.transaction(async (transaction) => {
-        await lockOperation(transaction, operation);
+      underLock(database, operation, async (transaction) => {
         const { rowCount } = await transaction.query(
           `update verifications set boot = $3, boot_text = $4 where id = $1 and round = $2 and state = 'running'`,
           [operation.id, round, boot, text === undefined ? null : oneLine(text, 500)],
