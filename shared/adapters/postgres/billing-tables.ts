@@ -1,6 +1,47 @@
-// The tables of what billing services tell, as `tables` has the others.
+// The tables of what billing services tell and of what is held of it, as `tables` has the others.
 
 export const billingTables = {
+  subscriptions: {
+    source: 'text',
+    id: 'text',
+    instance_id: 'text?',
+    customer_id: 'text',
+    plan_id: 'text',
+    sequence: 'bigint',
+    updated_at: 'timestamptz',
+    phase: 'text',
+    paid: 'boolean',
+    overdue_since: 'timestamptz?',
+    ends_at: 'timestamptz?',
+    ends_by: 'text?',
+    configuration: 'jsonb?',
+    configuration_sequence: 'bigint?',
+    cause: 'text',
+    action_due_at: 'timestamptz?',
+    paused: 'boolean',
+    trial: 'text?',
+  },
+  customer_standings: {
+    source: 'text',
+    customer_id: 'text',
+    standing: 'text',
+    sequence: 'bigint',
+    cause: 'text',
+    updated_at: 'timestamptz',
+  },
+  billing_requests: {
+    instance_id: 'text',
+    customer_id: 'text',
+    kind: 'text',
+    is_suspended: 'boolean',
+    is_terminated: 'boolean',
+    sequence: 'bigint',
+    event_id: 'uuid',
+    data: 'jsonb',
+    asked_at: 'timestamptz',
+    resends: 'integer',
+    check_at: 'timestamptz?',
+  },
   billing_notifications: {
     form: 'text',
     key: 'bytea',
