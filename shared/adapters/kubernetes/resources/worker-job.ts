@@ -1,14 +1,10 @@
 import type { V1Job, V1PodSpec, V1Secret } from '@kubernetes/client-node';
 import type { WorkerJob } from '#shared/domain/backup/job-ports.ts';
-import { namesOf } from '#shared/domain/instance/names.ts';
 import { odooDataFolder } from '#shared/domain/instance/odoo-conf.ts';
 import { sameNodeAs } from './deployment.ts';
-import { annotationKeys, labelKeys, managedBy } from './labels.ts';
+import { fileOfJob, jobOnce, secretOfJob } from './job-once.ts';
 import { environmentOf, restrictedContainer, restrictedPod } from './pod.ts';
 import type { ClusterSettings } from './settings.ts';
-
-/** A finished Job stays so long, for whoever wants to see its log. Its Secret holds keys. */
-const keptSeconds = 3_600;
 
 /** The key of the order in the Job's Secret, and the folder it is mounted in. */
 export const orderKey = 'order.json';
@@ -20,42 +16,17 @@ export const temporaryFolder = '/var/run/worker';
 /** `app.kubernetes.io/name` of workers: what their NetworkPolicy selects. */
 export const workerLabel = 'odoo-fleet-worker';
 
-function labelsOfWorker({ owner }: WorkerJob): Record<string, string> {
-  return {
-    [labelKeys.name]: workerLabel,
-    [labelKeys.managedBy]: managedBy,
-    [labelKeys.instance]: namesOf(owner).object,
-    [labelKeys.owner]: owner,
-    [labelKeys.component]: 'job',
-  };
-}
-
 /**
  * One run of the worker image; its entry point takes the order's file as its one argument. It has no token and no
  * credentials of the platform: all it may do is in its order. It is tried once: whether there is another try is for the
  * operation to decide, which gives that one a place of its own in the object store.
  */
 export function workerJob(job: WorkerJob, settings: ClusterSettings): V1Job {
-  const labels = labelsOfWorker(job);
-  const annotations = { [annotationKeys.operation]: job.operationId };
-  return {
-    apiVersion: 'batch/v1',
-    kind: 'Job',
-    metadata: { name: job.name, namespace: settings.namespace, labels, annotations },
-    spec: {
-      backoffLimit: 0,
-      activeDeadlineSeconds: job.deadlineSeconds,
-      ttlSecondsAfterFinished: keptSeconds,
-      template: {
-        metadata: { labels, annotations },
-        spec: {
-          ...workerPodSpec(job, settings),
-          ...(job.volume?.isInUse ? { affinity: sameNodeAs(job.owner) } : {}),
-          restartPolicy: 'Never',
-        },
-      },
-    },
+  const pod = {
+    ...workerPodSpec(job, settings),
+    ...(job.volume?.isInUse ? { affinity: sameNodeAs(job.owner) } : {}),
   };
+  return jobOnce(job, settings, { label: workerLabel, pod });
 }
 
 function workerPodSpec(job: WorkerJob, settings: ClusterSettings): V1PodSpec {
@@ -85,10 +56,7 @@ function workerPodSpec(job: WorkerJob, settings: ClusterSettings): V1PodSpec {
       },
     ],
     volumes: [
-      {
-        name: 'order',
-        secret: { secretName: job.name, defaultMode: 0o440, items: [{ key: orderKey, path: orderKey }] },
-      },
+      fileOfJob(job.name, { name: 'order', key: orderKey }),
       ...(volume === null ? [] : [{ name: 'data', persistentVolumeClaim: { claimName: volume.claimName } }]),
       { name: 'temporary', emptyDir: {} },
     ],
@@ -97,17 +65,5 @@ function workerPodSpec(job: WorkerJob, settings: ClusterSettings): V1PodSpec {
 
 /** The Job's order. It belongs to the Job and is deleted with it. */
 export function workerSecret(job: WorkerJob, namespace: string, jobUid: string): V1Secret {
-  return {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: {
-      name: job.name,
-      namespace,
-      labels: labelsOfWorker(job),
-      annotations: { [annotationKeys.operation]: job.operationId },
-      ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: job.name, uid: jobUid }],
-    },
-    type: 'Opaque',
-    data: { [orderKey]: Buffer.from(job.order).toString('base64') },
-  };
+  return secretOfJob(job, { namespace, jobUid, label: workerLabel }, { [orderKey]: job.order });
 }
