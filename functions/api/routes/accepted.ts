@@ -76,11 +76,6 @@ export async function replyOf(transaction: Queryable, asked: AcceptedOperation):
   return { status: 202, headers: { location: `/v1/operations/${asked.id}`, 'retry-after': '1' }, body };
 }
 
-/** The same for a refusal, which stays one. */
-export async function replyOrRefusal(transaction: Queryable, asked: AcceptedOperation | Failure): Promise<Worked> {
-  return asked instanceof Failure ? asked : await replyOf(transaction, asked);
-}
-
 /** Does what a call asks, once per key; what it wrote to the outbox is published before the answer. */
 export async function perform(
   { database, cache, flush }: Pick<ApiPorts, 'database' | 'cache' | 'flush'>,
@@ -97,6 +92,18 @@ export async function perform(
   // At once: whoever asks next is to see what was accepted.
   await Promise.all([flush(), ...instancesIn(answer.body).map((id) => cache.invalidate('instance', id))]);
   return isRepeated ? { ...answer, headers: { ...answer.headers, 'idempotency-replayed': 'true' } } : answer;
+}
+
+/** Does what asks for one operation, and answers with it or with its refusal. */
+export async function accept(
+  ports: Pick<ApiPorts, 'database' | 'cache' | 'flush'>,
+  asked: { call: Call; operationId: string },
+  work: (transaction: Queryable) => Promise<AcceptedOperation | Failure>,
+): Promise<Reply> {
+  return await perform(ports, asked, async (transaction) => {
+    const accepted = await work(transaction);
+    return accepted instanceof Failure ? accepted : await replyOf(transaction, accepted);
+  });
 }
 
 /** The instances that an answer is about. */

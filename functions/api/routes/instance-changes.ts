@@ -10,6 +10,7 @@ import type { ApiPorts } from '../ports.ts';
 import { type Route, route } from '../route.ts';
 import { instanceId } from '../schemas.ts';
 import {
+  accept,
   acceptedExample,
   acceptedResponse,
   acceptedSchema,
@@ -20,7 +21,6 @@ import {
   perform,
   refusals,
   replyOf,
-  replyOrRefusal,
 } from './accepted.ts';
 
 type Ports = Pick<ApiPorts, 'database' | 'cache' | 'eventSource' | 'flush' | 'defaults'>;
@@ -76,11 +76,7 @@ function createInstance(ports: Ports): Route {
     responses: { 202: acceptedResponse('provision'), ...refusals(400, 409, 422) },
     async handle(call) {
       const made = prepareProvision(askerOf(call), call.body, { ...ports.defaults, eventSource: ports.eventSource });
-      return await perform(
-        ports,
-        { call, operationId },
-        async (transaction) => await replyOrRefusal(transaction, await made(transaction)),
-      );
+      return await accept(ports, { call, operationId }, made);
     },
   });
 }
@@ -147,11 +143,7 @@ function deleteInstance(ports: Ports): Route {
         generation: generationSeen(call),
       } as const;
       const work = await prepare(ports, askerOf(call), asked);
-      return await perform(
-        ports,
-        { call, operationId },
-        async (transaction) => await replyOrRefusal(transaction, await work(transaction)),
-      );
+      return await accept(ports, { call, operationId }, work);
     },
   });
 }

@@ -10,16 +10,7 @@ import { prepareClone } from '#shared/runtime/requests/make.ts';
 import type { ApiPorts } from '../ports.ts';
 import { type Route, route } from '../route.ts';
 import { instanceId, uuidText } from '../schemas.ts';
-import {
-  acceptedResponse,
-  askerOf,
-  generationSeen,
-  keyHeader,
-  matchHeader,
-  perform,
-  refusals,
-  replyOrRefusal,
-} from './accepted.ts';
+import { accept, acceptedResponse, askerOf, generationSeen, keyHeader, matchHeader, refusals } from './accepted.ts';
 
 type Ports = Pick<ApiPorts, 'database' | 'cache' | 'eventSource' | 'flush'>;
 
@@ -123,11 +114,7 @@ function commandRoute(ports: Ports, { kind, entries = {}, example = {}, ...comma
         generation: generationSeen(call),
       };
       const work = await prepare(ports, askerOf(call), asked);
-      return await perform(
-        ports,
-        { call, operationId },
-        async (transaction) => await replyOrRefusal(transaction, await work(transaction)),
-      );
+      return await accept(ports, { call, operationId }, work);
     },
   });
 }
@@ -150,11 +137,7 @@ function cloneRoute(ports: Ports): Route {
     responses: { 202: acceptedResponse('clone'), ...refusals(400, 404, 409, 422) },
     async handle(call) {
       const made = prepareClone(askerOf(call), { ...call.body, source: call.params.id }, ports);
-      return await perform(
-        ports,
-        { call, operationId },
-        async (transaction) => await replyOrRefusal(transaction, await made(transaction)),
-      );
+      return await accept(ports, { call, operationId }, made);
     },
   });
 }
@@ -179,11 +162,7 @@ function verifyBackupRoute(ports: Ports): Route {
       if (of === undefined) throw new Failure('not-found', `There is no backup ${id}.`);
       const asked = { kind: 'verify', instanceId: of, data: { ...call.body, backup: id } } as const;
       const work = await prepare(ports, askerOf(call), asked);
-      return await perform(
-        ports,
-        { call, operationId },
-        async (transaction) => await replyOrRefusal(transaction, await work(transaction)),
-      );
+      return await accept(ports, { call, operationId }, work);
     },
   });
 }
