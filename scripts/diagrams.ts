@@ -15,6 +15,7 @@ import { driftPolicies } from '#shared/domain/drift/policy.ts';
 import { type Transition, transitions } from '#shared/domain/instance/transitions.ts';
 import { operationKinds } from '#shared/domain/operation/operation.ts';
 import { relationOf } from '#shared/domain/operation/queueing.ts';
+import * as backupSettings from '#shared/runtime/backup-rows.ts';
 import type { ConfigRow, ConfigRows } from '#shared/runtime/config.ts';
 import * as edgeSettings from '#shared/runtime/edge-rows.ts';
 import * as settings from '#shared/runtime/rows.ts';
@@ -95,7 +96,7 @@ function eventTypes(): string {
 
 /** Every setting of the functions, a table per group. */
 function settingsTables(): string {
-  const groups = Object.entries({ ...settings, ...edgeSettings } as Record<string, ConfigRows>);
+  const groups = Object.entries({ ...settings, ...backupSettings, ...edgeSettings } as Record<string, ConfigRows>);
   return groups.map(([group, rows]) => settingsTable(group, Object.values(rows))).join('\n\n');
 }
 

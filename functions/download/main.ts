@@ -1,9 +1,9 @@
 import { downloads } from '#shared/adapters/postgres/export-records.ts';
 import { backupParts } from '#shared/runtime/backup-parts.ts';
+import { backups } from '#shared/runtime/backup-rows.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
 import { host } from '#shared/runtime/host.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
-import { backups } from '#shared/runtime/rows.ts';
 import { downloadHandler } from './handler.ts';
 
 const config = parseConfig(defineConfig({ ...platformRows, ...backups }), process.env);

@@ -2,13 +2,13 @@ import { exportRequested } from '#events/instance/export.ts';
 import { openInstancePorts } from '#shared/adapters/instance-ports.ts';
 import { exportRecords } from '#shared/adapters/postgres/export-records.ts';
 import { backupParts } from '#shared/runtime/backup-parts.ts';
+import { backups, exporting } from '#shared/runtime/backup-rows.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
 import { host } from '#shared/runtime/host.ts';
 import { instanceFunction } from '#shared/runtime/operation/instance-function.ts';
 import { instanceOperationRows, instancePortsOptions } from '#shared/runtime/operation/instance-ports-options.ts';
 import { openPlatform } from '#shared/runtime/platform.ts';
 import { exportParticulars } from '#shared/runtime/requests/particulars.ts';
-import { backups, exporting } from '#shared/runtime/rows.ts';
 import { exportOperation } from './operation.ts';
 
 const config = parseConfig(defineConfig({ ...instanceOperationRows, ...backups, ...exporting }), process.env);

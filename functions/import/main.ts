@@ -1,12 +1,13 @@
 import { openInstancePorts } from '#shared/adapters/instance-ports.ts';
 import { backupParts } from '#shared/runtime/backup-parts.ts';
+import { backups } from '#shared/runtime/backup-rows.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
 import { eventFunction } from '#shared/runtime/event-function.ts';
 import { host } from '#shared/runtime/host.ts';
 import { instanceOperationRows, instancePortsOptions } from '#shared/runtime/operation/instance-ports-options.ts';
 import { operationHandler } from '#shared/runtime/operation/operation-handler.ts';
 import { openPlatform } from '#shared/runtime/platform.ts';
-import { backups, instanceDefaults } from '#shared/runtime/rows.ts';
+import { instanceDefaults } from '#shared/runtime/rows.ts';
 import { importEvents, importHandler } from './handler.ts';
 import { importOperation } from './operation.ts';
 

@@ -3,12 +3,12 @@ import { openInstancePorts } from '#shared/adapters/instance-ports.ts';
 import { purgeFindings } from '#shared/adapters/postgres/deletion-records.ts';
 import { finalBackups } from '#shared/adapters/postgres/final-backups.ts';
 import { openBackupKeys } from '#shared/runtime/backup-keys.ts';
+import { keyRing } from '#shared/runtime/backup-rows.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
 import { host } from '#shared/runtime/host.ts';
 import { instanceFunction } from '#shared/runtime/operation/instance-function.ts';
 import { instanceOperationRows, instancePortsOptions } from '#shared/runtime/operation/instance-ports-options.ts';
 import { openPlatform } from '#shared/runtime/platform.ts';
-import { keyRing } from '#shared/runtime/rows.ts';
 import { purgeOperation } from './operation.ts';
 
 const config = parseConfig(defineConfig({ ...instanceOperationRows, ...keyRing }), process.env);

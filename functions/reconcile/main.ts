@@ -10,6 +10,7 @@ import { adoptLegacyServer } from '#shared/adapters/postgres/legacy-server.ts';
 import { ruleOf } from '#shared/domain/drift/policy.ts';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { asFailure } from '#shared/domain/failure.ts';
+import { backupRemover, backups } from '#shared/runtime/backup-rows.ts';
 import { billingUpkeep } from '#shared/runtime/billing/upkeep.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
 import { eventFunctions } from '#shared/runtime/dead-letter/origin.ts';
@@ -23,8 +24,6 @@ import { settleObservations } from '#shared/runtime/observations.ts';
 import { odooAdminPasswords } from '#shared/runtime/odoo-passwords.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
 import {
-  backupRemover,
-  backups,
   deadLetterSpool,
   functionAddresses,
   instanceDefaults,

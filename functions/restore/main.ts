@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { restoreRequested } from '#events/instance/restore.ts';
 import { openInstancePorts } from '#shared/adapters/instance-ports.ts';
 import { backupParts } from '#shared/runtime/backup-parts.ts';
+import { backups } from '#shared/runtime/backup-rows.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
 import { host } from '#shared/runtime/host.ts';
 import { moveOn, underLease } from '#shared/runtime/operation/ends.ts';
@@ -9,7 +10,6 @@ import { instanceFunction } from '#shared/runtime/operation/instance-function.ts
 import { instanceOperationRows, instancePortsOptions } from '#shared/runtime/operation/instance-ports-options.ts';
 import { openPlatform } from '#shared/runtime/platform.ts';
 import { restoreParticulars } from '#shared/runtime/requests/particulars.ts';
-import { backups } from '#shared/runtime/rows.ts';
 import { restoreOperation } from './operation.ts';
 
 const config = parseConfig(defineConfig({ ...instanceOperationRows, ...backups }), process.env);

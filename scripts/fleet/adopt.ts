@@ -15,9 +15,9 @@ import {
   olderInstanceSchema,
 } from '#shared/domain/odoo/older-platform.ts';
 import { openBackupKeys } from '#shared/runtime/backup-keys.ts';
+import type { backups } from '#shared/runtime/backup-rows.ts';
 import { openBackupStore } from '#shared/runtime/backup-store.ts';
 import type { Config } from '#shared/runtime/config.ts';
-import type { backups } from '#shared/runtime/rows.ts';
 import { uploadArchive } from '#shared/runtime/upload-archive.ts';
 import { packArchive } from '#shared/worker/pack-archive.ts';
 import type { AskedKind, Given } from './requests.ts';

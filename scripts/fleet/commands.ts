@@ -1,9 +1,10 @@
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import { openBackupKeys } from '#shared/runtime/backup-keys.ts';
+import { backups, keyRing, linking } from '#shared/runtime/backup-rows.ts';
 import { openBackupStore } from '#shared/runtime/backup-store.ts';
 import { defineConfig, type Environment, helpOf, parseConfig } from '#shared/runtime/config.ts';
-import { backups, keyRing, linking, platformDatabase, publishing } from '#shared/runtime/rows.ts';
+import { platformDatabase, publishing } from '#shared/runtime/rows.ts';
 import { adopt } from './adopt.ts';
 import { createKey } from './api-keys.ts';
 import { ask } from './ask.ts';

@@ -3,9 +3,9 @@ import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Failure } from '#shared/domain/failure.ts';
 import { openBackupKeys } from '#shared/runtime/backup-keys.ts';
+import type { backups } from '#shared/runtime/backup-rows.ts';
 import { openBackupStore } from '#shared/runtime/backup-store.ts';
 import type { Config } from '#shared/runtime/config.ts';
-import type { backups } from '#shared/runtime/rows.ts';
 import { uploadArchive } from '#shared/runtime/upload-archive.ts';
 import { type Screen, sizeOf } from './screen.ts';
 

@@ -1,8 +1,8 @@
 import { type KeyWrapper, ringKeyWrapper, ringSigner } from '#shared/domain/backup/key-ring.ts';
 import type { Signer } from '#shared/domain/backup/manifest-seal.ts';
+import type { backups } from './backup-rows.ts';
 import type { Config } from './config.ts';
 import { keyRingFile } from './key-ring-file.ts';
-import type { backups } from './rows.ts';
 
 /** What wraps the keys of backups and signs their manifests. */
 export type BackupKeyRing = {

@@ -7,9 +7,9 @@ import { verificationRecords } from '#shared/adapters/postgres/verification-reco
 import { Failure } from '#shared/domain/failure.ts';
 import type { ObjectStore } from '#shared/domain/objects/ports.ts';
 import { openBackupKeys } from './backup-keys.ts';
+import type { backups } from './backup-rows.ts';
 import { backupStoreAccess, openBackupStore } from './backup-store.ts';
 import type { Config } from './config.ts';
-import type { backups } from './rows.ts';
 
 /**
  * What backups and verifications are made with, besides the instances' own ports. What is not configured is told when it

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isWithoutS3, s3World, whyWithoutS3 } from '#shared/adapters/objectstore/s3.fixture.ts';
+import { backupRemover, backups } from './backup-rows.ts';
 import { backupStoreAccess, openBackupRemover, openBackupStore } from './backup-store.ts';
 import { type Environment, parseConfig } from './config.ts';
 import { knownSecrets } from './known-secrets.ts';
-import { backupRemover, backups } from './rows.ts';
 
 let folder: string;
 beforeAll(async () => {

@@ -5,9 +5,9 @@ import { openS3Store } from '#shared/adapters/objectstore/s3.ts';
 import type { StoreAccess } from '#shared/domain/backup/order.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import type { ObjectStore } from '#shared/domain/objects/ports.ts';
+import type { backupRemover, backups } from './backup-rows.ts';
 import type { Config } from './config.ts';
 import { knownSecrets } from './known-secrets.ts';
-import type { backupRemover, backups } from './rows.ts';
 
 type Place = Pick<Config<typeof backups>, 'backupStore' | 'backupS3Endpoint' | 'backupS3Region'>;
 type Bucket = { kind: 's3'; endpoint: string; region: string; bucket: string };

@@ -1,7 +1,7 @@
 import type { DatabaseAccess } from '#shared/domain/backup/order.ts';
+import { backups } from '#shared/runtime/backup-rows.ts';
 import { type Config, defineConfig } from '#shared/runtime/config.ts';
 import { platformDirect } from '#shared/runtime/platform-direct.ts';
-import { backups } from '#shared/runtime/rows.ts';
 
 const { workerImage: _workerImage, ...store } = backups;
 
