@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { deriveInstanceId } from '#shared/domain/instance/names.ts';
 import { startTestFleet, type TestFleet, until, untilWarm } from '#shared/testing/fleet.ts';
@@ -64,9 +65,7 @@ test('a restore goes on where its server went away in the middle of the load, an
   await restartDuring('copy', id);
   expect(await marksOf(id)).toEqual(['mark one', 'mark two']);
   // a stranger whom nobody may send away keeps the database from being renamed, until the server ends him too
-  const visit = asSuperuser(fleet.servers.odoo, (client) => client.query('select pg_sleep(120)'), {
-    database: `odoo_${id}`,
-  });
+  const visit = asSuperuser(fleet.servers.odoo, (client) => once(client, 'end'), { database: `odoo_${id}` });
   const visited = expect(visit).rejects.toThrow();
   const isHeld = `select from operations where id = $1 and step = 'exchange-database' and waiting_for = 'another try: conflict'`;
   await until('the exchange to be held up', async () => (await fleet.rows(isHeld, [restore])).length > 0, {
