@@ -120,6 +120,29 @@ describe('a restore', () => {
     expect(await marksOf(id)).toEqual(['mark one', 'mark two']);
   });
 
+  test('ends, and lets a stop or a start follow that was asked for while it was loaded', async () => {
+    const id = await runningInstance(fleet, 'followed');
+    await mark(id, 'mark one');
+    const backup = await backedUp(id);
+    await mark(id, 'mark two');
+    const restoredWhile = async (asked: () => Promise<string>) => {
+      await worker.hold();
+      const restore = await ask(fleet, 'restore', id, { backup });
+      await until('the Job to be waited for', async () => (await besides(id)).some((name) => name.startsWith('Job/')));
+      const follower = await asked();
+      await worker.letGo();
+      for (const operation of [restore, follower]) {
+        expect(await ended(fleet, operation)).toMatchObject({ state: 'succeeded', error_text: null });
+      }
+      expect(await marksOf(id)).toEqual(['mark one']);
+    };
+    await restoredWhile(() => ask(fleet, 'stop', id));
+    expect(await instanceSeen(fleet, id)).toMatchObject({ status: 'stopped' });
+    await restoredWhile(() => ask(fleet, 'start', id));
+    expect(await instanceSeen(fleet, id)).toMatchObject({ status: 'running' });
+    await pageAnswers(fleet, 'followed', 200);
+  });
+
   test('is refused for what is another instance’s, refuted, or of another Odoo', async () => {
     const [id, other] = [await runningInstance(fleet, 'mine'), await runningInstance(fleet, 'yours')];
     const backup = await backedUp(id);

@@ -41,6 +41,13 @@ test('an old side gets the address of now, while no Odoo remembers the old one',
   expect(did).toEqual(['stopped', 'set']);
 });
 
+test('the pods of one that is not wanted any more end, too', async () => {
+  const { step, did } = makeWorld({ hasIt: false });
+  const stopping = { ...undo, instance: { ...undo.instance, desiredState: 'stopped' as const } };
+  expect(await step.act(stopping)).toEqual(done);
+  expect(did).toEqual(['stopped', 'set']);
+});
+
 test('one that has it, and what a backup held, is left alone', async () => {
   expect(await makeWorld({ hasIt: true }).step.look(undo)).toEqual(done);
   expect(await makeWorld({ hasIt: false }).step.look(backup)).toEqual(done);

@@ -2,7 +2,7 @@ import { asFailure, failureCodes } from '#shared/domain/failure.ts';
 import type { InstanceContext } from '#shared/domain/instance/context.ts';
 import { done, type Look, type Step, waiting } from '#shared/domain/operation/step.ts';
 import { setBaseUrl } from '../database/keep-database.ts';
-import { applyDeployment, becomes, checkMs } from './exchange.ts';
+import { checkMs, takePodsDown } from './exchange.ts';
 import { type RestorePorts, sourceOf } from './restore-parts.ts';
 
 /**
@@ -16,10 +16,7 @@ export function addressOldSide(ports: RestorePorts): Step<InstanceContext> {
     name: 'address-old-side',
     look: async (context) => ('undoes' in sourceOf(context) ? await asFarAsItGoes(() => address.look(context)) : done),
     async act(context) {
-      const { instance } = context;
-      await applyDeployment({ ...instance, desiredState: 'stopped' }, context, ports);
-      const isGone = await becomes(async () => (await ports.cluster.countPods(instance)) === 0, ports);
-      if (!isGone) return waiting('pods to end', { checkAfterMs: checkMs });
+      if (!(await takePodsDown(context, ports))) return waiting('pods to end', { checkAfterMs: checkMs });
       return await asFarAsItGoes(() => address.act(context));
     },
   };

@@ -1,7 +1,8 @@
 import { Failure } from '#shared/domain/failure.ts';
 import { fencedOf, type InstanceContext, serverOf, wantedRuntime } from '#shared/domain/instance/context.ts';
-import { type Instance, isWantedRunning } from '#shared/domain/instance/instance.ts';
+import { isWantedRunning } from '#shared/domain/instance/instance.ts';
 import { done, type Look, missing, type Step, waiting } from '#shared/domain/operation/step.ts';
+import { scaleDown } from '../runtime/bring-down.ts';
 import { type RestorePorts, readRestore, sidesOf } from './restore-parts.ts';
 import { lookAtSwap, sayGo, startSwap } from './swap-job.ts';
 
@@ -45,12 +46,11 @@ export function exchangeDatabase(ports: RestorePorts): Step<InstanceContext> {
       const sides = await sidesOf(context, ports);
       if ((await ports.restoreSides.look(server, instance.id, sides)) === 'before') {
         await ports.beginMaintenance(context);
-        await Promise.all([
+        const [isDown] = await Promise.all([
+          takePodsDown(context, ports),
           ports.restoreSides.lockOut(server, fencedOf(context)),
-          applyDeployment({ ...instance, desiredState: 'stopped' }, context, ports),
         ]);
-        const isGone = await becomes(async () => (await ports.cluster.countPods(instance)) === 0, ports);
-        if (!isGone) return waiting('pods to end', { checkAfterMs: checkMs });
+        if (!isDown) return waiting('pods to end', { checkAfterMs: checkMs });
         await ports.restoreSides.exchange(server, fencedOf(context), sides);
       }
       await ports.restores.switched(operation);
@@ -59,11 +59,20 @@ export function exchangeDatabase(ports: RestorePorts): Step<InstanceContext> {
   };
 }
 
-/** Of an instance that is to run; of any other there are no pods, and will be none. */
-export async function applyDeployment(like: Instance, context: InstanceContext, ports: RestorePorts): Promise<void> {
+/**
+ * False when pods are left after this request. An instance that is not to run may have pods, too: whoever asks for its stop
+ * changes what is wanted at once, and waits behind the restore to carry it out.
+ */
+export async function takePodsDown(context: InstanceContext, ports: RestorePorts): Promise<boolean> {
+  const { instance } = context;
+  await scaleDown(ports).act({ ...context, instance: { ...instance, desiredState: 'stopped' } });
+  return await becomes(async () => (await ports.cluster.countPods(instance)) === 0, ports);
+}
+
+async function bringPodsUp(context: InstanceContext, ports: RestorePorts): Promise<void> {
   if (!isWantedRunning(context.instance)) return;
   const wanted = await wantedRuntime(context, ports.credentials, { needsCredentials: true });
-  await ports.cluster.apply(like, 'deployment', wanted);
+  await ports.cluster.apply(context.instance, 'deployment', wanted);
 }
 
 /** False when it takes longer than this request. */
@@ -85,10 +94,7 @@ export function exchangeFiles(ports: RestorePorts): Step<InstanceContext> {
     name: 'exchange-files',
     look: async (context) => ((await isInPlace(context, ports)) ? done : missing),
     async act(context) {
-      const [isSwapped] = await Promise.all([
-        completeSwap(context, ports),
-        applyDeployment(context.instance, context, ports),
-      ]);
+      const [isSwapped] = await Promise.all([completeSwap(context, ports), bringPodsUp(context, ports)]);
       if (!isSwapped) return waiting('the files to be exchanged', { checkAfterMs: checkMs });
       await ports.restoreSides.letIn(serverOf(context), fencedOf(context));
       return done;
