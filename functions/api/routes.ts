@@ -9,6 +9,7 @@ import { databaseServerRoutes } from './routes/database-servers.ts';
 import { deadEventRoutes } from './routes/dead-events.ts';
 import { documentRoutes } from './routes/documents.ts';
 import { domainRoutes } from './routes/domains.ts';
+import { findingRoutes } from './routes/findings.ts';
 import { firstLoginRoutes } from './routes/first-login.ts';
 import { healthRoutes } from './routes/health.ts';
 import { instanceBatchRoutes } from './routes/instance-batches.ts';
@@ -48,5 +49,6 @@ export function routesOf(ports: ApiPorts): Route[] {
     ...webhookDeliveryRoutes(ports),
     ...firstLoginRoutes(ports),
     ...bouncedAddressRoutes(ports),
+    ...findingRoutes(ports),
   ];
 }

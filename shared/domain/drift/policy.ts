@@ -225,6 +225,9 @@ export const unrepairableKinds: readonly DriftKind[] = [
   'database-elsewhere',
 ];
 
+/** One that runs and must not, or is terminated, is taken down whatever else is missing of it. */
+export const urgentKinds: readonly DriftKind[] = ['replicas-wrong', 'still-in-cluster', 'database-not-aside'];
+
 function rule<const P extends Policy>(policy: P, severity: Rule['severity'], what: string, toDo: string) {
   return { policy, severity, what, toDo };
 }

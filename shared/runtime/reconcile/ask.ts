@@ -4,7 +4,7 @@ import type { Queryable } from '#shared/adapters/postgres/database.ts';
 import { lockAskable, noteRequests } from '#shared/adapters/postgres/findings.ts';
 import { enqueue } from '#shared/adapters/postgres/outbox.ts';
 import type { Finding } from '#shared/domain/drift/findings.ts';
-import { type DriftKind, repairedKinds, unrepairableKinds } from '#shared/domain/drift/policy.ts';
+import { type DriftKind, repairedKinds, unrepairableKinds, urgentKinds } from '#shared/domain/drift/policy.ts';
 import { type Request, requestsOf } from '#shared/domain/drift/requests.ts';
 import { announce } from '#shared/domain/event/announce.ts';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
@@ -12,9 +12,8 @@ import { type ReconcileSettings, requestsPerPass } from './engine.ts';
 
 const purgedKinds: readonly DriftKind[] = ['purge-due'];
 
-/** One that runs and must not, or is terminated, is taken down whatever else is missing of it. */
 const blocking = {
-  repair: { except: unrepairableKinds, urgent: ['replicas-wrong', 'still-in-cluster', 'database-not-aside'] },
+  repair: { except: unrepairableKinds, urgent: urgentKinds },
   purge: { except: [], urgent: [] },
 } as const;
 
