@@ -41,7 +41,7 @@ async function send(database: Database, config: Asking['config'], { screen }: Fo
   const sign = signAs(config.eventSource, config.eventSigningKey);
   const publisher = openPublisher({ brokerUrl: config.brokerUrl });
   try {
-    const { failed } = await flushOutbox(database, (events) => publisher.publish(events, sign));
+    const { failed } = await flushOutbox(database, (events) => publisher.publish(events, { prepare: sign }));
     if (failed > 0) screen.printError('The broker did not take the request: the tick sends it.');
   } finally {
     await publisher.end();

@@ -2,9 +2,10 @@ import type { Database } from '#shared/adapters/postgres/database.ts';
 import { markFailed, markPublished, takeUnpublished } from '#shared/adapters/postgres/outbox.ts';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 
-/** Sends events to the broker; each is answered by itself. */
+/** Sends events to the broker; each is answered by itself. `withinMs`: for all of them; what it is too short for is in `failed`. */
 export type Publish = (
   events: readonly OutgoingEvent[],
+  options?: { withinMs?: number },
 ) => Promise<{ published: string[]; failed: { id: string; reason: string }[] }>;
 
 /** Enough for what one request writes, and few enough to be sent within one publisher timeout. */
@@ -17,12 +18,12 @@ const batch = 20;
 export async function flushOutbox(
   database: Database,
   publish: Publish,
-  options: { olderThanMs?: number } = {},
+  { withinMs, ...options }: { olderThanMs?: number; withinMs?: number } = {},
 ): Promise<{ published: number; failed: number }> {
   return await database.transaction(async (transaction) => {
     const events = await takeUnpublished(transaction, { limit: batch, ...options });
     if (events.length === 0) return { published: 0, failed: 0 };
-    const { published, failed } = await publish(events);
+    const { published, failed } = await publish(events, withinMs === undefined ? {} : { withinMs });
     await markPublished(transaction, published);
     await markFailed(
       transaction,
@@ -33,17 +34,20 @@ export async function flushOutbox(
 }
 
 /**
- * Publishes batch after batch until nothing waits, the broker does not take all, or the limit is reached. For whoever
+ * Publishes batch after batch until nothing waits, the broker does not take all, or a limit is reached. For whoever
  * writes more events at once than one batch holds.
  */
 export async function drainOutbox(
   database: Database,
   publish: Publish,
-  options: { maxBatches: number; olderThanMs?: number },
+  { maxBatches, withinMs }: { maxBatches: number; withinMs: number },
 ): Promise<{ published: number; failed: number }> {
   const total = { published: 0, failed: 0 };
-  for (let run = 0; run < options.maxBatches; run += 1) {
-    const { published, failed } = await flushOutbox(database, publish, options);
+  const untilMs = performance.now() + withinMs;
+  for (let run = 0; run < maxBatches; run += 1) {
+    const leftMs = untilMs - performance.now();
+    if (leftMs <= 0) break;
+    const { published, failed } = await flushOutbox(database, publish, { withinMs: leftMs });
     total.published += published;
     total.failed += failed;
     if (published < batch) break;

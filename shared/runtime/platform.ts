@@ -8,6 +8,7 @@ import { Failure } from '#shared/domain/failure.ts';
 import { authoriseBy } from './authorise.ts';
 import { type Config, defineConfig } from './config.ts';
 import type { EventFunctionOptions } from './event-function.ts';
+import { flusher } from './flush.ts';
 import { type Log, openLog } from './log.ts';
 import { type Metrics, makeMetrics } from './metrics.ts';
 import { flushOutbox, type Publish } from './outbox.ts';
@@ -43,7 +44,7 @@ export type Platform = {
   publish: Publish;
   /** Signs our own events and POSTs them straight to a function. */
   publishTo(sink: string, events: readonly OutgoingEvent[]): ReturnType<Publish>;
-  /** Publishes what this request put into the outbox, before its answer. What fails is left for the tick. */
+  /** Publishes what this request put into the outbox, before its answer, in 2 s at most. What fails is left for the tick. */
   flush(): Promise<void>;
   eventSource: string;
   /** Names this process in leases. */
@@ -83,9 +84,12 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
   };
   const cache = openPlatformCache(config, { log, metrics });
   shutdown.during('close-connections', 'cache', () => cache.close());
-  const publish: Publish = async (events) => {
+  const publish: Publish = async (events, limit) => {
     const told = instancesOf(events).map((id) => cache.invalidate('instance', id));
-    const [result] = await Promise.all([publisherOf(config.brokerUrl).publish(events, sign), ...told]);
+    const [result] = await Promise.all([
+      publisherOf(config.brokerUrl).publish(events, { prepare: sign, ...limit }),
+      ...told,
+    ]);
     metrics.observePublished(publishedOf(events, result));
     return result;
   };
@@ -93,14 +97,7 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
     await Promise.all([...sinks.values()].map((publisher) => publisher.end()));
   });
   shutdown.during('close-connections', 'platform database', () => database.end());
-  const flush = async (): Promise<void> => {
-    try {
-      const { failed } = await flushOutbox(database, publish);
-      if (failed > 0) log.warn({ failed }, 'the broker did not take all events; the tick sends them');
-    } catch (error) {
-      log.warn({ err: error }, 'the outbox could not be flushed; the tick does it');
-    }
-  };
+  const flush = flusher({ send: (limit) => flushOutbox(database, publish, limit), log });
   return {
     name,
     log,
@@ -109,8 +106,8 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
     database,
     cache,
     publish,
-    publishTo: (sink, events) => publisherOf(sink, functionTimeoutMs).publish(events, sign),
-    flush: oneAtATime(flush),
+    publishTo: (sink, events) => publisherOf(sink, functionTimeoutMs).publish(events, { prepare: sign }),
+    flush,
     eventSource: config.eventSource,
     holder: `${hostname()} ${process.pid} ${randomUUID().slice(0, 8)}`,
     eventFunctionParts: {
@@ -150,25 +147,4 @@ function signOf({ eventSource, eventSigningKey, sourcesPolicy }: Config<typeof p
     throw new Failure('misconfigured', text);
   }
   return signAs(eventSource, eventSigningKey);
-}
-
-/**
- * Runs `work` for whoever asks, one run at a time: a broker that hangs must not hold every connection of the pool. Who
- * asks while a run is going on gets the next one, which sees what was committed meanwhile.
- */
-export function oneAtATime(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined;
-  let next: Promise<void> | undefined;
-  const run = (): Promise<void> => {
-    next = undefined;
-    running = work().finally(() => {
-      running = undefined;
-    });
-    return running;
-  };
-  return () => {
-    if (running === undefined) return run();
-    next ??= running.then(run, run);
-    return next;
-  };
 }

@@ -1,6 +1,6 @@
+import { drainer } from '#functions/observe/flush.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
-import { drainOutbox } from '#shared/runtime/outbox.ts';
-import { oneAtATime } from '#shared/runtime/platform.ts';
+import type { Publish } from '#shared/runtime/outbox.ts';
 import type { BenchReport } from '../report.ts';
 import { interleave } from '../rounds.ts';
 import { median, medianRatio, percentile } from '../statistics.ts';
@@ -80,11 +80,11 @@ async function captureFrom(world: StatusWorld) {
 
 /** The outbox with a broker that takes everything at once. */
 function publishing(database: Database): () => Promise<void> {
-  return oneAtATime(async () => {
-    await drainOutbox(database, async (events) => ({ published: events.map(({ id }) => id), failed: [] }), {
-      maxBatches: 10,
-    });
-  });
+  const publish: Publish = async (events) => ({ published: events.map(({ id }) => id), failed: [] });
+  const warn = (cause: unknown, text?: string) => {
+    throw new Error(text, { cause });
+  };
+  return drainer({ database, publish, log: { warn } });
 }
 
 /** As a function without a pool does it. */

@@ -1,6 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { contextOf, runInContext } from '../tracing/request-context.ts';
 import { openPublisher, type Publisher, type PublisherOptions } from './publish.ts';
@@ -130,6 +130,26 @@ describe('a publisher', () => {
     const one = open(url, { timeoutMs: 50, concurrency: 1, beginsAll: true });
     expect((await one.publish([event('1'), event('2'), event('3')])).failed).toHaveLength(3);
     expect(received).toHaveLength(3);
+  });
+
+  it('begins none in the second half of its time, and waits for those on their way', async () => {
+    const answers: (() => void)[] = [];
+    const { url, received } = await startSink((_, response) => answers.push(() => response.writeHead(202).end()));
+    const sent = open(url, { concurrency: 2 }).publish([event('1'), event('2'), event('3')], { withinMs: 10_000 });
+    await expect.poll(() => answers.length).toBe(2);
+    vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 5_001);
+    for (const answer of answers) answer();
+    const { published, failed } = await sent;
+    vi.restoreAllMocks();
+    expect([published.sort(), failed]).toEqual([['1', '2'], [{ id: '3', reason: 'not sent: there was no time left' }]]);
+    expect(received).toHaveLength(2);
+  });
+
+  it('is over within its time with a sink that never answers', async () => {
+    const { url } = await startSink(() => undefined);
+    const { failed } = await open(url, { timeoutMs: 60_000 }).publish([event('1')], { withinMs: 100 });
+    expect(failed).toEqual([{ id: '1', reason: expect.stringMatching(/^no answer within \d+ ms$/) }]);
+    expect((await publisher?.publish([event('2')], { withinMs: 0 }))?.failed).toHaveLength(1);
   });
 
   it('tries again in the next call', async () => {

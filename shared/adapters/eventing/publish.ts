@@ -13,17 +13,32 @@ export type PublishResult = { published: string[]; failed: { id: string; reason:
 
 type Prepare = (event: OutgoingEvent) => Promise<OutgoingEvent>;
 
+export type PublishOptions = {
+  /** Has the last word on each event; it is where they are signed. */
+  prepare?: Prepare;
+  /**
+   * For all of them together. None is begun in the second half of it, so that those on their way may still be answered;
+   * those that were not begun are in `failed`, too. Default: as long as it takes.
+   */
+  withinMs?: number;
+};
+
 /** Sends events to one sink over kept connections. */
 export type Publisher = {
   /**
    * Never throws: an event that cannot be sent is in `failed`, with the reason. Once the sink has let one wait too long, no
-   * more are begun in this call, unless it `beginsAll`: its caller waits, too. `prepare` has the last word on each event; it is where they are
-   * signed.
+   * more are begun in this call, unless it `beginsAll`: its caller waits, too.
    */
-  publish(events: readonly OutgoingEvent[], prepare?: Prepare): Promise<PublishResult>;
+  publish(events: readonly OutgoingEvent[], options?: PublishOptions): Promise<PublishResult>;
   /** Waits for what is being sent, then closes the connections. */
   end(): Promise<void>;
 };
+
+/** What an event is sent with. */
+type Patience = { prepare: Prepare | undefined; withinMs: number };
+
+/** Why an event was not sent, or is perhaps not. */
+type Sent = { reason?: string; isHung?: boolean };
 
 export type PublisherOptions = {
   /** The sink: a broker's ingress, or a function for commands that must not wait for a broker. */
@@ -44,18 +59,17 @@ export function openPublisher(options: PublisherOptions): Publisher {
   const { origin, pathname, search } = new URL(options.brokerUrl);
   const timeoutMs = options.timeoutMs ?? 2_000;
   const concurrency = options.concurrency ?? 8;
-  const noAnswer = `no answer within ${timeoutMs} ms`;
   const pool = new Pool(origin, { connections: concurrency, connect: { timeout: timeoutMs } });
 
-  function send(event: OutgoingEvent, prepare?: Prepare): Promise<string | undefined> {
+  function send(event: OutgoingEvent, patience: Patience): Promise<Sent> {
     return inSpan(spanOf(event), async (note) => {
-      const reason = await trySending(event, prepare);
-      note({ 'fleet.published': reason === undefined });
-      return reason;
+      const sent = await trySending(event, patience);
+      note({ 'fleet.published': sent.reason === undefined });
+      return sent;
     });
   }
 
-  async function trySending(event: OutgoingEvent, prepare?: Prepare): Promise<string | undefined> {
+  async function trySending(event: OutgoingEvent, { prepare, withinMs }: Patience): Promise<Sent> {
     try {
       const prepared = prepare === undefined ? event : await prepare(event);
       const { headers, body } = serialise(prepared, currentContext());
@@ -64,25 +78,34 @@ export function openPublisher(options: PublisherOptions): Publisher {
         path: `${pathname}${search}`,
         headers,
         body,
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: AbortSignal.timeout(withinMs),
       });
       await answer.dump();
-      return statusCode >= 200 && statusCode < 300 ? undefined : `answered with status ${statusCode}`;
+      return statusCode >= 200 && statusCode < 300 ? {} : { reason: `answered with status ${statusCode}` };
     } catch (error) {
-      return reasonOf(error, noAnswer);
+      if (isTimeout(error)) return { reason: `no answer within ${withinMs} ms`, isHung: true };
+      return { reason: reasonOf(error) };
     }
   }
 
   return {
-    async publish(events, prepare) {
+    async publish(events, { prepare, withinMs = Number.POSITIVE_INFINITY } = {}) {
       const result: PublishResult = { published: [], failed: [] };
+      const startedMs = performance.now();
+      const leftMs = () => withinMs - (performance.now() - startedMs);
       const waiting = events.values();
       let hung: string | undefined;
+      const next = async (event: OutgoingEvent): Promise<Sent> => {
+        if (hung !== undefined) return { reason: hung };
+        const left = leftMs();
+        if (left <= 0 || left < withinMs / 2) return { reason: 'not sent: there was no time left' };
+        return await send(event, { prepare, withinMs: Math.ceil(Math.min(timeoutMs, left)) });
+      };
       const work = async () => {
         // one iterator for all: each takes the next event
         for (const event of waiting) {
-          const reason = hung ?? (await send(event, prepare));
-          if (reason === noAnswer && options.beginsAll !== true) hung = reason;
+          const { reason, isHung } = await next(event);
+          if (isHung === true && options.beginsAll !== true) hung = reason;
           if (reason === undefined) result.published.push(event.id);
           else result.failed.push({ id: event.id, reason });
         }
@@ -142,9 +165,12 @@ function spanOf(event: OutgoingEvent): Parameters<typeof inSpan>[0] {
   };
 }
 
-function reasonOf(error: unknown, noAnswer: string): string {
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'TimeoutError' || error.name === 'ConnectTimeoutError');
+}
+
+function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError' || error.name === 'ConnectTimeoutError') return noAnswer;
   const code = 'code' in error ? ` (${String(error.code)})` : '';
   return `not sent: ${error.message === '' ? error.name : error.message}${code}`;
 }
