@@ -1,11 +1,10 @@
-import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eventByType } from '#events/catalogue.ts';
 import { billingStateOf } from '#shared/adapters/postgres/subscriptions.ts';
 import { refuseByBilling } from '#shared/domain/billing/gate.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { subscription as exampleOf } from './billing/billing.fixture.ts';
-import { acmeFields, killBillWorld, signingSecret, token } from './kill-bill.fixture.ts';
+import { acmeFields, killBillWorld, postSigned, type signed, token } from './kill-bill.fixture.ts';
 
 // What the older platform lost, did twice or believed, by the numbers of its findings.
 const platform = platformOfThisFile();
@@ -24,19 +23,7 @@ const trialOf = (account: string, fields: Record<string, string> = acmeFields) =
   return id;
 };
 
-function signed(id: string, message: object, { at = new Date(), secret = signingSecret } = {}) {
-  const body = JSON.stringify(message);
-  const signature = new Webhook(secret).sign(id, at, body);
-  const stamp = String(Math.floor(at.getTime() / 1000));
-  return { body, headers: { 'webhook-id': id, 'webhook-timestamp': stamp, 'webhook-signature': signature } };
-}
-
-async function sendSigned(...message: Parameters<typeof signed>): Promise<number> {
-  const { body, headers } = signed(...message);
-  const answer = await world.post('/events', body, headers);
-  await answer.arrayBuffer();
-  return answer.status;
-}
+const sendSigned = (...message: Parameters<typeof signed>) => postSigned(world, ...message);
 
 describe('events that were lost', () => {
   it('B1: what cannot be kept is answered 503, and done when Kill Bill sends it again', async () => {
@@ -299,33 +286,5 @@ describe('what is answered and told', () => {
     const types = await world.rows<{ type: string }>('select distinct type from outbox');
     for (const { type } of types) expect(eventByType(type), type).toBeDefined();
     expect(await world.saidTypes()).toContain('subscription.changed');
-  });
-});
-
-describe('a signed message', () => {
-  const message = { type: 'dev.odoofleet.billing.subscription.changed', data: exampleOf(1) };
-  it.each([
-    ['of another secret', { secret: `whsec_${btoa('another secret of somebody')}` }],
-    ['that is older than five minutes', { aheadMs: -310_000 }],
-    ['from a clock far ahead', { aheadMs: 310_000 }],
-  ])('%s is refused', async (_, { aheadMs = 0, ...how }: { aheadMs?: number; secret?: string }) => {
-    expect(await sendSigned('m-3', message, { at: new Date(Date.now() + aheadMs), ...how })).toBe(401);
-  });
-
-  it('whose body was changed on its way is refused', async () => {
-    const { body, headers } = signed('m-4', message);
-    expect((await world.post('/events', body.replace('small', 'large'), headers)).status).toBe(401);
-  });
-
-  it.each([
-    [{ ...message, type: 'dev.odoofleet.instance.purge.requested' }, 'type'],
-    [{ ...message, type: 'dev.odoofleet.billing.account.refresh' }, 'type'],
-    [{ ...message, data: { ...message.data, plan: 7 } }, 'data'],
-    [{ ...message, more: 1 }, 'more'],
-  ])('with what it may not say is refused, and the field is named (%#)', async (wrong, field) => {
-    const { body, headers } = signed('m-5', wrong);
-    const answer = await world.post('/events', body, headers);
-    expect([answer.status, await answer.json()]).toMatchObject([400, { field }]);
-    expect(await world.rows('select 1 from billing_notifications')).toEqual([]);
   });
 });

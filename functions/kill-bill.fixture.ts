@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Webhook } from 'standardwebhooks';
 import { expect } from 'vitest';
 import { accountRefresh } from '#events/billing/account-refresh.ts';
 import { hashOfData } from '#shared/adapters/eventing/canonical-json.ts';
@@ -148,6 +149,25 @@ export async function killBillWorld(database: () => Database) {
       return { account, subscription, instance };
     },
   };
+}
+
+/** A message of a billing service by the Standard Webhooks signature: its body, and the headers that belong to it. */
+export function signed(id: string, message: object, { at = new Date(), secret = signingSecret } = {}) {
+  const body = JSON.stringify(message);
+  const signature = new Webhook(secret).sign(id, at, body);
+  const stamp = String(Math.floor(at.getTime() / 1000));
+  return { body, headers: { 'webhook-id': id, 'webhook-timestamp': stamp, 'webhook-signature': signature } };
+}
+
+/** Posts it, and resolves with the status of the answer. */
+export async function postSigned(
+  world: Pick<Awaited<ReturnType<typeof killBillWorld>>, 'post'>,
+  ...message: Parameters<typeof signed>
+): Promise<number> {
+  const { body, headers } = signed(...message);
+  const answer = await world.post('/events', body, headers);
+  await answer.arrayBuffer();
+  return answer.status;
 }
 
 function awayFailure(): Failure {
