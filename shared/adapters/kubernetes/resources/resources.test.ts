@@ -1,36 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { WorkerJob } from '#shared/domain/backup/job-ports.ts';
 import type { Instance, Plan } from '#shared/domain/instance/instance.ts';
-import type { OdooJob } from '#shared/domain/instance/ports.ts';
 import { exampleInstance, exampleServer } from '#shared/testing/examples.ts';
 import { configurationSecret } from './configuration-secret.ts';
 import { credentialsSecret, readCredentials } from './credentials-secret.ts';
 import { deployments } from './deployment.ts';
 import { ingresses } from './ingress.ts';
-import { jobSecret, odooJob } from './job.ts';
+import { odooJob } from './job.ts';
+import { full, job, settings, worker } from './jobs.fixture.ts';
 import { networkPolicy } from './network-policy.ts';
 import { service } from './service.ts';
 import type { ClusterSettings } from './settings.ts';
 import { volumeClaim } from './volume-claim.ts';
-import { workerJob, workerSecret } from './worker-job.ts';
-
-const settings: ClusterSettings = {
-  namespace: 'odoo-tenants',
-  clientNamespaces: [{ 'kubernetes.io/metadata.name': 'ingress' }, { 'odoofleet.dev/functions': 'yes' }],
-};
-
-const full: ClusterSettings = {
-  ...settings,
-  mailRelay: { host: 'relay.example.com', port: 587 },
-  ingressClassName: 'nginx',
-  ingressAnnotations: { 'nginx.ingress.kubernetes.io/proxy-read-timeout': '720' },
-  tlsSecretName: 'wildcard',
-  storageClassName: 'fast',
-  serviceAccountName: 'odoo-tenant',
-  imagePullPolicy: 'IfNotPresent',
-  imagePullSecretName: 'registry',
-};
+import { workerJob } from './worker-job.ts';
 
 const plan: Plan = {
   id: 'basic',
@@ -55,18 +37,6 @@ const instance = exampleInstance({
 const withPlan = (changes: Partial<Plan>): Instance => ({ ...instance, plan: { ...plan, ...changes } });
 const specsOf = (of: Instance, configurationHash = 'hash') => deployments(of, { settings, configurationHash });
 const credentials = { databasePassword: 'db-secret', adminPassword: 'admin-secret', masterPassword: 'master-secret' };
-
-const job: OdooJob = {
-  name: 'odoo-abcdefgh2345-init-1234-1',
-  owner: 'abcdefgh2345',
-  operationId: '0199a000-0000-7000-8000-000000000001',
-  image: 'odoo:19',
-  command: ['odoo', '--config=/etc/odoo/odoo.conf', '--init=base', '--stop-after-init', '--no-http'],
-  odooConf: '[options]\ndb_password = job-secret\n',
-  environment: {},
-  memoryMib: 1024,
-  deadlineSeconds: 900,
-};
 
 describe('objects of an instance', () => {
   it('are these for a plan of one process', () => {
@@ -257,56 +227,5 @@ describe('objects of an instance', () => {
       expect(JSON.stringify(rest)).not.toContain(value);
       expect(JSON.stringify(secret)).not.toContain(value);
     }
-  });
-});
-
-const worker: WorkerJob = {
-  name: 'odoo-abcdefgh2345-backup-1234-1',
-  owner: 'abcdefgh2345',
-  operationId: '0199a000-0000-7000-8000-000000000002',
-  task: 'backup',
-  image: 'odoo-fleet/worker:1',
-  order: '{"password":"job-secret"}',
-  volume: { claimName: 'odoo-abcdefgh2345', isInUse: true },
-  memoryMib: 512,
-  deadlineSeconds: 900,
-};
-
-describe('a Job of the worker', () => {
-  it('is this, with its order in a Secret it owns', () => {
-    expect({ job: workerJob(worker, full), secret: workerSecret(worker, 'x', 'uid-of-the-job') }).toMatchSnapshot();
-  });
-
-  it('holds no secret itself, and has no token', () => {
-    const text = JSON.stringify(workerJob(worker, settings));
-    expect(text).not.toContain('job-secret');
-    expect(text).not.toContain(Buffer.from('job-secret').toString('base64').slice(0, 8));
-    expect(workerJob(worker, settings).spec?.template.spec?.automountServiceAccountToken).toBe(false);
-  });
-
-  it('goes to the node of the pods that have the volume, and anywhere while there are none', () => {
-    const affinityOf = (volume: WorkerJob['volume']) =>
-      workerJob({ ...worker, volume }, settings).spec?.template.spec?.affinity;
-    expect(affinityOf(worker.volume)?.podAffinity).toBeDefined();
-    expect(affinityOf({ claimName: 'odoo-abcdefgh2345', isInUse: false })).toBeUndefined();
-    expect(affinityOf(null)).toBeUndefined();
-  });
-
-  it('may write to nothing but its temporary folder', () => {
-    const [container] = workerJob(worker, settings).spec?.template.spec?.containers ?? [];
-    const writable = container?.volumeMounts?.filter(({ readOnly }) => readOnly !== true);
-    expect(writable?.map(({ mountPath }) => mountPath)).toEqual(['/var/run/worker']);
-  });
-});
-
-describe('a Job', () => {
-  it('is this, with its configuration in a Secret it owns', () => {
-    expect({ job: odooJob(job, full), secret: jobSecret(job, full.namespace, 'uid-of-the-job') }).toMatchSnapshot();
-  });
-
-  it('holds no secret itself', () => {
-    const text = JSON.stringify(odooJob(job, settings));
-    expect(text).not.toContain('job-secret');
-    expect(text).not.toContain(Buffer.from('job-secret').toString('base64').slice(0, 8));
   });
 });
