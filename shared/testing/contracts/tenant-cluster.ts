@@ -5,6 +5,7 @@ import { openTenantCluster } from '#shared/adapters/kubernetes/open.ts';
 import { exampleInstance, exampleRuntime } from '#shared/adapters/kubernetes/test-instance.fixture.ts';
 import type { Instance } from '#shared/domain/instance/instance.ts';
 import { clusterParts, type WantedRuntime } from '#shared/domain/instance/ports.ts';
+import { credentialsContract } from './tenant-cluster-credentials.ts';
 import { clusterJobsContract } from './tenant-cluster-jobs.ts';
 
 export type Cluster = { kubeconfigFile: string; namespace: string; close(): Promise<void> };
@@ -258,37 +259,7 @@ export function tenantClusterContract(name: string, open: () => Promise<Cluster>
     });
   });
 
-  describe(`credentials on ${name}`, () => {
-    const fenced = (instance: Instance, fence = 5) => ({ instanceId: instance.id, fence });
-
-    it('are created once; whoever comes later gets the first values', async () => {
-      const instance = exampleInstance();
-      const { credentials } = exampleRuntime();
-      expect(await adapter.credentials.read(instance)).toBeUndefined();
-      expect(await adapter.credentials.create(instance, credentials, fenced(instance))).toEqual(credentials);
-      const other = { databasePassword: 'x', adminPassword: 'y', masterPassword: 'z' };
-      expect(await adapter.credentials.create(instance, other, fenced(instance, 9))).toEqual(credentials);
-      expect(await adapter.credentials.read(instance)).toEqual(credentials);
-    });
-
-    it('of somebody else are not taken', async () => {
-      const instance = exampleInstance();
-      const name = `odoo-${instance.id}-credentials`;
-      await create(kinds.secret, { metadata: { name }, data: {} });
-      await expect(adapter.credentials.read(instance)).rejects.toMatchObject({ code: 'foreign-object' });
-      const creation = adapter.credentials.create(instance, exampleRuntime().credentials, fenced(instance));
-      await expect(creation).rejects.toMatchObject({ code: 'foreign-object' });
-    });
-
-    it('are removed by nobody older than who made them', async () => {
-      const instance = exampleInstance();
-      await adapter.credentials.create(instance, exampleRuntime().credentials, fenced(instance));
-      await expect(adapter.credentials.remove(instance, fenced(instance, 4))).rejects.toMatchObject({ code: 'fenced' });
-      await adapter.credentials.remove(instance, fenced(instance));
-      expect(await adapter.credentials.read(instance)).toBeUndefined();
-    });
-  });
-
+  credentialsContract(name, () => ({ adapter, create }));
   clusterJobsContract(name, () => ({ jobs: adapter.jobs, workers: adapter.workers, read, create }));
 }
 
