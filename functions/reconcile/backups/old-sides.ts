@@ -13,12 +13,13 @@ import {
 import { workerJobName } from '#shared/domain/backup/job-names.ts';
 import type { WorkerJobs } from '#shared/domain/backup/job-ports.ts';
 import { oldSideName } from '#shared/domain/backup/load-names.ts';
-import type { StoreAccess, TidyOrder } from '#shared/domain/backup/order.ts';
+import type { TidyOrder } from '#shared/domain/backup/order.ts';
 import type { RestoreSides } from '#shared/domain/backup/restore-ports.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import { odooDataFolder } from '#shared/domain/instance/odoo-conf.ts';
 import type { TenantCluster } from '#shared/domain/instance/ports.ts';
+import type { WorkerStartPorts } from '#shared/steps/backup/worker-run.ts';
 
 const everyMs = 10_000;
 const atMost = 10;
@@ -27,14 +28,12 @@ const budgetMs = 20_000;
 const memoryMib = 256;
 const deadlineSeconds = 3_600;
 
-export type OldSideRemoval = {
+export type OldSideRemoval = WorkerStartPorts & {
   database: Database;
   holder: string;
   workers: Pick<WorkerJobs, 'look' | 'start' | 'remove'>;
   sides: Pick<RestoreSides, 'dropOldSide'>;
   cluster: Pick<TenantCluster, 'countPods'>;
-  storeAccess(): Promise<StoreAccess>;
-  workerImage(): string;
   onTrouble: (what: string, error: unknown) => void;
 };
 

@@ -4,7 +4,7 @@ import { backupPrefix, workerJobName } from '#shared/domain/backup/job-names.ts'
 import type { BackupAccess } from '#shared/domain/backup/job-ports.ts';
 import { jobSecrets } from '#shared/domain/backup/job-secrets.ts';
 import type { KeyWrapper } from '#shared/domain/backup/key-ring.ts';
-import type { BackupOrder, StoreAccess } from '#shared/domain/backup/order.ts';
+import type { BackupOrder } from '#shared/domain/backup/order.ts';
 import type { BackupRecords, BegunBackup } from '#shared/domain/backup/ports.ts';
 import { fencedOf, type InstanceContext, serverOf } from '#shared/domain/instance/context.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
@@ -17,21 +17,20 @@ import {
   passwordValidSeconds,
   type WorkerRun,
   type WorkerRunPorts,
+  type WorkerStartPorts,
   waitingForJob,
   wasLost,
   workerMemoryMib,
 } from './worker-run.ts';
 
 /** What a backup is made with. */
-export type BackupPorts = WorkerRunPorts & {
-  records: BackupRecords;
-  access: BackupAccess;
-  cluster: Pick<TenantCluster, 'countPods'>;
-  wrapper: KeyWrapper;
-  /** How the Job reaches the store, with the writer's credentials as they are now. */
-  storeAccess(): Promise<StoreAccess>;
-  workerImage(): string;
-};
+export type BackupPorts = WorkerRunPorts &
+  WorkerStartPorts & {
+    records: BackupRecords;
+    access: BackupAccess;
+    cluster: Pick<TenantCluster, 'countPods'>;
+    wrapper: KeyWrapper;
+  };
 
 /** The kind a request names; parsed with the event. */
 export function kindOf({ operation }: InstanceContext): BackupKind {

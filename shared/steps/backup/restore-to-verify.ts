@@ -6,7 +6,7 @@ import { jobSecrets } from '#shared/domain/backup/job-secrets.ts';
 import type { KeyWrapper } from '#shared/domain/backup/key-ring.ts';
 import { type BackupManifest, openManifest } from '#shared/domain/backup/manifest.ts';
 import type { Signer } from '#shared/domain/backup/manifest-seal.ts';
-import type { StoreAccess, VerifyOrder } from '#shared/domain/backup/order.ts';
+import type { VerifyOrder } from '#shared/domain/backup/order.ts';
 import type { BackupRecords, BegunVerification, VerificationRecords } from '#shared/domain/backup/ports.ts';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
 import { fencedOf, type InstanceContext } from '#shared/domain/instance/context.ts';
@@ -19,25 +19,25 @@ import {
   passwordValidSeconds,
   type WorkerRun,
   type WorkerRunPorts,
+  type WorkerStartPorts,
   waitingForJob,
   wasLost,
   workerMemoryMib,
 } from './worker-run.ts';
 
 /** What a verification is made with. */
-export type VerifyPorts = WorkerRunPorts & {
-  records: Pick<BackupRecords, 'progress' | 'read'>;
-  verifications: VerificationRecords;
-  databases: VerificationDatabases;
-  servers: { find(id: string): Promise<DatabaseServer | undefined> };
-  wrapper: KeyWrapper;
-  signer: Pick<Signer, 'isSigned'>;
-  storeAccess(): Promise<StoreAccess>;
-  workerImage(): string;
-  boots: JobRunner<BootJob>;
-  /** Of the backups that are verified, Odoo is started on so many. */
-  bootPercent: number;
-};
+export type VerifyPorts = WorkerRunPorts &
+  WorkerStartPorts & {
+    records: Pick<BackupRecords, 'progress' | 'read'>;
+    verifications: VerificationRecords;
+    databases: VerificationDatabases;
+    servers: { find(id: string): Promise<DatabaseServer | undefined> };
+    wrapper: KeyWrapper;
+    signer: Pick<Signer, 'isSigned'>;
+    boots: JobRunner<BootJob>;
+    /** Of the backups that are verified, Odoo is started on so many. */
+    bootPercent: number;
+  };
 
 export function runOf(
   { operation, instance }: InstanceContext,

@@ -1,5 +1,6 @@
 import type { WorkerJobs } from '#shared/domain/backup/job-ports.ts';
 import { resultNames } from '#shared/domain/backup/manifest.ts';
+import type { StoreAccess } from '#shared/domain/backup/order.ts';
 import type { BackupRecords } from '#shared/domain/backup/ports.ts';
 import { readProgress } from '#shared/domain/backup/worker-progress.ts';
 import { Failure } from '#shared/domain/failure.ts';
@@ -24,6 +25,13 @@ export type WorkerRunPorts = {
   workers: WorkerJobs;
   store: ObjectStore;
   records: Pick<BackupRecords, 'progress'>;
+};
+
+/** What a Job of the worker is started with. */
+export type WorkerStartPorts = {
+  /** How the Job reaches the store, with the writer's credentials as they are now. */
+  storeAccess(): Promise<StoreAccess>;
+  workerImage(): string;
 };
 
 /** One run of the worker: the Job's name, where it writes, and the name of its result there. */

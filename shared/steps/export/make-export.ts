@@ -6,7 +6,7 @@ import { jobSecrets } from '#shared/domain/backup/job-secrets.ts';
 import type { KeyWrapper } from '#shared/domain/backup/key-ring.ts';
 import { openManifest } from '#shared/domain/backup/manifest.ts';
 import type { Signer } from '#shared/domain/backup/manifest-seal.ts';
-import type { BackupKeys, ExportOrder, StoreAccess } from '#shared/domain/backup/order.ts';
+import type { BackupKeys, ExportOrder } from '#shared/domain/backup/order.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import type { InstanceContext } from '#shared/domain/instance/context.ts';
 import { done, missing, type Step } from '#shared/domain/operation/step.ts';
@@ -15,21 +15,21 @@ import {
   lookAtRun,
   type WorkerRun,
   type WorkerRunPorts,
+  type WorkerStartPorts,
   waitingForJob,
   wasLost,
   workerMemoryMib,
 } from '../backup/worker-run.ts';
 
 /** What an export is made with. */
-export type ExportPorts = WorkerRunPorts & {
-  exports: ExportRecords;
-  wrapper: KeyWrapper;
-  signer: Pick<Signer, 'isSigned'>;
-  storeAccess(): Promise<StoreAccess>;
-  workerImage(): string;
-  /** How long it can be downloaded. */
-  validSeconds: number;
-};
+export type ExportPorts = WorkerRunPorts &
+  WorkerStartPorts & {
+    exports: ExportRecords;
+    wrapper: KeyWrapper;
+    signer: Pick<Signer, 'isSigned'>;
+    /** How long it can be downloaded. */
+    validSeconds: number;
+  };
 
 export function runOf({ operation, instance }: InstanceContext, { round }: Pick<Export, 'round'>): WorkerRun {
   const place = { instanceId: instance.id, operationId: operation.id, round };

@@ -6,7 +6,7 @@ import { loadDatabaseName, loadPrefix } from '#shared/domain/backup/load-names.t
 import type { Load, LoadDatabases, LoadRecords } from '#shared/domain/backup/load-ports.ts';
 import { type LoadResult, openLoadResult } from '#shared/domain/backup/load-result.ts';
 import { resultNames } from '#shared/domain/backup/manifest.ts';
-import type { LoadOrder, LoadSource, StoreAccess } from '#shared/domain/backup/order.ts';
+import type { LoadOrder, LoadSource } from '#shared/domain/backup/order.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import { fencedOf, type InstanceContext, serverOf } from '#shared/domain/instance/context.ts';
 import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
@@ -20,21 +20,20 @@ import {
   passwordValidSeconds,
   type WorkerRun,
   type WorkerRunPorts,
+  type WorkerStartPorts,
   waitingForJob,
   wasLost,
   workerMemoryMib,
 } from '../backup/worker-run.ts';
 
 /** What a load is made with. */
-export type LoadPorts = WorkerRunPorts & {
-  loads: LoadRecords;
-  loadDatabases: LoadDatabases;
-  cluster: Pick<TenantCluster, 'countPods'>;
-  wrapper: KeyWrapper;
-  /** How the Job reaches the store, with the writer's credentials as they are now. */
-  storeAccess(): Promise<StoreAccess>;
-  workerImage(): string;
-};
+export type LoadPorts = WorkerRunPorts &
+  WorkerStartPorts & {
+    loads: LoadRecords;
+    loadDatabases: LoadDatabases;
+    cluster: Pick<TenantCluster, 'countPods'>;
+    wrapper: KeyWrapper;
+  };
 
 /** What is loaded, and where to. */
 export type WantedLoad = {
