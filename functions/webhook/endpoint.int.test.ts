@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { type HeldDelivery, storeDeliveries, takeDue } from '#shared/adapters/postgres/webhook-deliveries.ts';
 import { changeEndpoint, rotateSecret } from '#shared/adapters/postgres/webhook-endpoints.ts';
@@ -8,54 +8,16 @@ import { redeliver, replay } from '#shared/adapters/postgres/webhook-log.ts';
 import { recordAttempt } from '#shared/adapters/postgres/webhook-results.ts';
 import { openReceiver, type Receiver } from '#shared/adapters/webhook/receiver.fixture.ts';
 import { newSecret } from '#shared/domain/webhook/secret.ts';
-import { insertCatalogue, testInstanceId } from '#shared/testing/fleet-rows.ts';
-import { platformOfThisFile } from '#shared/testing/platform.ts';
-import { addEndpoint, changed, due, letTimePass, openWorld, secrets, type World } from './world.fixture.ts';
+import { testInstanceId } from '#shared/testing/fleet-rows.ts';
+import { addEndpoint, changed, due, letTimePass, secrets, type World, worldOfThisFile } from './world.fixture.ts';
 
-const platform = platformOfThisFile();
 let database: Database;
 let receiver: Receiver;
 let world: World;
 const one = testInstanceId(1);
-
-beforeAll(async () => {
-  database = platform();
-  await insertCatalogue(database);
+const { url, bodies, refuse, accept, deliveries, endpoint, outbox } = worldOfThisFile((opened) => {
+  ({ database, receiver, world } = opened);
 });
-beforeEach(async () => {
-  await database.query('truncate webhook_endpoints, webhook_sequences, webhook_deliveries, webhook_attempts, outbox');
-  receiver = await openReceiver();
-  world = openWorld(database);
-});
-afterEach(async () => {
-  expect(world.troubles).toEqual([]);
-  await world.sender.end();
-  await receiver.close();
-});
-
-const url = (path = '/hook') => `http://127.0.0.1:${receiver.port}${path}`;
-const bodies = () => receiver.received.map(({ body }) => JSON.parse(body));
-const refuse = (status = 500) => {
-  receiver.answer = (_request, response) => void response.writeHead(status).end();
-};
-const accept = () => refuse(204);
-async function deliveries() {
-  const { rows } = await database.query<{ id: string; state: string; attempts: number; sequence: number }>(
-    'select id, state, attempts, sequence from webhook_deliveries order by created_at, id',
-  );
-  return rows;
-}
-async function endpoint(id: string) {
-  const { rows } = await database.query<{ disabled_reason: string | null; failing_since: Date | null }>(
-    'select * from webhook_endpoints where id = $1',
-    [id],
-  );
-  return rows[0];
-}
-async function outbox() {
-  const { rows } = await database.query<{ type: string; data: unknown }>('select type, data from outbox');
-  return rows;
-}
 
 describe('an endpoint', () => {
   test('that answers 410 is disabled at once; what comes then is kept, and sent by a replay', async () => {

@@ -1,53 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
-import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Database, Queryable } from '#shared/adapters/postgres/database.ts';
-import { openReceiver, type Receiver } from '#shared/adapters/webhook/receiver.fixture.ts';
+import type { Receiver } from '#shared/adapters/webhook/receiver.fixture.ts';
 import { retryDelaysMs } from '#shared/domain/webhook/retry.ts';
-import { insertCatalogue, testInstanceId } from '#shared/testing/fleet-rows.ts';
-import { platformOfThisFile } from '#shared/testing/platform.ts';
-import { addEndpoint, changed, due, letTimePass, openWorld, type World } from './world.fixture.ts';
+import { testInstanceId } from '#shared/testing/fleet-rows.ts';
+import { addEndpoint, changed, due, letTimePass, type World, worldOfThisFile } from './world.fixture.ts';
 
-const platform = platformOfThisFile();
 let database: Database;
 let receiver: Receiver;
 let world: World;
 const [one, other] = [testInstanceId(1), testInstanceId(2)];
-
-beforeAll(async () => {
-  database = platform();
-  await insertCatalogue(database);
-});
-beforeEach(async () => {
-  await database.query('truncate webhook_endpoints, webhook_sequences, webhook_deliveries, webhook_attempts, outbox');
-  receiver = await openReceiver();
-  world = openWorld(database);
-});
-afterEach(async () => {
-  expect(world.troubles).toEqual([]);
-  await world.sender.end();
-  await receiver.close();
+const { url, bodies, refuse, accept, deliveries, endpoint, outbox } = worldOfThisFile((opened) => {
+  ({ database, receiver, world } = opened);
 });
 
-const url = (path = '/hook') => `http://127.0.0.1:${receiver.port}${path}`;
-const bodies = () => receiver.received.map(({ body }) => JSON.parse(body));
-const refuse = (status = 500) => {
-  receiver.answer = (_request, response) => void response.writeHead(status).end();
-};
-const accept = () => refuse(204);
-async function deliveries() {
-  const { rows } = await database.query<{ id: string; state: string; attempts: number; sequence: number }>(
-    'select id, state, attempts, sequence from webhook_deliveries order by created_at, id',
-  );
-  return rows;
-}
-async function endpoint(id: string) {
-  const { rows } = await database.query<{ disabled_reason: string | null; failing_since: Date | null }>(
-    'select * from webhook_endpoints where id = $1',
-    [id],
-  );
-  return rows[0];
-}
 async function waitingForLocks(): Promise<number> {
   const { rowCount } = await database.query(
     `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
@@ -56,10 +23,6 @@ async function waitingForLocks(): Promise<number> {
 }
 const deleteEndpoint = (queryable: Queryable, id: string) =>
   queryable.query('update webhook_endpoints set deleted_at = clock_timestamp(), secret = null where id = $1', [id]);
-async function outbox() {
-  const { rows } = await database.query<{ type: string; data: unknown }>('select type, data from outbox');
-  return rows;
-}
 
 describe('an event', () => {
   test('is sent to the endpoint at once, signed, and with the number it has for its instance', async () => {

@@ -1,14 +1,18 @@
 import { randomUUID } from 'node:crypto';
+import { afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import type { AnyEventDefinition } from '#events/envelope.ts';
 import { statusChanged } from '#events/instance/status-changed.ts';
 import { webhookDue } from '#events/webhook/due.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { insertEndpoint } from '#shared/adapters/postgres/webhook-endpoints.ts';
+import { openReceiver, type Receiver } from '#shared/adapters/webhook/receiver.fixture.ts';
 import { openWebhookSender, type WebhookSender } from '#shared/adapters/webhook/send.ts';
 import { type KeyRing, ringKeyWrapper } from '#shared/domain/backup/key-ring.ts';
 import { newOperationId } from '#shared/domain/operation/identifiers.ts';
 import { newSecret, type SecretWrapper } from '#shared/domain/webhook/secret.ts';
 import type { VisibleType } from '#shared/domain/webhook/visible-events.ts';
+import { insertCatalogue } from '#shared/testing/fleet-rows.ts';
+import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { type WebhookEvent, webhookHandler } from './handler.ts';
 
 const ring: KeyRing = { current: 'k1', keys: new Map([['k1', newSecret()]]) };
@@ -44,6 +48,56 @@ export function openWorld(database: Database, timeoutMs = 2_000): World {
     },
   });
   return world;
+}
+
+/**
+ * A database of this file's own, and for each test a receiver that takes everything and a world before it: `opened` is
+ * given them. A test whose world met troubles fails, unless it takes them out. Call it at the top of the file.
+ */
+export function worldOfThisFile(opened: (parts: { database: Database; receiver: Receiver; world: World }) => void) {
+  const platform = platformOfThisFile();
+  let receiver: Receiver;
+  let world: World;
+
+  beforeAll(() => insertCatalogue(platform()));
+  beforeEach(async () => {
+    await platform().query(
+      'truncate webhook_endpoints, webhook_sequences, webhook_deliveries, webhook_attempts, outbox',
+    );
+    receiver = await openReceiver();
+    world = openWorld(platform());
+    opened({ database: platform(), receiver, world });
+  });
+  afterEach(async () => {
+    expect(world.troubles).toEqual([]);
+    await world.sender.end();
+    await receiver.close();
+  });
+
+  const url = (path = '/hook') => `http://127.0.0.1:${receiver.port}${path}`;
+  const bodies = () => receiver.received.map(({ body }) => JSON.parse(body));
+  const refuse = (status = 500) => {
+    receiver.answer = (_request, response) => void response.writeHead(status).end();
+  };
+  const accept = () => refuse(204);
+  async function deliveries() {
+    const { rows } = await platform().query<{ id: string; state: string; attempts: number; sequence: number }>(
+      'select id, state, attempts, sequence from webhook_deliveries order by created_at, id',
+    );
+    return rows;
+  }
+  async function endpoint(id: string) {
+    const { rows } = await platform().query<{ disabled_reason: string | null; failing_since: Date | null }>(
+      'select * from webhook_endpoints where id = $1',
+      [id],
+    );
+    return rows[0];
+  }
+  async function outbox() {
+    const { rows } = await platform().query<{ type: string; data: unknown }>('select type, data from outbox');
+    return rows;
+  }
+  return { url, bodies, refuse, accept, deliveries, endpoint, outbox };
 }
 
 /** Adds an endpoint of c-1. Its secret, for those who check signatures. */
