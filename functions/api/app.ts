@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http';
-import { isIP } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { contextOf, currentContext, runInContext } from '#shared/adapters/tracing/request-context.ts';
 import { flushSpans, isRecording, recordRequest } from '#shared/adapters/tracing/spans.ts';
+import { callerAddress, type TrustedProxies } from '#shared/domain/access/caller-address.ts';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
 import { defaultBodyLimitBytes, readBody } from '#shared/runtime/body.ts';
 import type { HostRequest, HttpHandler } from '#shared/runtime/http-function.ts';
@@ -23,6 +23,8 @@ export type AppOptions = {
   settle?: () => Promise<void>;
   /** Slower requests are logged as a warning. Default 1,000 ms. */
   slowMs?: number;
+  /** Before us. Default: one. */
+  proxies?: TrustedProxies;
 };
 
 type Bindings = { Bindings: HttpBindings };
@@ -64,7 +66,7 @@ function methodsByPath(routes: readonly Route[]): Map<string, string> {
 async function answer(route: Route, context: Context<Bindings>, options: AppOptions): Promise<Response> {
   const startedMs = performance.now();
   const requestId = currentContext()?.requestId ?? '';
-  const request = await routedRequest(context, requestId);
+  const request = await routedRequest(context, requestId, options);
   const responded: Responded | Failure = await respond(route, request, options.access).catch(asFailure);
   if (responded instanceof Failure) logFailure(options.log, responded);
   const finished =
@@ -138,11 +140,16 @@ function logFailure(log: Log, failure: Failure): void {
     log.warn({ code: failure.code, reason: failure.message }, 'a request could not be answered now');
 }
 
-async function routedRequest(context: Context<Bindings>, requestId: string): Promise<RoutedRequest> {
+async function routedRequest(
+  context: Context<Bindings>,
+  requestId: string,
+  { proxies = { hops: 1 } }: Pick<AppOptions, 'proxies'>,
+): Promise<RoutedRequest> {
   const incoming = context.env.incoming as HostRequest;
   const read = await bodyOf(incoming);
   const url = incoming.url ?? '/';
   const at = url.indexOf('?');
+  const forwarded = incoming.headers['x-forwarded-for'];
   return {
     params: context.req.param() as Record<string, string>,
     search: at < 0 ? '' : url.slice(at),
@@ -151,18 +158,12 @@ async function routedRequest(context: Context<Bindings>, requestId: string): Pro
     ...read,
     requestId,
     isHead: incoming.method === 'HEAD',
-    address: addressOf(incoming),
+    address: callerAddress(
+      { forwardedFor: forwarded === undefined ? undefined : String(forwarded), peer: incoming.socket.remoteAddress },
+      proxies,
+    ),
     signal: goneSignal(context.env.outgoing as ServerResponse),
   };
-}
-
-/**
- * The Ingress writes the first address of X-Forwarded-For anew, and proxies behind it add theirs. Where there is none before us
- * a caller may say what he likes there: he evades a limit, and takes nobody else's turns but those of the address he names.
- */
-function addressOf({ headers, socket }: HostRequest): string {
-  const [first = ''] = String(headers['x-forwarded-for'] ?? '').split(',');
-  return isIP(first.trim()) === 0 ? (socket.remoteAddress ?? 'unknown') : first.trim();
 }
 
 /** functions-framework leaves the body of a request without Content-Type unread. */

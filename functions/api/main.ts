@@ -3,7 +3,7 @@ import { openResender } from '#shared/adapters/eventing/resend.ts';
 import { openAccess } from '#shared/runtime/access/open.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
 import { eventFunctions } from '#shared/runtime/dead-letter/origin.ts';
-import { access as accessRows, customDomains, webhooks } from '#shared/runtime/edge-rows.ts';
+import { access as accessRows, customDomains, proxies as proxyRows, webhooks } from '#shared/runtime/edge-rows.ts';
 import { host } from '#shared/runtime/host.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
 import { functionAddresses, instanceDefaults } from '#shared/runtime/rows.ts';
@@ -14,6 +14,7 @@ import { routesOf } from './routes.ts';
 const rows = defineConfig({
   ...platformRows,
   ...accessRows,
+  ...proxyRows,
   ...customDomains,
   ...webhooks,
   ...functionAddresses,
@@ -46,6 +47,7 @@ const routes = routesOf({
   webhooks: { secrets: openWebhookSecrets(config), targets: config.webhookTargets },
   flush: platform.flush,
 });
-const handler = apiHandler({ routes, access, log, metrics, settle: () => cache.settle(1_000) });
+const proxies = { hops: config.trustedHops, networks: config.trustedProxies };
+const handler = apiHandler({ routes, access, log, metrics, proxies, settle: () => cache.settle(1_000) });
 
 await host(platform, handler, { isProgram: import.meta.main, ...config });

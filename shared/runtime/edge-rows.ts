@@ -1,3 +1,4 @@
+import { networksOf } from '#shared/domain/access/caller-address.ts';
 import { defineConfig, httpUrl, integer, oneOf, row, secretRow, text } from './config.ts';
 
 // The rows of the ways in and out. A function takes those it needs, as those of `rows.ts`.
@@ -14,6 +15,22 @@ export const access = defineConfig({
   readsPerMinute: row('RATE_LIMIT_READS', integer(1, 100_000), 100, 'Reads in any minute, per token holder or key.'),
   writesPerMinute: row('RATE_LIMIT_WRITES', integer(1, 100_000), 60, 'Changes in any minute, per customer.'),
   exportsPerMinute: row('RATE_LIMIT_EXPORTS', integer(1, 100_000), 10, 'Exports in any minute, per customer.'),
+});
+
+/** What stands between callers and us. Strangers are told apart by the address that the outermost proxy of ours has seen. */
+export const proxies = defineConfig({
+  trustedHops: row(
+    'TRUSTED_HOPS',
+    integer(0, 10),
+    1,
+    'Proxies before us that add an address to X-Forwarded-For, outside of TRUSTED_PROXIES: the caller is the so many-th from its end. 0: nobody is before us.',
+  ),
+  trustedProxies: row(
+    'TRUSTED_PROXIES',
+    { wanted: 'networks such as 10.0.0.0/8, separated by commas', read: networksOf },
+    undefined,
+    'Networks of proxies that are passed over before TRUSTED_HOPS counts: with Knative those of the pods, whose gateway and activator (some of the time) add addresses of theirs behind the caller’s.',
+  ),
 });
 
 /** Kill Bill, where its accounts are read. Without KILL_BILL_URL nobody asks it. */
