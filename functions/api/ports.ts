@@ -23,6 +23,8 @@ export type AccessPorts = {
   authenticate(headers: Readonly<Record<string, string | undefined>>): Promise<Principal>;
   /** Counts the request. Never throws: without Redis it goes by what this process has seen. */
   limit(principal: Principal, what: 'read' | 'write' | 'export'): Promise<LimitAnswer>;
+  /** A guess that `limit` will let the next one in. Without it nothing is begun before `limit` has answered. */
+  hasRoom?(principal: Principal, what: 'read'): boolean;
 };
 
 /** What the routes are made of. A noun's routes take those they need: `Pick<ApiPorts, 'database'>`. */

@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Principal } from '#shared/domain/access/principal.ts';
 import { requireMayDestroy, requireScope } from '#shared/domain/access/principal.ts';
-import { asFailure, Failure } from '#shared/domain/failure.ts';
+import { Failure } from '#shared/domain/failure.ts';
 import type { AccessPorts, LimitAnswer } from '../ports.ts';
 import { invalidRequest } from '../problem.ts';
 import { type Call, nobody, type Reply, type Route } from '../route.ts';
 import { forCustomer } from '../views/for-customer.ts';
+import { inTime, type Timed } from './in-time.ts';
 import { jsonOf, parsed, queryOf } from './parse.ts';
 import { fieldsOf, pickFields } from './pick-fields.ts';
 
@@ -28,23 +29,53 @@ export type RoutedRequest = {
 };
 
 const mostHeaders = 100;
-const defaultDeadlineMs = 10_000;
 
 export type Responded = { reply: Reply; limited: LimitAnswer | undefined; principal: Principal | undefined };
 
-/** Who asks, may he, how often, for what: then the route. @throws Failure. */
+/** Who asks, may he, how often, for what: then the route, all of it within the route's time. @throws Failure. */
 export async function respond(route: Route, request: RoutedRequest, access: AccessPorts): Promise<Responded> {
   const headers = singleHeaders(request);
-  const isPublic = route.scope === 'anyone';
-  const principal = isPublic ? nobody : await access.authenticate(headers);
-  if (route.scope !== 'anyone') requireScope(principal, route.scope);
-  if (route.destroys === true) requireMayDestroy(principal);
-  const limited = await takeTurn(route, { principal, address: request.address }, access);
-  if (limited?.isAllowed === false) {
-    throw new Failure('too-many-requests', `More than ${limited.limit} of such requests in a minute: slow down.`, {
-      facts: { retryAfterMs: limited.retryAfterMs, limit: limited.limit },
-    });
-  }
+  return await inTime(route, request.signal, async (timed) => {
+    const principal = route.scope === 'anyone' ? nobody : await access.authenticate(headers);
+    if (route.scope !== 'anyone') requireScope(principal, route.scope);
+    if (route.destroys === true) requireMayDestroy(principal);
+    const turn = takeTurn(route, { principal, address: request.address }, access);
+    const handle = () => handled(route, request, { principal, headers, timed });
+    const early = mayBeginEarly(route, principal, access) ? handle() : undefined;
+    // told below, unless the caller is refused
+    early?.catch(() => undefined);
+    const limited = await turn;
+    if (limited?.isAllowed === false) throw tooMany(limited);
+    const { reply, names } = await (early ?? handle());
+    const picks = names !== undefined && route.fields !== undefined && reply.status < 300 && reply.body !== undefined;
+    const isOfCustomer = principal.customerId !== null && route.scope !== 'anyone';
+    const seen = isOfCustomer ? forCustomer(reply.body) : reply.body;
+    const body = picks ? pickFields(seen, names, route.fields?.of ?? 'body') : seen;
+    return { reply: { ...reply, body }, limited, principal };
+  });
+}
+
+function tooMany({ limit, retryAfterMs }: LimitAnswer): Failure {
+  return new Failure('too-many-requests', `More than ${limit} of such requests in a minute: slow down.`, {
+    facts: { retryAfterMs, limit },
+  });
+}
+
+/**
+ * A read whose caller has most of his turns left is begun while this one is counted: what it found is given to nobody when he
+ * turns out to have none. A stream is no such read, for somebody would have to end it.
+ */
+function mayBeginEarly({ method, limit, responses }: Route, principal: Principal, access: AccessPorts): boolean {
+  if (method !== 'GET' || limit !== 'read' || responses[200]?.type === 'text/event-stream') return false;
+  return access.hasRoom?.(principal, limit) === true;
+}
+
+/** What the route makes of a request, and which fields of it are wanted. */
+async function handled(
+  route: Route,
+  request: RoutedRequest,
+  { principal, headers, timed }: Pick<Call, 'principal' | 'headers'> & { timed: Timed },
+): Promise<{ reply: Reply; names: readonly string[] | undefined }> {
   const { fields: wanted, ...query } = queryOf(request.search);
   const names = fieldsOf(wanted, route.fields);
   const call: Call = {
@@ -54,13 +85,10 @@ export async function respond(route: Route, request: RoutedRequest, access: Acce
     body: bodyOf(route, request),
     headers,
     requestId: request.requestId,
-    signal: request.signal,
+    signal: timed.signal,
   };
-  const reply = await inTime(route, call);
-  const picks = names !== undefined && route.fields !== undefined && reply.status < 300 && reply.body !== undefined;
-  const seen = principal.customerId === null || isPublic ? reply.body : forCustomer(reply.body);
-  const body = picks ? pickFields(seen, names, route.fields?.of ?? 'body') : seen;
-  return { reply: { ...reply, body }, limited, principal };
+  timed.begin();
+  return { reply: await route.handle(call), names };
 }
 
 function takeTurn(
@@ -106,29 +134,4 @@ function bodyOf(route: Route, request: RoutedRequest): unknown {
   }
   const type = request.headers['content-type'];
   return parsed('body', route.body, jsonOf({ type, body: request.body, isTooLarge: request.isTooLarge }));
-}
-
-/** A stream may go on; what comes before its first piece may not take longer than any other answer. */
-async function inTime(route: Route, call: Call): Promise<Reply> {
-  const limit = route.deadlineMs ?? defaultDeadlineMs;
-  const over = new AbortController();
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const stop = () => over.abort(call.signal.reason);
-  const timer = setTimeout(() => {
-    over.abort();
-    // what changes something goes on, and may yet be committed
-    const code = route.method === 'GET' ? 'timeout' : 'outcome-unknown';
-    reject(new Failure(code, `It took longer than ${limit} ms.`));
-  }, limit);
-  call.signal.addEventListener('abort', stop, { once: true });
-  const work = route.handle({ ...call, signal: over.signal });
-  // after the deadline nobody waits for it
-  work.catch(() => undefined);
-  try {
-    return await Promise.race([work, late]);
-  } catch (caught) {
-    throw asFailure(caught);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,0 +1,81 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Failure } from '#shared/domain/failure.ts';
+import type { AccessPorts } from '../ports.ts';
+import { nobody, type Route, route } from '../route.ts';
+import { type RoutedRequest, respond } from './respond.ts';
+
+let handled = 0;
+beforeEach(() => {
+  handled = 0;
+});
+
+const changing = (handle: Route['handle']): Route =>
+  route({
+    method: 'POST',
+    path: '/v1/things',
+    operationId: 'change',
+    summary: 'Changes it.',
+    scope: 'instances:write',
+    limit: 'none',
+    deadlineMs: 30,
+    responses: {},
+    handle: (call) => {
+      handled += 1;
+      return handle(call);
+    },
+  });
+
+const request: RoutedRequest = {
+  params: {},
+  search: '',
+  headers: {},
+  rawHeaders: [],
+  body: Buffer.alloc(0),
+  isTooLarge: false,
+  requestId: 'r-1',
+  isHead: false,
+  address: '192.0.2.1',
+  signal: new AbortController().signal,
+};
+
+const access = (authenticate: AccessPorts['authenticate']): AccessPorts => ({
+  authenticate,
+  limit: async () => ({ isAllowed: true, limit: 1, remaining: 1, retryAfterMs: 0 }),
+});
+const somebody = { ...nobody, scopes: ['instances:write'] as const };
+const codeOf = (asked: Promise<unknown>) => asked.then(String, (failure: Failure) => failure.code);
+
+describe('the time of a request', () => {
+  it('is that of finding out who asks, too, and then nothing was done', async () => {
+    const { promise: known, resolve } = Promise.withResolvers<typeof somebody>();
+    const asked = respond(
+      changing(async () => ({ status: 204 })),
+      request,
+      access(() => known),
+    );
+    expect(await codeOf(asked)).toBe('timeout');
+    resolve(somebody);
+    await known;
+    await new Promise(setImmediate);
+    expect(handled).toBe(0);
+  });
+
+  it('that is over while something is changed says that it may have been done', async () => {
+    const asked = respond(
+      changing(() => new Promise(() => undefined)),
+      request,
+      access(async () => somebody),
+    );
+    expect([await codeOf(asked), handled]).toEqual(['outcome-unknown', 1]);
+  });
+
+  it('is over when nobody waits for it, before anything is begun', async () => {
+    const gone = AbortSignal.abort();
+    const asked = respond(
+      changing(async () => ({ status: 204 })),
+      { ...request, signal: gone },
+      access(async () => somebody),
+    );
+    expect([await codeOf(asked), handled]).toEqual(['timeout', 0]);
+  });
+});
