@@ -2,6 +2,7 @@ import { Gauge, type Registry } from 'prom-client';
 import type { FleetNumbers } from '#shared/adapters/postgres/fleet-numbers.ts';
 import { ruleOf } from '#shared/domain/drift/policy.ts';
 import { backupGauges } from './backup-gauges.ts';
+import { edgeGauges } from './edge-gauges.ts';
 
 /**
  * Ticks come every ten seconds, and one may take half a minute. Where several processes of reconcile run, each shows
@@ -125,6 +126,7 @@ const gauges: readonly FleetGauge[] = [
     samples: ({ servers }) => servers.map(({ server, limit }) => ({ labels: { server }, value: limit })),
   },
   ...backupGauges,
+  ...edgeGauges,
 ];
 
 /** Shows the fleet's numbers: those of the last tick of this process, for a minute. */

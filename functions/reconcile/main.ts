@@ -5,6 +5,7 @@ import { openDirectoryStore } from '#shared/adapters/objectstore/directory.ts';
 import { openOdooServers } from '#shared/adapters/odoo-server/odoo-servers.ts';
 import { readPointNumbers } from '#shared/adapters/postgres/backup-numbers.ts';
 import { forgetNotifications } from '#shared/adapters/postgres/billing-notifications.ts';
+import { readEdgeCounts } from '#shared/adapters/postgres/edge-numbers.ts';
 import { readFleetNumbers } from '#shared/adapters/postgres/fleet-numbers.ts';
 import { adoptLegacyServer } from '#shared/adapters/postgres/legacy-server.ts';
 import { ruleOf } from '#shared/domain/drift/policy.ts';
@@ -77,8 +78,11 @@ async function adoptLegacy(): Promise<void> {
 }
 
 const showNumbers = makeFleetGauges(metrics.registry);
-// They read something of every instance, and change by the hour.
-const readPoints = nowAndThen(() => readPointNumbers(platform.database), { everyMs: 60_000 });
+// They read something of every instance, or of days, and change slowly.
+const seldom = {
+  readPoints: nowAndThen(() => readPointNumbers(platform.database), { everyMs: 60_000 }),
+  readEdge: nowAndThen(() => readEdgeCounts(platform.database), { everyMs: 60_000 }),
+};
 const showWarm = makeWarmGauges(metrics.registry);
 const ticks = makeTickMetrics(metrics.registry);
 const tell = upkeepTeller({ log, registry: metrics.registry });
@@ -181,7 +185,7 @@ const handler = eventFunction({
     });
     // What the parts have asked for goes out with this tick, not with the next.
     await platform.flush();
-    await readFleetNumbers(platform.database, readPoints).then(showNumbers, (error: unknown) =>
+    await readFleetNumbers(platform.database, seldom).then(showNumbers, (error: unknown) =>
       onTrouble('numbers', error),
     );
     ticks.lastEnd.setToCurrentTime();

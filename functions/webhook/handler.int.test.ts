@@ -85,6 +85,7 @@ describe('an event', () => {
         .map(({ sequence }) => sequence)
         .toSorted((a, b) => a - b),
     ).toEqual([1, 2, 2, 3]);
+    expect(world.attempts).toEqual(['taken', 'again', 'taken', 'taken']);
     expect((await deliveries()).every(({ state }) => state === 'succeeded')).toBe(true);
   });
 

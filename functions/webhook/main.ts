@@ -5,6 +5,7 @@ import { eventFunction } from '#shared/runtime/event-function.ts';
 import { host } from '#shared/runtime/host.ts';
 import { openPlatform, platformRows } from '#shared/runtime/platform.ts';
 import { openWebhookSecrets } from '#shared/runtime/webhook/secrets.ts';
+import { makeAttemptMetrics } from './attempt-metrics.ts';
 import { webhookEvents, webhookHandler } from './handler.ts';
 
 const config = parseConfig(defineConfig({ ...platformRows, ...webhooks }), process.env);
@@ -21,6 +22,7 @@ const handler = eventFunction({
     ...platform,
     sender,
     secrets: openWebhookSecrets(config),
+    onAttempt: makeAttemptMetrics(platform.metrics.registry),
     onTrouble: (what, error) => platform.log.warn({ what, err: error }, 'a delivery could not be tried or recorded'),
   }),
 });

@@ -25,6 +25,8 @@ export const secrets: SecretWrapper = {
 export type World = {
   sender: WebhookSender;
   troubles: string[];
+  /** What came of each try. */
+  attempts: string[];
   flushes: number;
   handle(event: WebhookEvent): Promise<string>;
 };
@@ -34,6 +36,7 @@ export function openWorld(database: Database, timeoutMs = 2_000): World {
   const world: World = {
     sender: openWebhookSender({ policy: 'any', timeoutMs }),
     troubles: [],
+    attempts: [],
     flushes: 0,
     handle: (event) => handler(event),
   };
@@ -42,6 +45,7 @@ export function openWorld(database: Database, timeoutMs = 2_000): World {
     sender: world.sender,
     secrets,
     eventSource: 'urn:odoo-fleet',
+    onAttempt: ({ outcome, seconds }) => void world.attempts.push(seconds > 0 ? outcome : `${outcome} in no time`),
     onTrouble: (what, error) => void world.troubles.push(`${what}: ${String(error)}`),
     flush: async () => {
       world.flushes += 1;

@@ -1,4 +1,5 @@
 import type { Dashboard } from './dashboard-model.ts';
+import { edge } from './edge-dashboard.ts';
 import { functions } from './functions-dashboard.ts';
 
 // The fleet's own numbers are told by each process of reconcile that gets ticks, so they are joined by max, never by sum.
@@ -262,4 +263,4 @@ const operations: Dashboard = {
 };
 
 /** By the name of their file. */
-export const dashboards: Readonly<Record<string, Dashboard>> = { fleet, functions, operations, backups };
+export const dashboards: Readonly<Record<string, Dashboard>> = { fleet, functions, operations, backups, edge };

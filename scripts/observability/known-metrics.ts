@@ -5,6 +5,7 @@ import { makeFleetGauges } from '#functions/reconcile/gauges.ts';
 import { makeTickMetrics } from '#functions/reconcile/tick-metrics.ts';
 import { upkeepTeller } from '#functions/reconcile/upkeep-teller.ts';
 import { makeWarmGauges } from '#functions/reconcile/warm-gauges.ts';
+import { makeAttemptMetrics } from '#functions/webhook/attempt-metrics.ts';
 import { makeMetrics } from '#shared/runtime/metrics.ts';
 import { operationMetrics } from '#shared/runtime/operation/operation-metrics.ts';
 import { spanRecorder } from '#shared/runtime/tracing.ts';
@@ -23,6 +24,7 @@ export function knownMetrics(): Map<string, KnownMetric> {
   makeWarmGauges(registry);
   makeTickMetrics(registry);
   makePlatformBackupGauge(registry);
+  makeAttemptMetrics(registry);
   upkeepTeller({ log: silent, registry });
   tellOfSpool(true, { log: silent, registry });
   operationMetrics(registry, 'provision');

@@ -38,7 +38,9 @@ test('Prometheus takes the alert rules', async ({ skip }) => {
 
 test('every alert fires when it should, and none in a fleet that is well', async ({ skip }) => {
   if (tool === undefined) return skip('there is no promtool');
-  expect(await tell('test', 'rules', 'alerts.test.yaml')).toContain('SUCCESS');
+  for (const file of ['alerts.test.yaml', 'alerts-of-days.test.yaml']) {
+    expect(await tell('test', 'rules', file)).toContain('SUCCESS');
+  }
 });
 
 test('a rule that would not fire any more is found', async ({ skip }) => {

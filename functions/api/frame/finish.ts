@@ -42,7 +42,8 @@ export async function finish(
   };
   const isKept = headers['cache-control'] !== 'no-store';
   headers['cache-control'] ??= 'no-store';
-  const outcome = status < 300 ? 'done' : 'refused';
+  const isRepeated = headers['idempotency-replayed'] === 'true';
+  const outcome = status >= 300 ? 'refused' : isRepeated ? 'repeated' : 'done';
   if (stream !== undefined && request.isHead) {
     await endOf(stream.pieces[Symbol.asyncIterator](), { isBegun: false });
     return { status, headers: streamHeaders(headers, stream.type), body: null, outcome };

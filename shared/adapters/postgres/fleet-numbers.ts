@@ -1,5 +1,6 @@
 import { type BackupNumbers, noBackupNumbers, type PointNumbers, readBackupNumbers } from './backup-numbers.ts';
 import type { Queryable } from './database.ts';
+import { type EdgeCounts, type EdgeNumbers, noEdgeNumbers, readEdgeNumbers } from './edge-numbers.ts';
 
 /** The fleet in numbers, for its gauges. Kinds and states that have no row are left out. Ages and delays in seconds. */
 export type FleetNumbers = {
@@ -18,6 +19,7 @@ export type FleetNumbers = {
   shards: { overdue: number; oldestDelay: number; blind: number };
   servers: readonly { server: string; instances: number; limit: number }[];
   backups: BackupNumbers;
+  edge: EdgeNumbers;
 };
 
 /** A shard is due every few minutes and taken within seconds; a tick may miss one turn. */
@@ -54,22 +56,26 @@ const numbersText = `
         'server', id, 'instances', instance_count, 'limit', max_instances)), '[]')
       from db_servers where status = 'active' and purpose = 'tenants') as servers`;
 
-type Row = Omit<FleetNumbers, 'overdueOperations' | 'deadEvents' | 'backups'> & {
+type Row = Omit<FleetNumbers, 'overdueOperations' | 'deadEvents' | 'backups' | 'edge'> & {
   overdue: FleetNumbers['overdueOperations'];
   dead: FleetNumbers['deadEvents'];
 };
 
-/** Counts all of it, in three statements; `readPoints` as of `readBackupNumbers`. */
+/** What is read by itself, for whoever asks often. Default: with the rest. */
+export type SeldomRead = { readPoints?: () => Promise<PointNumbers>; readEdge?: () => Promise<EdgeCounts> };
+
+/** Counts all of it, in a few statements. */
 export async function readFleetNumbers(
   queryable: Queryable,
-  readPoints?: () => Promise<PointNumbers>,
+  { readPoints, readEdge }: SeldomRead = {},
 ): Promise<FleetNumbers> {
   const { rows } = await queryable.query<Row>(numbersText, [shardGraceSeconds]);
   const [row] = rows;
   if (row === undefined) return noNumbers;
   const { overdue, dead, ...rest } = row;
   const backups = await readBackupNumbers(queryable, readPoints);
-  return { ...rest, overdueOperations: overdue, deadEvents: dead, backups };
+  const edge = await readEdgeNumbers(queryable, readEdge);
+  return { ...rest, overdueOperations: overdue, deadEvents: dead, backups, edge };
 }
 
 /** Those of a fleet without anything. */
@@ -83,4 +89,5 @@ export const noNumbers: FleetNumbers = {
   shards: { overdue: 0, oldestDelay: 0, blind: 0 },
   servers: [],
   backups: noBackupNumbers,
+  edge: noEdgeNumbers,
 };

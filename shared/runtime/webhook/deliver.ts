@@ -4,7 +4,7 @@ import { recordAttempt } from '#shared/adapters/postgres/webhook-results.ts';
 import type { WebhookSender } from '#shared/adapters/webhook/send.ts';
 import { signedHeaders } from '#shared/adapters/webhook/sign.ts';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
-import { type AttemptResult, judgeAttempt } from '#shared/domain/webhook/retry.ts';
+import { type AttemptResult, type AttemptVerdict, judgeAttempt } from '#shared/domain/webhook/retry.ts';
 import type { SecretWrapper } from '#shared/domain/webhook/secret.ts';
 
 export type Delivering = {
@@ -13,6 +13,8 @@ export type Delivering = {
   secrets: Pick<SecretWrapper, 'unwrap'>;
   eventSource: string;
   onTrouble: (what: string, error: unknown) => void;
+  /** For the numbers: a try that has ended. */
+  onAttempt?: (attempt: { outcome: AttemptVerdict['is']; seconds: number }) => void;
 };
 
 /** What became of deliveries. */
@@ -38,7 +40,7 @@ export async function deliver(deliveries: readonly HeldDelivery[], parts: Delive
 
 async function deliverOne(
   delivery: HeldDelivery,
-  { database, sender, secrets, eventSource }: Delivering,
+  { database, sender, secrets, eventSource, onAttempt }: Delivering,
 ): Promise<{ result: AttemptResult; outcome: string }> {
   const { eventId, endpointId, body, url, attempt } = delivery;
   // unsigned, it could be anybody's
@@ -50,6 +52,7 @@ async function deliverOne(
   const result = await sender.send({ url, headers, body });
   const milliseconds = performance.now() - began;
   const verdict = judgeAttempt(result, { attempt, random: Math.random() });
+  onAttempt?.({ outcome: verdict.is, seconds: milliseconds / 1_000 });
   const outcome = await recordAttempt(
     database,
     delivery,
