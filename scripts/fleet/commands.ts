@@ -10,6 +10,7 @@ import { createKey } from './api-keys.ts';
 import { ask } from './ask.ts';
 import { listBackups, showBackup } from './backups.ts';
 import { showCertificates } from './certificates.ts';
+import { confirm } from './client/confirm.ts';
 import { linkToExport } from './exports.ts';
 import { follow } from './follow.ts';
 import { uploadFile } from './import-file.ts';
@@ -49,6 +50,17 @@ async function request(kind: AskedKind, call: Call, given: Given): Promise<Done>
   return await ask(kind, event, { database: call.database, config, following: call });
 }
 
+/** By the name that people know the instance by; what is wrong with the id is said by what is asked for. */
+async function confirmRestore({ database, operands: [instance = ''], ...call }: Call, what: string): Promise<void> {
+  await confirm(call, {
+    what,
+    async nameOf() {
+      const { rows } = await database.query<{ name: string }>('select name from instances where id = $1', [instance]);
+      return rows[0]?.name ?? instance;
+    },
+  });
+}
+
 const ringOf = ({ env }: Call) => openBackupKeys(parseConfig(keyRing, env));
 
 export const commands: readonly Command[] = [
@@ -84,18 +96,23 @@ export const commands: readonly Command[] = [
   {
     words: 'restore',
     operands: ['INSTANCE', 'BACKUP'],
-    options: asks,
-    says: 'puts the instance back to what a backup of it holds; what it is now is kept for a while',
-    run: (call) => request('restore', call, { instance: call.operands[0], backup: call.operands[1] }),
+    options: ['yes', ...asks],
+    says: 'puts the instance back to what a backup of it holds; what it is now is kept for a while; asks first, but for --yes',
+    run: async (call) => {
+      const [instance = '', backup] = call.operands;
+      await confirmRestore(call, `Instance ${instance} is put back to what backup ${backup} holds.`);
+      return await request('restore', call, { instance, backup });
+    },
   },
   {
     words: 'undo',
     operands: ['INSTANCE', '[RESTORE]'],
-    options: asks,
-    says: 'takes a restore back, the last one unless its operation is named',
+    options: ['yes', ...asks],
+    says: 'takes a restore back, the last one unless its operation is named; asks first, but for --yes',
     run: async (call) => {
       const [instance = '', restore] = call.operands;
       const undoes = restore ?? (await newestRestore(call.database, instance));
+      await confirmRestore(call, `Instance ${instance} is put back to what it was before the restore ${undoes}.`);
       return await request('restore', call, { instance, undoes });
     },
   },

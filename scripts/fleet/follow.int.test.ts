@@ -146,7 +146,7 @@ test('a refusal is told with its reason, and is exit code 1', async () => {
     await appendAudit(records(), { actor: event.source, action: 'restore.refused', instanceId, detail });
     await inbox(event, { operationId: null, outcome: 'refused: terminated' });
   };
-  const refused = await fleet(['restore', instanceId, newOperationId()]);
+  const refused = await fleet(['restore', instanceId, newOperationId(), '--yes']);
   expect(refused).toMatchObject({ code: 1, errors: 'Instance x is terminated.' });
 });
 
@@ -193,7 +193,7 @@ test('an undo names the restore that was exchanged last, however it ended; witho
   await keep(undone, 1);
   await records().query('update restores set taken_back_by = $2 where id = $1', [undone, newest]);
   onRequest = async (event) => end(await accept(event, 'restore'), 'succeeded');
-  expect((await fleet(['undo', instanceId])).code).toBe(0);
+  expect((await fleet(['undo', instanceId, '--yes'])).code).toBe(0);
   expect(sent.at(-1)?.data).toMatchObject({ undoes: newest });
   expect(sent.at(-1)?.data).not.toHaveProperty('backup');
 });

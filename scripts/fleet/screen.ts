@@ -1,3 +1,5 @@
+import { createInterface } from 'node:readline/promises';
+
 /** What a command came to: `json` for programs, `lines` for people. `isDone` is true unless stated. */
 export type Done = { json: unknown; lines: readonly string[]; isDone?: boolean };
 
@@ -9,11 +11,15 @@ export type Screen = {
   progress?(line: string | undefined): void;
   /** A person looks at what is printed, on a terminal that shows colours. */
   hasColours?: boolean;
+  /** How wide the terminal is that is printed to; undefined where it is none. */
+  columns?: number | undefined;
+  /** Asks the person at the terminal; empty when nothing was typed. Not there where nobody can be asked. */
+  ask?(question: string): Promise<string>;
 };
 
 /** The screen of this process: progress on a terminal only. */
 export function processScreen(): Screen {
-  const { stderr, stdout, env } = process;
+  const { stderr, stdin, stdout, env } = process;
   const hasColours = stdout.isTTY && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
   const clear = '\r\u001b[K';
   let isShown = false;
@@ -23,6 +29,8 @@ export function processScreen(): Screen {
   };
   return {
     hasColours,
+    columns: stdout.isTTY ? stdout.columns : undefined,
+    ...(stdin.isTTY && stderr.isTTY && { ask: (question: string) => (wipe(), askThere(question)) }),
     print(line) {
       wipe();
       stdout.write(`${line}\n`);
@@ -40,6 +48,17 @@ export function processScreen(): Screen {
       },
     }),
   };
+}
+
+/** Not on standard output, which may go into a file. */
+async function askThere(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const gone = new Promise<string>((resolve) => void terminal.once('close', () => resolve('')));
+  try {
+    return await Promise.race([terminal.question(question), gone]);
+  } finally {
+    terminal.close();
+  }
 }
 
 export const timeOf = (at: Date | null): string => at?.toISOString().replace(/\.\d+Z$/, 'Z') ?? '-';

@@ -1,5 +1,6 @@
 import { Failure } from '#shared/domain/failure.ts';
 import { type Group, textOf } from './command.ts';
+import { confirm, yesOption } from './confirm.ts';
 import { facts, listed, listOptions, timeCell } from './listing.ts';
 
 type DeadEvent = {
@@ -39,6 +40,7 @@ export const deadLetters: Group = {
     {
       usage: 'list',
       says: 'newest first',
+      example: 'dead-letters list --state waiting --class permanent',
       options: [
         ['--state <states>', 'waiting, replayed, resolved, given-up; several with commas'],
         ['--class <classes>', 'transient, permanent, unknown; several with commas'],
@@ -57,12 +59,36 @@ export const deadLetters: Group = {
         }),
     },
     {
+      usage: 'show <number>',
+      says: 'all of one, with the bytes of it',
+      example: 'dead-letters show 17',
+      async run({ api, operands: [number = ''], screen }) {
+        const body = (await api().get(`/v1/dead-events/${encodeURIComponent(number)}`)) as { bodyBase64: string };
+        const { bodyBase64, ...others } = body;
+        const text = Buffer.from(bodyBase64, 'base64').toString();
+        return { json: body, lines: [...facts(others, screen), '', ...text.split('\n')] };
+      },
+    },
+    {
       usage: 'replay <number>',
       says: 'sends it again to what could not handle it',
+      example: 'dead-letters replay 17',
       async run({ api, operands: [number = ''] }) {
         const path = `/v1/dead-events/${encodeURIComponent(number)}/replay`;
         const body = (await api().send('POST', path)) as { fate: string; detail: string | null };
         return { json: body, lines: [`${number}: ${body.fate}, ${body.detail ?? ''}`], isDone: body.fate !== 'failed' };
+      },
+    },
+    {
+      usage: 'discard <number>',
+      says: 'a person has dealt with it: it is forgotten after a while, and never replayed by itself',
+      example: 'dead-letters discard 17',
+      options: [yesOption],
+      async run(call) {
+        const [number = ''] = call.operands;
+        await confirm(call, { what: `Dead letter ${number} is given up.`, nameOf: async () => number });
+        const body = await call.api().send('POST', `/v1/dead-events/${encodeURIComponent(number)}/discard`);
+        return { json: body, lines: [`${number}: discarded`] };
       },
     },
   ],
@@ -75,6 +101,7 @@ export const databaseServers: Group = {
     {
       usage: 'list',
       says: 'with what they hold',
+      example: 'db-servers list --status active,maintenance',
       options: [['--status <states>', 'active, maintenance, error; several with commas'], ...listOptions],
       run: (call) =>
         listed<DatabaseServer>(call, '/v1/db-servers', {
@@ -90,9 +117,10 @@ export const databaseServers: Group = {
     {
       usage: 'show <server>',
       says: 'all of one',
-      async run({ api, operands: [id = ''] }) {
+      example: 'db-servers show pg-1',
+      async run({ api, operands: [id = ''], screen }) {
         const body = await api().get(`/v1/db-servers/${encodeURIComponent(id)}`);
-        return { json: body, lines: facts(body) };
+        return { json: body, lines: facts(body, screen) };
       },
     },
   ],
@@ -105,6 +133,7 @@ export const keys: Group = {
     {
       usage: 'list',
       says: 'newest first, those that ended among them',
+      example: 'keys list --customer acme',
       options: [['--customer <id>', 'of this customer'], ...listOptions],
       run: (call) =>
         listed<Key>(call, '/v1/keys', {
@@ -119,6 +148,7 @@ export const keys: Group = {
     {
       usage: 'create',
       says: 'a key, printed once; with no more rights than your own',
+      example: 'keys create --name ci --scopes instances:read,operations:read --days 30',
       options: [
         ['--name <name>', 'what it is for'],
         ['--role <role>', 'customer, support, admin or service; your own unless stated'],
@@ -142,8 +172,16 @@ export const keys: Group = {
     {
       usage: 'revoke <key>',
       says: 'every server refuses it within ten seconds',
-      async run({ api, operands: [id = ''] }) {
-        await api().send('DELETE', `/v1/keys/${encodeURIComponent(id)}`);
+      example: 'keys revoke 01936f2e-8b5a-7c3d-9e4f-0a1b2c3d4e5f',
+      options: [yesOption],
+      async run(call) {
+        const [id = ''] = call.operands;
+        const path = `/v1/keys/${encodeURIComponent(id)}`;
+        await confirm(call, {
+          what: `Key ${id} is refused from now on, for ever. Whoever uses it needs another one.`,
+          nameOf: async () => ((await call.api().get(path)) as Key).name,
+        });
+        await call.api().send('DELETE', path);
         return { json: { id, revoked: true }, lines: [`Key ${id} is revoked.`] };
       },
     },

@@ -17,7 +17,7 @@ export type Api = {
   /** Asks for something under a key of its own, so that asking again after a lost answer does nothing twice. */
   ask(path: string, body?: unknown, method?: 'POST' | 'PATCH'): Promise<unknown>;
   /** Asks once only: for what the API does not recognise when it comes twice. */
-  send(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+  send(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
   /** Server-sent events. Undefined: they are not to be had now. */
   stream(
     path: string,
@@ -28,7 +28,7 @@ export type Api = {
 };
 
 type Asked = {
-  method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   path: string;
   body?: unknown;
   headers?: Record<string, string>;

@@ -23,6 +23,8 @@ export type Definition = {
   /** As it is called: `list`, `show <instance>`, `retry <operation>`. */
   usage: string;
   says: string;
+  /** A call of it, without the word `fleet`. */
+  example: string;
   options?: readonly (readonly [flags: string, says: string] | Option)[];
   run(call: Call): Promise<Result>;
 };
@@ -44,6 +46,7 @@ export function addCommand(parent: Command, definition: Definition, runner: Runn
   for (const option of definition.options ?? []) {
     command.addOption(option instanceof Option ? option : new Option(...option));
   }
+  command.addHelpText('after', `\nExample:\n  fleet ${definition.example}`);
   command.action(async (...given: unknown[]) => {
     const self = given.at(-1) as Command;
     await runner(definition, self.args, self.optsWithGlobals<Options>());

@@ -21,6 +21,7 @@ const dateStepMs = 1_000;
 export const doctor: Definition = {
   usage: 'doctor',
   says: 'looks at everything that is needed, and says what to do about what is not well',
+  example: 'doctor',
   async run({ api }): Promise<Result> {
     const findings = await examine(api());
     const lines = table(findings.map(({ what, state, text }) => [state, what, text]));

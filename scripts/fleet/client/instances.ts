@@ -1,4 +1,5 @@
 import { type Call, type Definition, type Group, textOf } from './command.ts';
+import { confirmInstance, yesOption } from './confirm.ts';
 import { facts, listed, listOptions } from './listing.ts';
 import { asked, reasonOption, watchOptions } from './operations.ts';
 
@@ -21,7 +22,6 @@ const plain = {
   start: 'starts it',
   stop: 'stops it, and it stays stopped',
   restart: 'replaces its pods',
-  terminate: 'ends it; its data is kept for as long as "undo" is possible',
   undo: 'undoes a termination',
   repair: 'makes the world what the records want',
   backup: 'makes a backup while it goes on running',
@@ -32,6 +32,7 @@ function command(word: string, says: string): Definition {
   return {
     usage: `${word} <instance>`,
     says,
+    example: `instances ${word} k3n5q2x7a4bc --watch`,
     options: [reasonOption, ...watchOptions],
     run: (call) => asked(call, `${pathOf(call)}/${word}`, {}),
   };
@@ -41,6 +42,7 @@ function suspension(word: 'suspend' | 'resume', says: string): Definition {
   return {
     usage: `${word} <instance>`,
     says,
+    example: `instances ${word} k3n5q2x7a4bc --cause abuse`,
     options: [causeOption, reasonOption, ...watchOptions],
     run: (call) => asked(call, `${pathOf(call)}/${word}`, { cause: textOf(call.options, 'cause') }),
   };
@@ -49,6 +51,7 @@ function suspension(word: 'suspend' | 'resume', says: string): Definition {
 const create: Definition = {
   usage: 'create <name>',
   says: 'makes a new one; --plan and --owner are needed',
+  example: 'instances create acme --plan small --owner owner@acme.example --customer acme --watch',
   options: [
     ['--plan <plan>', 'its plan'],
     ['--owner <email>', 'who is told of it, and its first login'],
@@ -67,6 +70,47 @@ const create: Definition = {
   },
 };
 
+const terminate: Definition = {
+  usage: 'terminate <instance>',
+  says: 'ends it; its data is kept for as long as "undo" is possible',
+  example: 'instances terminate k3n5q2x7a4bc --reason "the contract has ended"',
+  options: [yesOption, reasonOption, ...watchOptions],
+  async run(call) {
+    const what = `Instance ${call.operands[0]} is ended, and its host is free at once. "undo" brings it back for some days.`;
+    await confirmInstance(call, what);
+    return await asked(call, `${pathOf(call)}/terminate`, {});
+  },
+};
+
+const purge: Definition = {
+  usage: 'purge <instance>',
+  says: 'destroys what a termination has kept, for ever',
+  example: 'instances purge k3n5q2x7a4bc --watch',
+  options: [['--without-backup', 'though there is no proven backup'], yesOption, reasonOption, ...watchOptions],
+  async run(call) {
+    const isWithout = call.options['withoutBackup'] === true;
+    const backup = isWithout ? ' No proven backup is asked for.' : '';
+    await confirmInstance(call, `What is left of instance ${call.operands[0]} is destroyed for ever.${backup}`);
+    return await asked(call, `${pathOf(call)}/purge`, isWithout ? { withoutBackup: true } : {});
+  },
+};
+
+const clone: Definition = {
+  usage: 'clone <instance> <name>',
+  says: 'makes a neutralized copy as a new instance of the same customer',
+  example: 'instances clone k3n5q2x7a4bc acme-staging --watch',
+  options: [
+    ['--backup <backup>', 'of this backup; the newest that succeeded unless stated'],
+    ['--plan <plan>', 'its plan; the same unless stated'],
+    reasonOption,
+    ...watchOptions,
+  ],
+  async run(call) {
+    const { backup, plan } = call.options;
+    return await asked(call, `${pathOf(call)}/clone`, { name: call.operands[1], backup, plan });
+  },
+};
+
 export const instances: Group = {
   noun: 'instances',
   says: 'instances of Odoo, and what can be asked of them',
@@ -74,6 +118,7 @@ export const instances: Group = {
     {
       usage: 'list',
       says: 'newest first',
+      example: 'instances list --status running,error',
       options: [
         ['--status <states>', 'such as running,error'],
         ['--customer <id>', 'of this customer'],
@@ -96,12 +141,16 @@ export const instances: Group = {
     {
       usage: 'show <instance>',
       says: 'all of one',
+      example: 'instances show k3n5q2x7a4bc',
       async run(call) {
         const body = await call.api().get(pathOf(call));
-        return { json: body, lines: facts(body) };
+        return { json: body, lines: facts(body, call.screen) };
       },
     },
     create,
+    terminate,
+    purge,
+    clone,
     ...Object.entries(plain).map(([word, says]) => command(word, says)),
     suspension('suspend', 'keeps it from running; its host shows why'),
     suspension('resume', 'closes one reason of a suspension'),

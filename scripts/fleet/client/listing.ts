@@ -1,9 +1,10 @@
 import { Failure } from '#shared/domain/failure.ts';
-import { table } from '../screen.ts';
 import type { Api } from './api.ts';
 import { type Call, type Result, textOf } from './command.ts';
+import { fitted, fittedFacts } from './fit.ts';
 
-type Page = { items: unknown[]; next: string | null };
+/** `next` is not there in lists that are never long. */
+type Page = { items: unknown[]; next?: string | null };
 
 /** Of all lists. */
 export const listOptions = [
@@ -33,7 +34,9 @@ export async function listed<Item>(
     isAll: call.options['all'] === true,
   });
   const lines =
-    items.length === 0 ? [shown.none] : table([shown.heads, ...items.map((item) => shown.cells(item as Item))]);
+    items.length === 0
+      ? [shown.none]
+      : fitted([shown.heads, ...items.map((item) => shown.cells(item as Item))], call.screen.columns);
   return { json: { items, next }, lines: next === null ? lines : [...lines, 'There are more: --all shows them.'] };
 }
 
@@ -41,22 +44,23 @@ async function readItems(
   api: Api,
   path: string,
   { query, limit, isAll }: { query: Record<string, string | undefined>; limit: string | undefined; isAll: boolean },
-): Promise<Page> {
+): Promise<{ items: unknown[]; next: string | null }> {
   const asked = { ...query, limit: limit ?? (isAll ? '100' : undefined) };
   const items: unknown[] = [];
   let cursor: string | undefined;
   for (let count = 0; count < mostPages; count += 1) {
     const page = (await api.get(path, { ...asked, cursor })) as Page;
     items.push(...page.items);
-    if (!isAll || page.next === null) return { items, next: page.next };
-    cursor = page.next;
+    const next = page.next ?? null;
+    if (!isAll || next === null) return { items, next };
+    cursor = next;
   }
   throw new Failure('too-large', `There are more than ${items.length}: name what you look for.`);
 }
 
 /** Members and what they are, one a line; what is not there is `-`. */
-export function facts(body: unknown): string[] {
-  return table(factsOf(body as Record<string, unknown>, ''));
+export function facts(body: unknown, { columns }: { columns?: number | undefined } = {}): string[] {
+  return fittedFacts(factsOf(body as Record<string, unknown>, ''), columns);
 }
 
 function factsOf(body: Record<string, unknown>, before: string): [string, string][] {

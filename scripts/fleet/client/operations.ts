@@ -20,6 +20,7 @@ export const operations: Group = {
     {
       usage: 'list',
       says: 'newest first',
+      example: 'operations list --instance k3n5q2x7a4bc --state failed',
       options: [
         ['--instance <id>', 'of this instance'],
         ['--state <states>', 'queued, running, waiting, succeeded, failed, cancelled; several with commas'],
@@ -41,28 +42,32 @@ export const operations: Group = {
     {
       usage: 'show <operation>',
       says: 'all of one',
+      example: 'operations show 01936f2e-8b5a-7c3d-9e4f-0a1b2c3d4e5f',
       options: watchOptions,
       async run(call) {
         if (call.options['watch'] === true) return await watched(call, call.operands[0] ?? '');
         const body = await call.api().get(pathOf(call.operands[0]));
-        return { json: body, lines: facts(body) };
+        return { json: body, lines: facts(body, call.screen) };
       },
     },
     {
       usage: 'watch <operation>',
       says: 'waits for its end, and shows how far it is',
+      example: 'operations watch 01936f2e-8b5a-7c3d-9e4f-0a1b2c3d4e5f --wait-seconds 600',
       options: watchOptions.slice(1),
       run: (call) => watched(call, call.operands[0] ?? ''),
     },
     {
       usage: 'retry <operation>',
       says: 'goes on with one that failed, at the step where it stopped',
+      example: 'operations retry 01936f2e-8b5a-7c3d-9e4f-0a1b2c3d4e5f --watch',
       options: [reasonOption, ...watchOptions],
       run: (call) => asked(call, `${pathOf(call.operands[0])}/retry`, {}),
     },
     {
       usage: 'cancel <operation>',
       says: 'undoes what it has made, where that is possible',
+      example: 'operations cancel 01936f2e-8b5a-7c3d-9e4f-0a1b2c3d4e5f --reason "asked for twice"',
       options: [reasonOption, ...watchOptions],
       run: (call) => asked(call, `${pathOf(call.operands[0])}/cancel`, {}),
     },

@@ -4,26 +4,12 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { apiOfThisFile, testAccess } from '#functions/api/served-api.fixture.ts';
 import type { Environment } from '#shared/runtime/config.ts';
 import { insertCatalogue, insertServer, insertTestInstance, testInstanceId } from '#shared/testing/fleet-rows.ts';
-import { runFleet } from '../main.ts';
+import { clientOfThisFile, tokens } from './client.fixture.ts';
 import { settingsFile } from './settings.ts';
 
-/** As long as real ones, so that they would be seen in what is printed. */
-const tokens = { admin: `fleet_a_${'q'.repeat(43)}`, support: `fleet_s_${'w'.repeat(43)}` };
-
-const api = apiOfThisFile({
-  access: () => ({
-    ...testAccess,
-    authenticate: async ({ authorization }) => {
-      const caller = Object.entries(tokens).find(([, token]) => authorization === `Bearer ${token}`)?.[0];
-      return await testAccess.authenticate({
-        authorization: caller === undefined ? authorization : `Bearer ${caller}`,
-      });
-    },
-  }),
-});
+const { api, run } = clientOfThisFile();
 const instance = testInstanceId(1);
 let home: string;
 
@@ -38,28 +24,6 @@ beforeEach(async () => {
   await insertTestInstance(api().database, instance);
   await api().database.query(`update instances set status = 'running', observed_generation = generation`);
 });
-
-const told: string[] = [];
-afterAll(() => {
-  for (const token of Object.values(tokens)) expect(told.join('\n')).not.toContain(token);
-});
-
-type Printed = { out: string[]; errors: string[]; progress: string[] };
-
-async function run(args: readonly string[], env: Environment, onProgress: (line: string) => void = () => undefined) {
-  const printed: Printed = { out: [], errors: [], progress: [] };
-  const code = await runFleet(args, env, {
-    print: (line) => void printed.out.push(line),
-    printError: (line) => void printed.errors.push(line),
-    progress(line) {
-      if (line === undefined) return;
-      printed.progress.push(line);
-      onProgress(line);
-    },
-  });
-  told.push(...printed.out, ...printed.errors, ...printed.progress);
-  return { code, out: printed.out.join('\n'), errors: printed.errors.join('\n'), progress: printed.progress };
-}
 
 const as = (role: keyof typeof tokens): Environment => ({
   HOME: home,
@@ -111,9 +75,11 @@ describe('instances', () => {
 describe('an operation that is watched', () => {
   test('is shown as it goes, by events, and ends with 0 when it has succeeded', async () => {
     const seen: Promise<unknown>[] = [];
-    const watched = await run(['instances', 'stop', instance, '--watch'], as('admin'), (line) => {
-      if (seen.length === 0) seen.push(change(`state = 'waiting', step = 'drain', waiting_for = 'the pods'`));
-      if (seen.length === 1 && line.includes('drain')) seen.push(change(`state = 'succeeded', finished_at = now()`));
+    const watched = await run(['instances', 'stop', instance, '--watch'], as('admin'), {
+      onProgress(line) {
+        if (seen.length === 0) seen.push(change(`state = 'waiting', step = 'drain', waiting_for = 'the pods'`));
+        if (seen.length === 1 && line.includes('drain')) seen.push(change(`state = 'succeeded', finished_at = now()`));
+      },
     });
     await Promise.all(seen);
     expect(watched).toMatchObject({ code: 0, out: `The stop of ${instance} is done.` });
@@ -143,7 +109,7 @@ describe('the exit code', () => {
     const strange = await run(['instances', 'list', '--json'], { ...as('admin'), FLEET_TOKEN: `x${tokens.admin}` });
     expect(strange).toMatchObject({ code: 4, errors: expect.stringContaining('Check FLEET_TOKEN') });
     expect(JSON.parse(strange.out)).toMatchObject({ error: { code: 'unauthenticated' } });
-    expect((await run(['instances', 'terminate', instance], as('support'))).code).toBe(4);
+    expect((await run(['instances', 'terminate', instance, '--yes'], as('support'))).code).toBe(4);
   });
 
   test('is 2 for a wrong call, whoever finds it', async () => {
@@ -221,7 +187,7 @@ test('a key is made, listed without itself, and revoked', async () => {
   const listed = await fleet('keys', 'list');
   expect(listed.out).toMatch(new RegExp(`^${made.id} +ci +admin`, 'm'));
   expect(listed.out).not.toContain(made.key);
-  expect(await fleet('keys', 'revoke', made.id)).toMatchObject({ code: 0, out: `Key ${made.id} is revoked.` });
+  expect(await fleet('keys', 'revoke', made.id, '--yes')).toMatchObject({ code: 0, out: `Key ${made.id} is revoked.` });
 });
 
 test('the doctor finds all well, or says what is not and what to do', async () => {
