@@ -40,7 +40,7 @@ describe('while Kill Bill is down', () => {
     expect(waits.slice(0, 5)).toEqual([5, 10, 20, 40, 60]);
     expect(new Set(waits.slice(4))).toEqual(new Set([60]));
     expect(waits.reduce((sum, wait) => sum + wait, 0)).toBeGreaterThan(550);
-    expect(world.push.statuses.every((status) => status === 202)).toBe(true);
+    expect(new Set(world.push.statuses)).toEqual(new Set([202]));
     await world.standIn.comeBack();
     await world.tickLooks();
     expect(await world.operations()).toEqual(['provision']);

@@ -85,8 +85,10 @@ it('a customer’s Odoo follows what Kill Bill tells, and what it could not tell
 
 it('neither its token nor our access to it is in a log', async () => {
   const logs = join(fleet.folder, 'functions');
-  for (const name of await readdir(logs, { recursive: true })) {
-    const text = await readFile(join(logs, name), 'utf8').catch(() => '');
+  const files = (await readdir(logs, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  expect(files).not.toEqual([]);
+  for (const { parentPath, name } of files) {
+    const text = await readFile(join(parentPath, name), 'utf8');
     for (const secret of [token, killBillAccess.password, killBillAccess.apiSecret]) {
       expect(text.includes(secret), `${name} holds a secret`).toBe(false);
     }

@@ -122,9 +122,6 @@ export async function killBillWorld(database: () => Database) {
     async resetAll(): Promise<void> {
       await billing.reset();
       await database().query('truncate billing_notifications, kill_bill_accounts cascade');
-      await database()
-        .query('truncate audit_log')
-        .catch(() => undefined);
       standIn.push.lose();
       standIn.push.statuses.length = 0;
       standIn.state.before = undefined;

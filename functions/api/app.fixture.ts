@@ -59,8 +59,9 @@ const routes: Route[] = [
     path: '/v1/failures/{code}',
     operationId: 'fail',
     params: v.strictObject({ code: v.string() }),
-    async handle({ params }) {
-      if (params.code === 'bug') throw new TypeError('secret-internals are undefined');
+    query: v.strictObject({ x: v.optional(v.string(), '') }),
+    async handle({ params, query }) {
+      if (params.code === 'bug') throw new TypeError(`secret-internals are undefined${query.x}`);
       throw new Failure(params.code as FailureCode, 'Do this instead of secret-internals.', {
         facts: { retryAfterMs: 1_500 },
       });

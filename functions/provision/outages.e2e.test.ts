@@ -46,6 +46,7 @@ async function expectRightCount(): Promise<void> {
     `select instance_count as counted, (select count(*)::integer from instances i where i.db_server_id = s.id) as instances
      from db_servers s`,
   );
+  expect(rows).not.toEqual([]);
   for (const { counted, instances } of rows) expect(counted).toBe(instances);
 }
 

@@ -75,6 +75,7 @@ export function clusterDriftContract(name: string, open: () => Promise<Cluster>)
       for (const part of clusterParts) {
         await adapter.cluster.apply(instance, part, wanted);
         const targets = targetsOf(instance, part, { settings: settingsOf(server.namespace), wanted });
+        expect(targets).not.toEqual([]);
         for (const { kind, wanted: object } of targets) {
           const found = await raw.read(kind, server.namespace, object.metadata?.name ?? '');
           expect(differencesOf(found, object), `${kind.kind}`).toEqual([]);

@@ -4,8 +4,14 @@ import { openCounter, type PassedPoint, type Stop } from './counter.ts';
 function passing(...stops: Stop[]) {
   const points: PassedPoint[] = [];
   const halts: string[] = [];
-  const counter = openCounter({ stops, record: (point) => points.push(point), halt: (signal) => halts.push(signal) });
-  return { counter, points, halts };
+  /** What had been noted last when it halted. */
+  const noted: (PassedPoint | undefined)[] = [];
+  const halt = (signal: string) => {
+    halts.push(signal);
+    noted.push(points.at(-1));
+  };
+  const counter = openCounter({ stops, record: (point) => points.push(point), halt });
+  return { counter, points, halts, noted };
 }
 
 test('nothing is counted before the counter is armed', () => {
@@ -28,12 +34,10 @@ test('points are numbered in order and counted per name', () => {
 });
 
 test('it halts at the n-th point of the name, after noting it, and once', () => {
-  const { counter, points, halts } = passing({ name: 'a', occurrence: 2, signal: 'SIGSTOP' });
+  const { counter, halts, noted } = passing({ name: 'a', occurrence: 2, signal: 'SIGSTOP' });
   counter.arm();
-  for (const name of ['a', 'b', 'a', 'a']) {
-    counter.pass(name);
-    if (halts.length === 1 && points.length === 3) expect(points.at(-1)).toMatchObject({ name: 'a', occurrence: 2 });
-  }
+  for (const name of ['a', 'b', 'a', 'a']) counter.pass(name);
+  expect(noted).toMatchObject([{ name: 'a', occurrence: 2 }]);
   expect(halts).toEqual(['SIGSTOP']);
 });
 
