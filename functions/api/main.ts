@@ -24,7 +24,7 @@ const config = parseConfig(rows, process.env);
 const platform = openPlatform('api', config);
 const { database, cache, log, metrics, shutdown } = platform;
 
-const access = openAccess(config, { database, log });
+const access = openAccess(config, { database, log, redis: cache.redis });
 // a function that has to be started first answers after its steps
 const resender = openResender({ timeoutMs: 30_000 });
 const draining = new AbortController();

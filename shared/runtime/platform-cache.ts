@@ -24,5 +24,6 @@ const noCache: OpenedCache = {
   invalidateKind: async () => undefined,
   settle: async () => undefined,
   isReachable: async () => false,
+  redis: undefined,
   close: () => undefined,
 };

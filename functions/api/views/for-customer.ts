@@ -8,9 +8,31 @@ const untouched: ReadonlySet<string> = new Set(['settings', 'summary', 'result',
  * servers and objects of ours.
  */
 export function forCustomer(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(forCustomer);
-  if (!isRecord(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, shown(name, one)]));
+  if (Array.isArray(value)) return eachOf(value);
+  return isRecord(value) ? entriesOf(value) : value;
+}
+
+/** The same where nothing is to be left out: most answers are large and harmless. */
+function eachOf(values: readonly unknown[]): readonly unknown[] {
+  let copy: unknown[] | undefined;
+  for (const [at, value] of values.entries()) {
+    const one = forCustomer(value);
+    if (one === value) continue;
+    copy ??= [...values];
+    copy[at] = one;
+  }
+  return copy ?? values;
+}
+
+function entriesOf(record: Record<string, unknown>): Record<string, unknown> {
+  let copy: Record<string, unknown> | undefined;
+  for (const name of Object.keys(record)) {
+    const one = shown(name, record[name]);
+    if (one === record[name]) continue;
+    copy ??= { ...record };
+    copy[name] = one;
+  }
+  return copy ?? record;
 }
 
 function shown(name: string, value: unknown): unknown {

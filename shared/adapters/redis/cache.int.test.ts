@@ -51,6 +51,44 @@ function open(options: {
 
 cacheContract('the cache on Redis', open);
 
+describe('the cache on Redis', () => {
+  it('asks once for a copy, and twice when there is none', async () => {
+    const direct = new Redis({ host: '127.0.0.1', port: server.port, password });
+    const asked = async () => {
+      const text = await direct.info('commandstats');
+      const count = (name: string) => Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(text)?.[1] ?? 0);
+      return count('eval') + count('evalsha');
+    };
+    const { cache, results, close } = open({ namespace: 'trips' });
+    for (const [result, trips] of [
+      ['miss', 2],
+      ['hit', 1],
+    ] as const) {
+      const before = await asked();
+      await cache.get('instance', 'a', async () => 'value');
+      await expect.poll(async () => (await asked()) - before).toBe(trips);
+      expect(results.at(-1)).toBe(result);
+    }
+    direct.disconnect();
+    close();
+  });
+
+  it('lets the next one load at once when a load found nothing or failed', async () => {
+    const { cache: first, close } = open({ namespace: 'freed' });
+    const { cache: second, close: closeSecond } = open({ namespace: 'freed' });
+    const direct = new Redis({ host: '127.0.0.1', port: server.port, password });
+    const isFree = async () => (await direct.exists('{freed:instance}:copy:a:lock')) === 0;
+    await first.get('instance', 'a', async () => undefined);
+    await expect.poll(isFree).toBe(true);
+    await expect(first.get('instance', 'a', () => Promise.reject(new Error('down')))).rejects.toThrow('down');
+    await expect.poll(isFree).toBe(true);
+    expect(await second.get('instance', 'a', async () => 'value')).toBe('value');
+    direct.disconnect();
+    close();
+    closeSecond();
+  });
+});
+
 describe('the cache without Redis', () => {
   it('loads, says so once a second at most, and comes back by itself', async () => {
     const { cache, results, warnings, close } = open({ namespace: 'down' });

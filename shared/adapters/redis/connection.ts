@@ -17,18 +17,29 @@ const commandTimeoutMs = 200;
 /** After a failure nobody tries for so long. */
 const restMs = 1_000;
 
+/** What the driver is told. */
+type ConnectionOptions = {
+  log: RedisLog;
+  /** Runs first on every new connection. */
+  onConnect?: (redis: Redis) => Promise<void>;
+  /** Commands that leave the process at once; others wait for the end of the turn and for answers that are on their way, and go together. */
+  sentAtOnce?: readonly string[];
+};
+
 /**
  * A connection that is only ever an advantage: no queue of commands, no reconnecting behind a caller's back (a function's pod is
  * frozen between calls), and after a failure at most one try per second, while everybody else goes without.
- *
- * `onConnect` runs first on every new connection.
  */
-export function openRedisConnection(
-  address: RedisAddress,
-  options: { log: RedisLog; onConnect?: (redis: Redis) => Promise<void> },
-): RedisConnection {
+export function openRedisConnection(address: RedisAddress, options: ConnectionOptions): RedisConnection {
   let current: Promise<Redis> | undefined;
+  /** What `current` has become: then a command is sent before `attempt` returns. */
+  let connected: Redis | undefined;
   let nextTryAt = 0;
+
+  function drop(): void {
+    current = undefined;
+    connected = undefined;
+  }
 
   function fail(error: unknown): void {
     if (nextTryAt <= performance.now()) {
@@ -36,7 +47,7 @@ export function openRedisConnection(
     }
     nextTryAt = performance.now() + restMs;
     const failed = current;
-    current = undefined;
+    drop();
     failed?.then(
       (redis) => redis.disconnect(),
       () => undefined,
@@ -46,7 +57,7 @@ export function openRedisConnection(
   async function connect(): Promise<Redis> {
     // on demand: most starts of most functions need none of it
     const { Redis: Client } = await import('ioredis');
-    const redis = new Client(redisOptions(address));
+    const redis = new Client(redisOptions(address, options.sentAtOnce ?? []));
     // Without a listener an error event ends the process. Commands report their own failures.
     redis.on('error', () => undefined);
     try {
@@ -65,16 +76,19 @@ export function openRedisConnection(
         if (current === undefined && performance.now() < nextTryAt) return undefined;
         current ??= connect();
         const mine = current;
-        const redis = await mine.catch((error: unknown) => {
-          if (current === mine) fail(error);
-          return undefined;
-        });
+        const redis =
+          connected ??
+          (await mine.catch((error: unknown) => {
+            if (current === mine) fail(error);
+            return undefined;
+          }));
         if (redis === undefined) return undefined;
+        if (current === mine) connected = redis;
         try {
           return { answer: await inTime(command(redis)) };
         } catch (error) {
           const isSecondChance = tries === 1 && isClosed(error);
-          if (isSecondChance && current === mine) current = undefined;
+          if (isSecondChance && current === mine) drop();
           if (isSecondChance) continue;
           if (current === mine) fail(error);
           return undefined;
@@ -87,7 +101,7 @@ export function openRedisConnection(
         (redis) => redis.disconnect(),
         () => undefined,
       );
-      current = undefined;
+      drop();
     },
   };
 }
@@ -108,7 +122,7 @@ async function inTime<T>(work: Promise<T>): Promise<T> {
 
 const timedOut = 'Command timed out';
 
-function redisOptions(address: RedisAddress) {
+function redisOptions(address: RedisAddress, sentAtOnce: readonly string[]) {
   return {
     host: address.host,
     port: address.port,
@@ -118,6 +132,7 @@ function redisOptions(address: RedisAddress) {
     lazyConnect: true,
     enableOfflineQueue: false,
     enableAutoPipelining: true,
+    autoPipeliningIgnoredCommands: [...sentAtOnce],
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
     connectTimeout: connectTimeoutMs,

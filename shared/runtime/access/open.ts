@@ -1,6 +1,7 @@
 import { openJwks } from '#shared/adapters/http/jwks.ts';
 import { apiKeyRecords } from '#shared/adapters/postgres/api-keys.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
+import type { RedisConnection } from '#shared/adapters/redis/connection.ts';
 import { openSharedWindows } from '#shared/adapters/redis/rate-limit.ts';
 import { defaultLimits } from '#shared/domain/access/rate-limit.ts';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
@@ -18,10 +19,19 @@ export type Access = Authenticator & RateLimiter & { end(): Promise<void> };
 type Settings = Config<typeof access & typeof cache>;
 
 /** Opens it as the settings say. Nothing is connected before the first use. @throws Failure `misconfigured`. */
-export function openAccess(config: Settings, options: { database: Database; log: Log; namespace?: string }): Access {
-  const { database, log, namespace = 'fleet' } = options;
+export function openAccess(
+  config: Settings,
+  options: {
+    database: Database;
+    log: Log;
+    namespace?: string;
+    /** Instead of a connection of its own. */
+    redis?: RedisConnection | undefined;
+  },
+): Access {
+  const { database, log, namespace = 'fleet', redis } = options;
   const tokens = openTokens(config);
-  const shared = openWindows(config, { log, namespace });
+  const shared = openWindows(config, { log, namespace, redis });
   const authenticator = openAuthenticator({
     keys: apiKeyRecords(database),
     verifyToken: tokens?.verify,
@@ -49,7 +59,7 @@ function openTokens(config: Settings): { verify: VerifyToken; end(): Promise<voi
   return { verify: tokenVerifier({ issuer, audience, key: keys.key, claimNames }), end: () => keys.end() };
 }
 
-function openWindows(config: Settings, options: { log: Log; namespace: string }) {
+function openWindows(config: Settings, options: { log: Log; namespace: string; redis: RedisConnection | undefined }) {
   const { redisHost: host, redisPort: port, redisPassword: password } = config;
   if (host === undefined) return undefined;
   return openSharedWindows({ address: { host, port, ...(password === undefined ? {} : { password }) }, ...options });

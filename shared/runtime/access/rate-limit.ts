@@ -15,10 +15,19 @@ export type Taken = Verdict & { limit: number; windowMs: number; isLocal: boolea
 export type RateLimiter = {
   /** Counts one request of the principal, unless it is denied. Never throws. */
   limit(principal: Principal, limitClass: LimitClass): Promise<Taken>;
+  /**
+   * Will the next request be let in, as far as can be guessed from what this process was told of the last ones? It counts
+   * nothing: what is begun on the strength of it is given to nobody before `limit` has said so.
+   */
+  hasRoom(principal: Principal, limitClass: LimitClass): boolean;
 };
 
 /** About a megabyte at most with the default limits. */
 const maxLocalSubjects = 1_000;
+/** Of a window: others may have taken many turns since this process was told. */
+const shareOfRoom = 0.5;
+/** What was told longer ago says nothing. */
+const toldForMs = 1_000;
 
 /**
  * Counts in Redis, and without it in this process: then every process allows the whole limit, which is better than to
@@ -29,16 +38,32 @@ export function openRateLimiter(options: {
   limits?: Readonly<Record<LimitClass, Limit>>;
   nowMs?: () => number;
 }): RateLimiter {
-  const { shared, limits = defaultLimits, nowMs } = options;
-  const local = openLocalWindows({ maxSubjects: maxLocalSubjects, ...(nowMs === undefined ? {} : { nowMs }) });
+  const { shared, limits = defaultLimits, nowMs = () => performance.now() } = options;
+  const local = openLocalWindows({ maxSubjects: maxLocalSubjects, nowMs });
+  /** Until when each subject is taken to have room. The one that was told longest ago makes way. */
+  const roomUntilMs = new Map<string, number>();
+
+  function note(subject: string, { isAllowed, remaining }: Verdict, { count }: Limit): void {
+    roomUntilMs.delete(subject);
+    if (!isAllowed || remaining < count * shareOfRoom) return;
+    roomUntilMs.set(subject, nowMs() + toldForMs);
+    const [oldest] = roomUntilMs.keys();
+    if (roomUntilMs.size > maxLocalSubjects && oldest !== undefined) roomUntilMs.delete(oldest);
+  }
 
   return {
     async limit(principal, limitClass) {
       const limit = limits[limitClass];
-      const subject = `${limitClass}:${subjectOf(principal, limitClass)}`;
+      const subject = subjectIn(limitClass, principal);
       const together = await shared?.take(subject, limit);
       const verdict = together ?? local.take(subject, limit);
+      note(subject, verdict, limit);
       return { ...verdict, limit: limit.count, windowMs: limit.windowMs, isLocal: together === undefined };
     },
+    hasRoom: (principal, limitClass) => (roomUntilMs.get(subjectIn(limitClass, principal)) ?? 0) > nowMs(),
   };
+}
+
+function subjectIn(limitClass: LimitClass, principal: Principal): string {
+  return `${limitClass}:${subjectOf(principal, limitClass)}`;
 }
