@@ -77,9 +77,10 @@ describe('the plan of an instance', () => {
   });
 
   it('waits for an operation that is at work', async () => {
-    await find('service-missing', one);
     const { body } = await api().ask('admin', 'POST', `/v1/instances/${one}/restart`);
-    expect(await plan()).toMatchObject({ intent: 'wait', operationId: body.id });
+    expect(await plan()).toMatchObject({ intent: 'wait', operationId: body.id, findings: [] });
+    await find('service-missing', one);
+    expect(await plan()).toMatchObject({ intent: 'wait', findings: [{ intent: 'wait' }] });
   });
 
   it('leaves no trace in the records', async () => {

@@ -102,7 +102,8 @@ function getPlan({ database }: Ports): Route {
 }
 
 function planOf(id: string, look: LookRow, findings: v.InferOutput<typeof findingBody>[]) {
-  const intent = intentOfAll(findings.map((finding) => finding.intent));
+  // a pass says nothing new about one that an operation is at work on
+  const intent = look.operation_id === null ? intentOfAll(findings.map((finding) => finding.intent)) : 'wait';
   const waits = findings.filter((finding) => finding.intent === 'repair').map(({ notBefore }) => notBefore);
   return {
     instanceId: id,

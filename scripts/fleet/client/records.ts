@@ -107,5 +107,6 @@ export const bouncedAddresses: Group = {
 
 const detailCell = (detail: Record<string, unknown>): string =>
   Object.entries(detail)
+    .toSorted(([one], [other]) => (one < other ? -1 : 1))
     .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
     .join(' ') || '-';
