@@ -1,12 +1,17 @@
 import type { AnyEventDefinition } from '#events/envelope.ts';
 import { notificationDue } from '#events/notification/due.ts';
 import { notificationRequested } from '#events/notification/requested.ts';
+import { webhookEndpointDisabled } from '#events/webhook/endpoint-disabled.ts';
 import type { TypedEvent } from '#shared/adapters/eventing/parse.ts';
 import { toNotified } from '#shared/adapters/postgres/mail-upkeep.ts';
 import { storeMail, takeDueMails } from '#shared/adapters/postgres/mails.ts';
 import { type Mailing, sendMails } from '#shared/runtime/notification/send-mails.ts';
 
-export const notifyEvents = [notificationRequested, notificationDue] as const satisfies readonly AnyEventDefinition[];
+export const notifyEvents = [
+  notificationRequested,
+  webhookEndpointDisabled,
+  notificationDue,
+] as const satisfies readonly AnyEventDefinition[];
 
 export type NotifyEvent = TypedEvent<(typeof notifyEvents)[number]>;
 
@@ -21,16 +26,16 @@ export type NotifyDependencies = Mailing & {
 const perRound = 20;
 
 /**
- * An event of ours becomes a mail to the instance's owner, which is tried once before the answer. What fails, and what a process
+ * An event of ours becomes a mail to the owner, which is tried once before the answer. What fails, and what a process
  * did not come to, is due again by its row: the tick says so.
  */
 export function notifyHandler(dependencies: NotifyDependencies): (event: NotifyEvent) => Promise<string> {
   const { database, eventSource } = dependencies;
 
-  async function notify(event: Extract<NotifyEvent, { type: typeof notificationRequested.type }>): Promise<string> {
+  async function notify(event: Exclude<NotifyEvent, { type: typeof notificationDue.type }>): Promise<string> {
     // the id is the mail's: nobody else's may be in the way of ours
     if (event.source !== eventSource || !uuid.test(event.id)) return 'nothing-to-do';
-    const { outcome, held } = await storeMail(database, toNotified(event.id, event.data), { holds: true });
+    const { outcome, held } = await storeMail(database, toNotified(event), { holds: true });
     if (outcome === 'known') return 'nothing-to-do';
     if (held === undefined) return outcome;
     const counts = await sendMails([held], dependencies);

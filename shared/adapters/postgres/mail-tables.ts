@@ -5,7 +5,7 @@ export const mailTables = {
     template: 'text',
     instance_id: 'text',
     customer_id: 'text',
-    operation_id: 'uuid',
+    operation_id: 'uuid?',
     address: 'text',
     language: 'text',
     state: 'text',
@@ -14,6 +14,7 @@ export const mailTables = {
     last_error: 'text?',
     created_at: 'timestamptz',
     ended_at: 'timestamptz?',
+    endpoint_id: 'uuid?',
   },
   bounced_addresses: { address: 'text', reason: 'text', bounced_at: 'timestamptz' },
   first_logins: {

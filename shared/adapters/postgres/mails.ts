@@ -1,5 +1,5 @@
 import { sameAddress } from '#shared/domain/notification/mail.ts';
-import type { RequestedTemplate } from '#shared/domain/notification/templates.ts';
+import type { MailTemplate } from '#shared/domain/notification/templates.ts';
 import type { MailVerdict } from '#shared/domain/notification/verdict.ts';
 import { oneLine } from '#shared/domain/one-line.ts';
 import type { Database, Queryable } from './database.ts';
@@ -8,14 +8,18 @@ import type { Database, Queryable } from './database.ts';
 export type NotifiedEvent = {
   /** The event's; the mail has the same. */
   id: string;
-  template: RequestedTemplate;
-  instanceId: string;
+  template: MailTemplate;
+  /** Null: it is about an endpoint. The mail then names the instance whose owner is written to. */
+  instanceId: string | null;
   customerId: string;
-  operationId: string;
+  /** One of the two. */
+  operationId: string | null;
+  endpointId: string | null;
 };
 
 /** A mail somebody holds until its lease ends. */
-export type HeldMail = NotifiedEvent & {
+export type HeldMail = Omit<NotifiedEvent, 'instanceId'> & {
+  instanceId: string;
   address: string;
   language: string;
   /** From 1: whoever holds it under an older number has lost it. */
@@ -26,10 +30,14 @@ export type HeldMail = NotifiedEvent & {
 export const mailLeaseMs = 120_000;
 
 const heldColumns = `m.id, m.template, m.instance_id as "instanceId", m.customer_id as "customerId",
-  m.operation_id as "operationId", m.address, m.language, m.attempts as attempt`;
+  m.operation_id as "operationId", m.endpoint_id as "endpointId", m.address, m.language, m.attempts as attempt`;
 
 /** Addresses as our own events accept them; records of an older platform may have a name in that place. */
 const hasAddress = `i.admin_login ~ '^[A-Za-z0-9!#$%&''*+/=?^_\`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,188}$'`;
+
+/** What is the customer's as a whole is told to the owner of the instance that he has used last. */
+const lastInstance = `(select i.id from instances i where i.customer_id = $4 and ${hasAddress}
+  order by i.purged_at is null desc, i.terminated_at is null desc, i.created_at desc, i.id limit 1)`;
 
 /**
  * Writes the event's mail, to the instance's owner in the instance's language, and gives it to the caller to send (`holds`) or
@@ -40,21 +48,21 @@ export async function storeMail(
   event: NotifiedEvent,
   { holds }: { holds: boolean },
 ): Promise<{ outcome: 'queued' | 'bounced' | 'known'; held?: HeldMail }> {
-  const { id, template, instanceId, customerId, operationId } = event;
+  const { id, template, instanceId, customerId, operationId, endpointId } = event;
   const { rows } = await queryable.query<HeldMail & { state: string }>(
-    `insert into mails as m (id, template, instance_id, customer_id, operation_id, address, language, state, attempts,
-       next_attempt_at, last_error, ended_at)
-     select $1, $2, i.id, i.customer_id, $5, lower(i.admin_login), i.language,
+    `insert into mails as m (id, template, instance_id, customer_id, operation_id, endpoint_id, address, language, state,
+       attempts, next_attempt_at, last_error, ended_at)
+     select $1, $2, i.id, i.customer_id, $5, $8, lower(i.admin_login), i.language,
        case when b.address is null then 'queued' else 'bounced' end,
        case when b.address is null and $6::boolean then 1 else 0 end,
        case when b.address is null then now() + case when $6 then $7::integer else 0 end * interval '1 ms' end,
        case when b.address is not null then 'The address has bounced before.' end,
        case when b.address is not null then now() end
      from instances i left join bounced_addresses b on b.address = lower(i.admin_login)
-     where i.id = $3 and i.customer_id = $4 and ${hasAddress}
+     where i.id = coalesce($3, ${lastInstance}) and i.customer_id = $4 and ${hasAddress}
      on conflict (id) do nothing
      returning ${heldColumns}, m.state`,
-    [id, template, instanceId, customerId, operationId, holds, mailLeaseMs],
+    [id, template, instanceId, customerId, operationId, holds, mailLeaseMs, endpointId],
   );
   const [row] = rows;
   if (row === undefined) return { outcome: 'known' };

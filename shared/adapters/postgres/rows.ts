@@ -10,7 +10,7 @@ import type { Place } from '#shared/domain/drift/findings.ts';
 import type { DriftKind } from '#shared/domain/drift/policy.ts';
 import type { InstanceStatus, ServerPurpose, SuspensionReason } from '#shared/domain/instance/instance.ts';
 import type { MailState } from '#shared/domain/notification/mail.ts';
-import type { RequestedTemplate } from '#shared/domain/notification/templates.ts';
+import type { MailTemplate } from '#shared/domain/notification/templates.ts';
 import type { OperationKind, OperationState } from '#shared/domain/operation/operation.ts';
 import type { VisibleType } from '#shared/domain/webhook/visible-events.ts';
 import type { DeliveryState, DisabledReason } from '#shared/domain/webhook/webhook.ts';
@@ -81,7 +81,7 @@ type Narrower = {
   backup_requests: { task: 'backup' | 'verify' };
   webhook_endpoints: { types: VisibleType[]; disabled_reason: DisabledReason | null };
   webhook_deliveries: { state: DeliveryState };
-  mails: { state: MailState; template: RequestedTemplate };
+  mails: { state: MailState; template: MailTemplate };
   audit: { detail: Record<string, unknown> };
 };
 

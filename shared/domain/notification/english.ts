@@ -144,5 +144,20 @@ export const english: Language = {
         { link: billingUrl, label: 'Pay the invoice' },
       ],
     }),
+    'webhook-disabled': ({ endpoint, reason, at, lastSuccessAt, enableCall, replayCall }) => ({
+      subject: 'Your webhook endpoint was disabled',
+      parts: [
+        `Your webhook endpoint ${endpoint} was disabled on ${minute(at)}: we send no events to it any more.`,
+        reason === 'gone'
+          ? 'It answered 410 Gone, by which a receiver says that it is not there any more.'
+          : 'For three days it has not taken what we sent.',
+        lastSuccessAt === null ? 'It has never taken an event.' : `It last took an event on ${minute(lastSuccessAt)}.`,
+        'Your Odoo is not affected. Events are kept for 30 days. When the receiver works again, enable the endpoint by this call of our API:',
+        enableCall,
+        'Then have sent what it has missed:',
+        replayCall,
+        'If you do not need the endpoint any more, delete it.',
+      ],
+    }),
   },
 };

@@ -153,5 +153,22 @@ export const german: Language = {
         { link: billingUrl, label: 'Rechnung bezahlen' },
       ],
     }),
+    'webhook-disabled': ({ endpoint, reason, at, lastSuccessAt, enableCall, replayCall }) => ({
+      subject: 'Ihr Webhook-Endpunkt wurde abgeschaltet',
+      parts: [
+        `Ihr Webhook-Endpunkt ${endpoint} wurde am ${minute(at)} abgeschaltet: Wir senden keine Ereignisse mehr dorthin.`,
+        reason === 'gone'
+          ? 'Er hat mit 410 Gone geantwortet. Damit sagt ein Empfänger, dass es ihn nicht mehr gibt.'
+          : 'Seit drei Tagen hat er nichts angenommen, was wir gesendet haben.',
+        lastSuccessAt === null
+          ? 'Er hat noch nie ein Ereignis angenommen.'
+          : `Zuletzt hat er am ${minute(lastSuccessAt)} ein Ereignis angenommen.`,
+        'Ihr Odoo ist davon nicht betroffen. Ereignisse werden 30 Tage aufbewahrt. Wenn der Empfänger wieder arbeitet, schalten Sie den Endpunkt mit diesem Aufruf unserer API ein:',
+        enableCall,
+        'Lassen Sie dann senden, was er versäumt hat:',
+        replayCall,
+        'Brauchen Sie den Endpunkt nicht mehr, löschen Sie ihn.',
+      ],
+    }),
   },
 };

@@ -37,6 +37,14 @@ const facts: TemplateFacts = {
   'payment-failed': invoice,
   'payment-overdue': { ...invoice, suspendsAt: at },
   'payment-reminder': { ...invoice, dueAt: at },
+  'webhook-disabled': {
+    endpoint: 'https://hooks.example.com/odoo',
+    reason: 'failing',
+    at,
+    lastSuccessAt: null,
+    enableCall: 'PATCH https://api.example/v1/webhook-endpoints/1 {"enabled": true}',
+    replayCall: 'POST https://api.example/v1/webhook-endpoints/1/replay {"since": "2027-03-01T05:06:07.000Z"}',
+  },
 };
 const names = Object.keys(facts) as Template[];
 const render = <Name extends Template>(name: Name, language = 'en_US') => renderMail(name, facts[name], language);
@@ -56,7 +64,8 @@ describe.each(names)('%s', (name) => {
 
   test('shows each fact it is given in the text as in the page', () => {
     const { text, html } = render(name);
-    const links = text.match(/https:\S+/g) ?? [];
+    // a link stands in a line of its own, behind its label
+    const links = [...text.matchAll(/: (https:\S+)$/gm)].map(([, link]) => link);
     for (const link of links) expect(html).toContain(`href="${link}"`);
     expect(html.match(/href=/g)?.length ?? 0).toBe(links.length);
   });
@@ -95,6 +104,20 @@ test('an instance that is ready is told without a password, with the link and ho
   const without = renderMail('instance-ready', { ...facts['instance-ready'], firstLogin: undefined }, 'en');
   expect(without.text).toContain('Reset password');
   expect(without.text).not.toContain('first-login');
+});
+
+test('a disabled endpoint is told with why, and with the calls that let it be told again', () => {
+  const disabled = facts['webhook-disabled'];
+  for (const language of ['en', 'de']) {
+    const { text, html } = render('webhook-disabled', language);
+    for (const shown of [disabled.endpoint, disabled.enableCall, disabled.replayCall]) {
+      expect(text).toContain(shown);
+      expect(html.replaceAll('&quot;', '"')).toContain(shown);
+    }
+  }
+  expect(render('webhook-disabled').text).toMatch(/three days[^]*never taken an event/);
+  const gone = renderMail('webhook-disabled', { ...disabled, reason: 'gone', lastSuccessAt: at }, 'de');
+  expect(gone.text).toMatch(/410 Gone[^]*Zuletzt hat er am 4\. März 2027/);
 });
 
 test('dates are of UTC and in the words of the language', () => {

@@ -11,6 +11,18 @@ type WithOperation = Facts & { operation: string };
 type WithBackup = Facts & { backup: string; at: Date };
 type WithInvoice = { invoice: string; amount: string; billingUrl: string };
 
+type WithEndpoint = {
+  /** Its address without what follows `?`: customers put secrets there. */
+  endpoint: string;
+  reason: 'gone' | 'failing';
+  at: Date;
+  /** Null: it never took an event. */
+  lastSuccessAt: Date | null;
+  /** The calls of the API that let it be told again, and that have sent what it missed. */
+  enableCall: string;
+  replayCall: string;
+};
+
 /** The facts of each template. */
 export type TemplateFacts = {
   'instance-provisioning': Facts;
@@ -37,12 +49,13 @@ export type TemplateFacts = {
   'payment-failed': WithInvoice;
   'payment-overdue': WithInvoice & { suspendsAt: Date };
   'payment-reminder': WithInvoice & { dueAt: Date };
+  'webhook-disabled': WithEndpoint;
 };
 
 export type Template = keyof TemplateFacts;
 
-/** The templates that events ask for now; the others are for the services that will. */
-export type RequestedTemplate = NotificationRequested['notification'] & Template;
+/** The templates that events ask for now, by name or by what they tell; the others are for the services that will. */
+export type MailTemplate = (NotificationRequested['notification'] | 'webhook-disabled') & Template;
 
 /** A paragraph, or a link in one of its own. */
 export type Part = string | { link: string; label: string };

@@ -3,11 +3,13 @@ import type { Database } from '#shared/adapters/postgres/database.ts';
 import { keepFirstLogin, wasFirstLoginUsed } from '#shared/adapters/postgres/first-logins.ts';
 import { readInstance } from '#shared/adapters/postgres/instance-records.ts';
 import { findBounce, type HeldMail, recordMail } from '#shared/adapters/postgres/mails.ts';
+import { readEndpoint } from '#shared/adapters/postgres/webhook-endpoints.ts';
 import { asFailure, Failure } from '#shared/domain/failure.ts';
 import type { Instance } from '#shared/domain/instance/instance.ts';
 import type { CredentialsStore } from '#shared/domain/instance/ports.ts';
 import { firstLoginHours, sealFirstLogin } from '#shared/domain/notification/first-login.ts';
 import { type Rendered, renderMail } from '#shared/domain/notification/render.ts';
+import type { TemplateFacts } from '#shared/domain/notification/templates.ts';
 import { judgeMail, type MailVerdict, type SendResult } from '#shared/domain/notification/verdict.ts';
 
 export type Mailing = {
@@ -65,16 +67,38 @@ async function tried(mail: HeldMail, mailing: Mailing): Promise<SendResult> {
 }
 
 async function renderedOf(mail: HeldMail, mailing: Mailing): Promise<Rendered> {
+  const { template, language, operationId, endpointId } = mail;
+  if (template === 'webhook-disabled')
+    return renderMail(template, await disabledEndpoint(mailing, { ...mail, endpointId }), language);
   const { instance, publicUrl } = await readInstance(mailing.database, mail.instanceId);
   const facts = { instance: instance.name, url: publicUrl };
-  const { template, language, operationId: operation } = mail;
   if (template === 'instance-ready') {
     const firstLogin = await firstLoginOf(mail, { instance, url: publicUrl }, mailing);
     return renderMail(template, { ...facts, login: instance.adminLogin, firstLogin }, language);
   }
-  if (template === 'instance-failed') return renderMail(template, { ...facts, operation }, language);
+  if (template === 'instance-failed') return renderMail(template, { ...facts, operation: operationId ?? '' }, language);
   return renderMail(template, facts, language);
 }
+
+/** @throws Failure `not-found` when there is nothing to tell any more: it was deleted, or somebody has enabled it. */
+async function disabledEndpoint(
+  { database, apiUrl = '' }: Pick<Mailing, 'database' | 'apiUrl'>,
+  { endpointId, customerId }: Pick<HeldMail, 'endpointId' | 'customerId'>,
+): Promise<TemplateFacts['webhook-disabled']> {
+  const endpoint = await readEndpoint(database, endpointId ?? '', { customerId });
+  const { id, url, disabledReason: reason, disabledAt: at, lastSuccessAt, createdAt } = endpoint;
+  if (at === null || reason === null || reason === 'customer')
+    throw new Failure('not-found', 'The webhook endpoint was enabled again, or disabled by its owner.');
+  const { origin, pathname } = new URL(url);
+  const resource = `${withoutSlash(apiUrl)}/v1/webhook-endpoints/${id}`;
+  return {
+    ...{ endpoint: `${origin}${pathname}`, reason, at, lastSuccessAt },
+    enableCall: `PATCH ${resource} {"enabled": true}`,
+    replayCall: `POST ${resource}/replay {"since": "${(lastSuccessAt ?? createdAt).toISOString()}"}`,
+  };
+}
+
+const withoutSlash = (url: string) => url.replace(/\/+$/, '');
 
 /** A new link for each try: what an earlier one carried is kept nowhere. */
 async function firstLoginOf(
@@ -82,7 +106,7 @@ async function firstLoginOf(
   { instance, url }: { instance: Instance; url: string },
   { database, credentials, apiUrl, remember }: Mailing,
 ): Promise<{ url: string; hours: number } | undefined> {
-  if (apiUrl === undefined || !(await isNew(database, operationId))) return undefined;
+  if (apiUrl === undefined || !(await isNew(database, operationId ?? ''))) return undefined;
   if (await wasFirstLoginUsed(database, instance.id)) return undefined;
   const found = await credentials.read(instance);
   if (found === undefined) return undefined;
@@ -91,7 +115,7 @@ async function firstLoginOf(
   remember(token);
   await keepFirstLogin(database, { instanceId: instance.id, login: sealed, hours: firstLoginHours });
   // behind the #: no server, proxy or log on the way sees it
-  return { url: `${apiUrl.replace(/\/+$/, '')}/first-login#${token}`, hours: firstLoginHours };
+  return { url: `${withoutSlash(apiUrl)}/first-login#${token}`, hours: firstLoginHours };
 }
 
 /** Clones and imports bring their users, with the passwords these know. */

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { notificationDue } from '#events/notification/due.ts';
-import { notificationRequested } from '#events/notification/requested.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { forgetMails, listUnmailed } from '#shared/adapters/postgres/mail-upkeep.ts';
 import { countDueMails, storeMail } from '#shared/adapters/postgres/mails.ts';
@@ -41,7 +40,7 @@ export function makeMailUpkeep(upkeep: MailUpkeep): () => Promise<MailUpkeepRepo
     // it reads much of the outbox, and what it looks for is a minute old anyway
     if (performance.now() - lookedAtMs < 60_000) return { found: 0, forgotten: 0 };
     let found = 0;
-    const wanted = { type: notificationRequested.type, source: eventSource, limit: foundAtMost };
+    const wanted = { source: eventSource, limit: foundAtMost };
     for (const event of await listUnmailed(database, wanted)) {
       const { outcome } = await storeMail(database, event, { holds: false });
       if (outcome !== 'known') found += 1;
