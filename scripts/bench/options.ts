@@ -30,7 +30,7 @@ export type BenchOptions = {
   strict: boolean;
   /** Each bench has its own number unless stated. */
   rounds: number | undefined;
-  /** Which Odoo `provision` boots. */
+  /** Which Odoo `provision` and `restore` boot. */
   odoo: 'real' | 'stand-in';
 };
 
@@ -60,8 +60,8 @@ has other work; absolute times do not carry over to other machines.
   cluster    events through a real Knative broker to a deployed function, against a bare subscriber; idle memory. Only where
              the cluster of npm run cluster runs: the fleet is deployed on it anew
 
-  --rounds N    measurements per arm (default: 10 for provision, 5 for event and pool, 3 for status, burst, backup,
-                restore, clone and cluster)
+  --rounds N    measurements per arm (default: 11 for cold, 10 for provision, 9 for kubernetes, 5 for event, pool, cache,
+                webhook and api, 1 for reconcile, 3 for the others; load runs once)
   --odoo WHICH  for provision and restore: real (Odoo 19, the default) or stand-in (quick; only looks like Odoo)
   --strict      exit code 1 when a goal is missed
   --json        print one JSON document last, and tables on stderr

@@ -3,7 +3,14 @@ import { checkNames, runChecks, textOf } from './checks.ts';
 
 const { values } = parseArgs({ options: { help: { type: 'boolean' }, json: { type: 'boolean' } } });
 if (values.help) {
-  console.log(`Usage: npm run check [-- --json]\n\nRuns side by side: ${checkNames.join(', ')}.`);
+  console.log(`Usage: npm run check [-- --json]
+
+Runs side by side: ${checkNames.join(', ')}.
+
+  --json  one JSON document: [{"name", "seconds", "isGood", "output"}]
+  --help  this text
+
+Exit codes: 0 all is well, 1 something is not.`);
 } else {
   const results = await runChecks({ limitMs: 120_000 });
   console.log(values.json ? JSON.stringify(results, null, 2) : results.map(textOf).join('\n'));
