@@ -12,15 +12,13 @@ import { odooDataFolder } from '#shared/domain/instance/odoo-conf.ts';
 import type { TenantCluster } from '#shared/domain/instance/ports.ts';
 import { done, missing, type Step } from '#shared/domain/operation/step.ts';
 import {
-  jobDeadlineSeconds,
   lookAtRun,
   passwordValidSeconds,
+  startRun,
   type WorkerRun,
   type WorkerRunPorts,
   type WorkerStartPorts,
-  waitingForJob,
   wasLost,
-  workerMemoryMib,
 } from './worker-run.ts';
 
 /** What a backup is made with. */
@@ -70,21 +68,10 @@ export function makeBackup(ports: BackupPorts): Step<InstanceContext> {
         dump: dumpKey.toString('base64'),
         files: (await filesKeyOf(context, begun, ports)).toString('base64'),
       };
-      await ports.workers.start({
-        name: run.name,
-        owner: context.instance.id,
-        operationId: context.operation.id,
-        task: 'backup',
-        image: ports.workerImage(),
-        order: JSON.stringify({ ...order, keys, resultKey } satisfies BackupOrder),
-        volume: {
-          claimName: namesOf(context.instance.id).object,
-          isInUse: (await ports.cluster.countPods(context.instance)) > 0,
-        },
-        memoryMib: workerMemoryMib,
-        deadlineSeconds: jobDeadlineSeconds,
-      });
-      return waitingForJob(run.name);
+      const whole = { ...order, keys, resultKey } satisfies BackupOrder;
+      const isInUse = (await ports.cluster.countPods(context.instance)) > 0;
+      const volume = { claimName: namesOf(context.instance.id).object, isInUse };
+      return await startRun(context, { run, order: whole, volume }, ports);
     },
   };
 }

@@ -14,15 +14,13 @@ import type { DatabaseServer } from '#shared/domain/instance/instance.ts';
 import type { JobRunner } from '#shared/domain/instance/ports.ts';
 import { done, missing, type Step } from '#shared/domain/operation/step.ts';
 import {
-  jobDeadlineSeconds,
   lookAtRun,
   passwordValidSeconds,
+  startRun,
   type WorkerRun,
   type WorkerRunPorts,
   type WorkerStartPorts,
-  waitingForJob,
   wasLost,
-  workerMemoryMib,
 } from './worker-run.ts';
 
 /** What a verification is made with. */
@@ -92,18 +90,7 @@ export function restoreToVerify(ports: VerifyPorts): Step<InstanceContext> {
         database: { host, port, sslMode, user: name, password, database: name },
         keys: { dump: keys.dump.toString('base64'), files: keys.files.toString('base64') },
       };
-      await ports.workers.start({
-        name: run.name,
-        owner: instance.id,
-        operationId: operation.id,
-        task: 'verify',
-        image: ports.workerImage(),
-        order: JSON.stringify(order),
-        volume: null,
-        memoryMib: workerMemoryMib,
-        deadlineSeconds: jobDeadlineSeconds,
-      });
-      return waitingForJob(run.name);
+      return await startRun(context, { run, order, volume: null }, ports);
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { WorkerJobs } from '#shared/domain/backup/job-ports.ts';
+import type { WorkerJob, WorkerJobs } from '#shared/domain/backup/job-ports.ts';
 import { resultNames } from '#shared/domain/backup/manifest.ts';
 import type { StoreAccess } from '#shared/domain/backup/order.ts';
 import type { BackupRecords } from '#shared/domain/backup/ports.ts';
@@ -69,6 +69,26 @@ export async function lookAtRun(context: InstanceContext, run: WorkerRun, ports:
     throw new Failure('job-failed', `Job ${run.name} failed: ${job.reason}`);
   }
   return missing;
+}
+
+/** Starts the Job of the run with this order, which says its task. */
+export async function startRun(
+  { operation, instance }: InstanceContext,
+  { run, order, volume }: { run: WorkerRun; order: Pick<WorkerJob, 'task'>; volume: WorkerJob['volume'] },
+  ports: Pick<WorkerRunPorts, 'workers'> & WorkerStartPorts,
+): Promise<Look> {
+  await ports.workers.start({
+    name: run.name,
+    owner: instance.id,
+    operationId: operation.id,
+    task: order.task,
+    image: ports.workerImage(),
+    order: JSON.stringify(order),
+    volume,
+    memoryMib: workerMemoryMib,
+    deadlineSeconds: jobDeadlineSeconds,
+  });
+  return waitingForJob(run.name);
 }
 
 /**

@@ -11,14 +11,12 @@ import { Failure } from '#shared/domain/failure.ts';
 import type { InstanceContext } from '#shared/domain/instance/context.ts';
 import { done, missing, type Step } from '#shared/domain/operation/step.ts';
 import {
-  jobDeadlineSeconds,
   lookAtRun,
+  startRun,
   type WorkerRun,
   type WorkerRunPorts,
   type WorkerStartPorts,
-  waitingForJob,
   wasLost,
-  workerMemoryMib,
 } from '../backup/worker-run.ts';
 
 /** What an export is made with. */
@@ -58,18 +56,8 @@ export function makeExport(ports: ExportPorts): Step<InstanceContext> {
     async act(context) {
       const begun = await begin(context, ports);
       const run = runOf(context, begun.export);
-      await ports.workers.start({
-        name: run.name,
-        owner: context.instance.id,
-        operationId: context.operation.id,
-        task: 'export',
-        image: ports.workerImage(),
-        order: JSON.stringify(await orderOf(context, { begun, run, ports })),
-        volume: null,
-        memoryMib: workerMemoryMib,
-        deadlineSeconds: jobDeadlineSeconds,
-      });
-      return waitingForJob(run.name);
+      const order = await orderOf(context, { begun, run, ports });
+      return await startRun(context, { run, order, volume: null }, ports);
     },
   };
 }

@@ -15,15 +15,13 @@ import { odooDataFolder } from '#shared/domain/instance/odoo-conf.ts';
 import type { TenantCluster } from '#shared/domain/instance/ports.ts';
 import { done, missing, type Step } from '#shared/domain/operation/step.ts';
 import {
-  jobDeadlineSeconds,
   lookAtRun,
   passwordValidSeconds,
+  startRun,
   type WorkerRun,
   type WorkerRunPorts,
   type WorkerStartPorts,
-  waitingForJob,
   wasLost,
-  workerMemoryMib,
 } from '../backup/worker-run.ts';
 
 /** What a load is made with. */
@@ -111,18 +109,7 @@ function runLoad(ports: LoadPorts, wanted: WantedLoad): Step<InstanceContext> {
           left: await leftBy(context, ports),
         },
       };
-      await ports.workers.start({
-        name: run.name,
-        owner: instance.id,
-        operationId: operation.id,
-        task: 'load',
-        image: ports.workerImage(),
-        order: JSON.stringify(order),
-        volume: await writableVolume(context, ports),
-        memoryMib: workerMemoryMib,
-        deadlineSeconds: jobDeadlineSeconds,
-      });
-      return waitingForJob(run.name);
+      return await startRun(context, { run, order, volume: await writableVolume(context, ports) }, ports);
     },
   };
 }
