@@ -4,7 +4,9 @@ import { openBackupKeys } from '#shared/runtime/backup-keys.ts';
 import { backups, keyRing, linking } from '#shared/runtime/backup-rows.ts';
 import { openBackupStore } from '#shared/runtime/backup-store.ts';
 import { defineConfig, type Environment, helpOf, parseConfig } from '#shared/runtime/config.ts';
+import { webhooks } from '#shared/runtime/edge-rows.ts';
 import { platformDatabase, publishing } from '#shared/runtime/rows.ts';
+import { openWebhookSecrets } from '#shared/runtime/webhook/secrets.ts';
 import { adopt } from './adopt.ts';
 import { createKey } from './api-keys.ts';
 import { ask } from './ask.ts';
@@ -17,6 +19,7 @@ import { uploadFile } from './import-file.ts';
 import { keyStatus, rewrapKeys } from './keys.ts';
 import { type AskedKind, type Given, newestRestore, newInstanceId, requestOf } from './requests.ts';
 import type { Done, Screen } from './screen.ts';
+import { rewrapWebhookKeys, webhookKeyStatus } from './webhook-keys.ts';
 
 /** What a command is run with. */
 export type Call = {
@@ -39,6 +42,7 @@ type Command = {
   run(call: Call): Promise<Done>;
 };
 
+const { webhookKeysFile } = webhooks;
 const ofInstance = ['INSTANCE'] as const;
 const waits = ['wait-seconds='] as const;
 const asks = ['reason=', ...waits] as const;
@@ -237,6 +241,19 @@ export const commands: readonly Command[] = [
     says: "wraps all instances' keys by the ring's current one",
     run: (call) => rewrapKeys(call.database, ringOf(call), (line) => call.screen.progress?.(line)),
   },
+  {
+    words: 'webhook-keys status',
+    operands: [],
+    says: "how many secrets of customers' endpoints each key of WEBHOOK_KEYS_FILE wraps",
+    run: ({ database, env }) => webhookKeyStatus(database, openWebhookSecrets(parseConfig(webhooks, env))),
+  },
+  {
+    words: 'webhook-keys rewrap',
+    operands: [],
+    says: 'wraps all of them by its current one',
+    run: ({ database, env, screen }) =>
+      rewrapWebhookKeys(database, openWebhookSecrets(parseConfig(webhooks, env)), (line) => screen.progress?.(line)),
+  },
 ];
 
 /** The command that the words say, and the operands that follow. Undefined: none, or with too few or many of them. */
@@ -273,4 +290,4 @@ not there; 2 called wrongly.
 
 Settings, from the environment, the same as those of the functions. BROKER_URL is for what asks for an operation,
 BACKUP_KEYS_FILE for keys, links and the signatures of certificates, the others of backups for import:
-${helpOf(defineConfig({ ...platformDatabase, ...publishing, ...backups, ...linking }))}`;
+${helpOf(defineConfig({ ...platformDatabase, ...publishing, ...backups, ...linking, webhookKeysFile }))}`;

@@ -7,6 +7,12 @@ export type SecretWrapper = {
   unwrap(wrapped: string, endpointId: string): Promise<Buffer>;
 };
 
+/** Wraps by the ring's current key what another one has wrapped. */
+export type SecretRewrapper = {
+  /** Undefined when it is wrapped by the current key already. @throws Failure `misconfigured`, `damaged` */
+  rewrap(wrapped: string, endpointId: string): Promise<string | undefined>;
+};
+
 /** 32 random bytes: what the Standard Webhooks specification asks for at least is 24. */
 export function newSecret(): Buffer {
   return randomBytes(32);
