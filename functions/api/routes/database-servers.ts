@@ -65,68 +65,73 @@ const toBody = (row: ServerRow) => ({
   createdAt: row.created_at,
 });
 
-export function databaseServerRoutes({ database }: Pick<ApiPorts, 'database'>): Route[] {
-  return [
-    route({
-      method: 'GET',
-      path: '/v1/db-servers',
-      operationId: 'listDatabaseServers',
-      summary: 'The PostgreSQL servers of the instances, and how full they are.',
-      scope: 'admin:read',
-      limit: 'read',
-      query: v.strictObject({
-        ...listQuery(['id', 'createdAt']),
-        status: v.optional(wordsOf(statuses)),
-        purpose: v.optional(v.picklist(purposes)),
-      }),
-      fields: { of: 'items', names: Object.keys(serverBody.entries) },
-      responses: {
-        200: {
-          description: 'A page of servers.',
-          schema: listOf(serverBody),
-          example: { items: [example], next: null },
-        },
+export function databaseServerRoutes(ports: Pick<ApiPorts, 'database'>): Route[] {
+  return [listServers(ports), getServer(ports)];
+}
+
+function listServers({ database }: Pick<ApiPorts, 'database'>): Route {
+  return route({
+    method: 'GET',
+    path: '/v1/db-servers',
+    operationId: 'listDatabaseServers',
+    summary: 'The PostgreSQL servers of the instances, and how full they are.',
+    scope: 'admin:read',
+    limit: 'read',
+    query: v.strictObject({
+      ...listQuery(['id', 'createdAt']),
+      status: v.optional(wordsOf(statuses)),
+      purpose: v.optional(v.picklist(purposes)),
+    }),
+    fields: { of: 'items', names: Object.keys(serverBody.entries) },
+    responses: {
+      200: {
+        description: 'A page of servers.',
+        schema: listOf(serverBody),
+        example: { items: [example], next: null },
       },
-      async handle({ query }) {
-        const { rows, ...page } = await readPage<ServerRow>(
-          database,
-          {
-            columns,
-            from: 'db_servers d',
-            conditions: [
-              ['d.status = any($)', query.status],
-              ['d.purpose = $', query.purpose],
-            ],
-            sorts: {
-              id: { sql: 'd.id', type: 'text' },
-              createdAt: { sql: 'd.created_at', type: 'timestamptz' },
-            },
+    },
+    async handle({ query }) {
+      const { rows, ...page } = await readPage<ServerRow>(
+        database,
+        {
+          columns,
+          from: 'db_servers d',
+          conditions: [
+            ['d.status = any($)', query.status],
+            ['d.purpose = $', query.purpose],
+          ],
+          sorts: {
             id: { sql: 'd.id', type: 'text' },
+            createdAt: { sql: 'd.created_at', type: 'timestamptz' },
           },
-          query,
-        );
-        return { status: 200, body: { items: rows.map(toBody), ...page } };
-      },
-    }),
-    route({
-      method: 'GET',
-      path: '/v1/db-servers/{id}',
-      operationId: 'getDatabaseServer',
-      summary: 'One PostgreSQL server of the instances.',
-      scope: 'admin:read',
-      limit: 'read',
-      params: v.strictObject({ id: idText }),
-      fields: { of: 'body', names: Object.keys(serverBody.entries) },
-      responses: { 200: { description: 'The server.', schema: serverBody, example } },
-      async handle({ params }) {
-        const { rows } = await database.query<ServerRow>(`select ${columns} from db_servers d where d.id = $1`, [
-          params.id,
-        ]);
-        const [row] = rows;
-        if (row === undefined)
-          throw new Failure('not-found', 'There is no such server.', { facts: { field: 'path.id' } });
-        return { status: 200, body: toBody(row) };
-      },
-    }),
-  ];
+          id: { sql: 'd.id', type: 'text' },
+        },
+        query,
+      );
+      return { status: 200, body: { items: rows.map(toBody), ...page } };
+    },
+  });
+}
+
+function getServer({ database }: Pick<ApiPorts, 'database'>): Route {
+  return route({
+    method: 'GET',
+    path: '/v1/db-servers/{id}',
+    operationId: 'getDatabaseServer',
+    summary: 'One PostgreSQL server of the instances.',
+    scope: 'admin:read',
+    limit: 'read',
+    params: v.strictObject({ id: idText }),
+    fields: { of: 'body', names: Object.keys(serverBody.entries) },
+    responses: { 200: { description: 'The server.', schema: serverBody, example } },
+    async handle({ params }) {
+      const { rows } = await database.query<ServerRow>(`select ${columns} from db_servers d where d.id = $1`, [
+        params.id,
+      ]);
+      const [row] = rows;
+      if (row === undefined)
+        throw new Failure('not-found', 'There is no such server.', { facts: { field: 'path.id' } });
+      return { status: 200, body: toBody(row) };
+    },
+  });
 }

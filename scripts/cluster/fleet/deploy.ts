@@ -73,22 +73,7 @@ export async function deployFleet(
     stops.push(() => removeNamespaces(kubectl, ['--wait=false']));
     const isNamespace = ({ kind }: Manifest) => kind === 'Namespace';
     await kubectl.apply(manifests.filter(isNamespace));
-    const place = { namespace: functionNamespace, address: cluster.node.address };
-    await kubectl.apply([
-      ...machineService('postgres', { ...place, port: 5432, targetPort: ports.bouncer }),
-      ...machineService(directService, { ...place, port: 5432, targetPort: ports.platform }),
-      ...machineService('redis', { ...place, port: 6379, targetPort: ports.redis }),
-      secret('platform-postgres', functionNamespace, { password: memory.platformPassword }),
-      secret('platform-postgres-direct', functionNamespace, { password: memory.platformPassword }),
-      secret('redis', functionNamespace, { password: memory.redisPassword }),
-      secret('odoo-postgres', functionNamespace, {
-        [odooServerId(0)]: memory.odooAdminPassword,
-        [verificationServerId]: memory.odooAdminPassword,
-      }),
-      ...(objectStore?.secrets ?? []),
-      secret('backup-keys', functionNamespace, { 'keys.json': keyRingOf(memory) }),
-      secret('webhook-keys', functionNamespace, { 'keys.json': webhookKeyRingOf(memory) }),
-    ]);
+    await kubectl.apply(partsBeside(cluster, { memory, ports, objectStore }));
     const migrate = (image = imageOf('migrate')) => runMigrationJob(kubectl, { image, host: directHost });
     const migrated = await migrate();
     say(`the migration Job has applied ${migrated.applied.length} migrations in ${migrated.seconds} s`);
@@ -123,6 +108,31 @@ export async function deployFleet(
     throw error;
   }
 }
+
+/** Ways to the servers outside the cluster, and the Secrets that the overlay leaves to be made. */
+function partsBeside(
+  cluster: RunningCluster,
+  { memory, ports, objectStore }: { memory: FleetMemory } & Pick<Reachable, 'ports' | 'objectStore'>,
+): object[] {
+  const place = { namespace: functionNamespace, address: cluster.node.address };
+  return [
+    ...machineService('postgres', { ...place, port: 5432, targetPort: ports.bouncer }),
+    ...machineService(directService, { ...place, port: 5432, targetPort: ports.platform }),
+    ...machineService('redis', { ...place, port: 6379, targetPort: ports.redis }),
+    secret('platform-postgres', functionNamespace, { password: memory.platformPassword }),
+    secret('platform-postgres-direct', functionNamespace, { password: memory.platformPassword }),
+    secret('redis', functionNamespace, { password: memory.redisPassword }),
+    secret('odoo-postgres', functionNamespace, {
+      [odooServerId(0)]: memory.odooAdminPassword,
+      [verificationServerId]: memory.odooAdminPassword,
+    }),
+    ...(objectStore?.secrets ?? []),
+    secret('backup-keys', functionNamespace, { 'keys.json': keyRingOf(memory) }),
+    secret('webhook-keys', functionNamespace, { 'keys.json': webhookKeyRingOf(memory) }),
+  ];
+}
+
+type Reachable = Awaited<ReturnType<typeof reachableServers>>;
 
 /** Starts the servers and bridges each to the machine's address; `ports` are those of the bridges. */
 async function reachableServers(

@@ -90,9 +90,22 @@ async function recordsSince(fleet: TestFleet, mark: Mark) {
   );
   const moves = await fleet.rows<{ move: string }>(
     `select concat(data ->> 'from', ' -> ', data ->> 'to') as move from outbox
-     where data ->> 'instance' = $1 and sequence > $2 and type like '%.status_changed' order by sequence`,
+     where data ->> 'instance' = $1 and sequence > $2 and type like '%.status.changed' order by sequence`,
     [instanceId, outboxSequence],
   );
+  return {
+    instance: instance[0],
+    ...(await dataSince(fleet, mark)),
+    operations,
+    steps: steps.map(({ step, outcome }) => `${step} ${outcome}`),
+    audit: audit.map(({ action }) => action),
+    events,
+    moves: moves.map(({ move }) => move),
+  };
+}
+
+/** What has come to its backups and all that is made of them. */
+async function dataSince(fleet: TestFleet, { instanceId, operationIds, auditSequence }: Mark) {
   const backups = await fleet.rows(
     `select kind, state, proof, manifest_key is not null as has_manifest from backups
      where instance_id = $1 and not id::text = any($2) order by id`,
@@ -118,17 +131,11 @@ async function recordsSince(fleet: TestFleet, mark: Mark) {
     [instanceId, auditSequence],
   );
   return {
-    instance: instance[0],
     certified: certificates.map(({ name }) => name),
     backups,
     verifications,
     exports: exported,
     loads,
-    operations,
-    steps: steps.map(({ step, outcome }) => `${step} ${outcome}`),
-    audit: audit.map(({ action }) => action),
-    events,
-    moves: moves.map(({ move }) => move),
   };
 }
 
