@@ -14,6 +14,10 @@ export type TcpProxy = {
   /** Later connections are closed at once, until `accept`. */
   refuse(): void;
   accept(): void;
+  /** As a server that was stopped by SIGSTOP: connections are accepted, nothing is answered, and what is sent waits. */
+  hold(): void;
+  /** What waited goes on, also what clients have gone away from. */
+  goOn(): void;
   close(): Promise<void>;
 };
 
@@ -23,6 +27,7 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
   const sockets = new Set<Socket>();
   let cut: Cut | undefined;
   let isRefusing = false;
+  let isHolding = false;
 
   const server = createServer((client) => {
     if (isRefusing) {
@@ -62,6 +67,7 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     upstream.on('data', (chunk) => {
       if (!isMute) client.write(chunk);
     });
+    if (isHolding) for (const socket of [client, upstream]) socket.pause();
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -84,6 +90,14 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     },
     accept() {
       isRefusing = false;
+    },
+    hold() {
+      isHolding = true;
+      for (const socket of sockets) socket.pause();
+    },
+    goOn() {
+      isHolding = false;
+      for (const socket of sockets) socket.resume();
     },
     close() {
       for (const socket of sockets) socket.destroy();

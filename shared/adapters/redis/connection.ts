@@ -10,7 +10,7 @@ export type RedisConnection = {
   close(): void;
 };
 
-/** To connect; a call must not wait longer for something it can do without. */
+/** To connect, without the first words; a call must not wait longer for something it can do without. */
 const connectTimeoutMs = 300;
 /** For one answer; a local Redis takes well under a millisecond. */
 const commandTimeoutMs = 200;
@@ -54,6 +54,11 @@ export function openRedisConnection(address: RedisAddress, options: ConnectionOp
     );
   }
 
+  async function begin(redis: Redis): Promise<void> {
+    await redis.connect();
+    await options.onConnect?.(redis);
+  }
+
   async function connect(): Promise<Redis> {
     // on demand: most starts of most functions need none of it
     const { Redis: Client } = await import('ioredis');
@@ -61,8 +66,7 @@ export function openRedisConnection(address: RedisAddress, options: ConnectionOp
     // Without a listener an error event ends the process. Commands report their own failures.
     redis.on('error', () => undefined);
     try {
-      await redis.connect();
-      await options.onConnect?.(redis);
+      await inTime(begin(redis), connectTimeoutMs + commandTimeoutMs);
       return redis;
     } catch (error) {
       redis.disconnect();
@@ -110,9 +114,9 @@ export function openRedisConnection(address: RedisAddress, options: ConnectionOp
  * Not ioredis' own commandTimeout: when this process did not get to run for a while, its timers are due before the answers
  * that came meanwhile are read, and a busy machine would look like a Redis that is down. The answers are read first here.
  */
-async function inTime<T>(work: Promise<T>): Promise<T> {
+async function inTime<T>(work: Promise<T>, timeoutMs = commandTimeoutMs): Promise<T> {
   const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => setImmediate(() => late.reject(new Error(timedOut))), commandTimeoutMs);
+  const timer = setTimeout(() => setImmediate(() => late.reject(new Error(timedOut))), timeoutMs);
   try {
     return await Promise.race([work, late.promise]);
   } finally {

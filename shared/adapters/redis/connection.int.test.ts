@@ -1,0 +1,44 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sharedServers } from '#shared/testing/servers.ts';
+import { startTcpProxy, type TcpProxy } from '#shared/testing/tcp-proxy.ts';
+import { openRedisConnection, type RedisConnection } from './connection.ts';
+
+let proxy: TcpProxy;
+let redis: RedisConnection;
+
+beforeEach(async () => {
+  const { redis: server } = sharedServers();
+  proxy = await startTcpProxy(server);
+  const address = { host: proxy.host, port: proxy.port, password: server.password };
+  redis = openRedisConnection(address, { log: { warn: () => undefined } });
+});
+afterEach(async () => {
+  redis.close();
+  await proxy.close();
+});
+
+const ping = async () => (await redis.attempt((client) => client.ping()))?.answer;
+
+describe('a Redis that takes connections and never answers', () => {
+  it('is gone without by who connects to it for the first time', async () => {
+    proxy.hold();
+    expect(await ping()).toBeUndefined();
+  });
+
+  it('is gone without by who had a connection, also when a new one is tried', async () => {
+    expect(await ping()).toBe('PONG');
+    proxy.hold();
+    expect(await ping()).toBeUndefined();
+    // connections that are tried anew, one a second
+    for (let tries = 0; tries < 3; tries += 1) expect(await ping()).toBeUndefined();
+    const tried = performance.now() + 1_100;
+    while (performance.now() < tried) expect(await ping()).toBeUndefined();
+  });
+
+  it('is used again once it answers', async () => {
+    proxy.hold();
+    expect(await ping()).toBeUndefined();
+    proxy.goOn();
+    await expect.poll(ping, { timeout: 10_000 }).toBe('PONG');
+  });
+});
