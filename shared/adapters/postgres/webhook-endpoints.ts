@@ -131,14 +131,19 @@ export async function deleteEndpoint(
   await database.transaction(async (transaction) => {
     const before = await lockEndpoint(transaction, id, { customerId });
     requireGeneration(before, generation);
-    await transaction.query(
-      `update webhook_endpoints set deleted_at = clock_timestamp(), secret = null, previous_secret = null,
-         previous_until = null where id = $1`,
-      [id],
-    );
-    await holdWaiting(transaction, id);
+    await closeEndpoint(transaction, id);
     await audit(transaction, { actor, action: 'deleted', id, customerId: before.customerId });
   });
+}
+
+/** Marks it deleted, its row locked by the caller. */
+export async function closeEndpoint(transaction: Queryable, id: string): Promise<void> {
+  await transaction.query(
+    `update webhook_endpoints set deleted_at = clock_timestamp(), secret = null, previous_secret = null,
+       previous_until = null where id = $1`,
+    [id],
+  );
+  await holdWaiting(transaction, id);
 }
 
 /**

@@ -67,7 +67,7 @@ async function states(): Promise<string[]> {
 
 describe('the tick', () => {
   test('asks for nothing while nothing is due', async () => {
-    expect(await upkeep()).toEqual({ found: 0, due: 0, forgotten: 0 });
+    expect(await upkeep()).toEqual({ found: 0, due: 0, left: 0, forgotten: 0 });
     expect(asked).toEqual([]);
   });
 
