@@ -53,9 +53,11 @@ export function processScreen(): Screen {
 /** Not on standard output, which may go into a file. */
 async function askThere(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const gone = new Promise<string>((resolve) => void terminal.once('close', () => resolve('')));
+  const gone = new Promise<undefined>((resolve) => void terminal.once('close', () => resolve(undefined)));
   try {
-    return await Promise.race([terminal.question(question), gone]);
+    const typed = await Promise.race([terminal.question(question), gone]);
+    if (typed === undefined) process.stderr.write('\n');
+    return typed ?? '';
   } finally {
     terminal.close();
   }

@@ -1,9 +1,12 @@
 import { styleText } from 'node:util';
 
+/** Only where it is a cell of a table: the same words stand in sentences. */
+const cell = (words: string) => new RegExp(`(?<=^| {2})(${words})(?=$| {2}|,| \\()`, 'g');
+
 const colours = {
-  green: /\b(running|succeeded|active|ok|proven|sent)\b/g,
-  red: /\b(failed|error|refuted|given-up|terminated)\b/g,
-  yellow: /\b(warning|waiting|queued|suspended|cancelled|maintenance)\b/g,
+  green: cell('running|succeeded|active|ok|proven|sent|verified'),
+  red: cell('failed|error|refuted|given-up|terminated|alarm|disabled'),
+  yellow: cell('warning|waiting|queued|suspended|cancelled|maintenance|unverified|blocked|held'),
 } as const;
 
 /** States in colours. Without regard to where the text goes: the caller knows. */

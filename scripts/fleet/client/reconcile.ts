@@ -85,10 +85,11 @@ function linesOf(plan: Plan, columns: number | undefined): string[] {
   const { instanceId, findings, blind, lookedAt, nextLookAt } = plan;
   const table = findings.length === 0 ? [] : fitted([heads, ...findings.map(cellsOf)], columns);
   const toDo = findings
-    .filter(({ intent }) => intent === 'report' || intent === 'blocked')
+    .filter(({ intent }) => intent === 'report')
     .map(({ kind, what, toDo: text }) => `  ${kind}: ${what} ${text}`);
   return [
-    `${instanceId} was looked at ${lookedAt === null ? 'never yet' : `at ${timeCell(lookedAt)}`}, next at ${timeCell(nextLookAt)}: ${said(plan)}`,
+    `${instanceId}: ${said(plan)}`,
+    `Last look: ${lookedAt === null ? 'none yet' : timeCell(lookedAt)}. Next look: ${timeCell(nextLookAt)}.`,
     ...blind.map((place) => `What is known of ${place} is old: the last look could not read it.`),
     ...(table.length === 0 ? [] : ['', ...table]),
     ...(toDo.length === 0 ? [] : ['', 'What a person does:', ...new Set(toDo)]),
