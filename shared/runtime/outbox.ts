@@ -20,6 +20,8 @@ export async function flushOutbox(
   publish: Publish,
   { withinMs, ...options }: { olderThanMs?: number; withinMs?: number } = {},
 ): Promise<{ published: number; failed: number }> {
+  // a note that is forgotten sends its event again, under the same id
+  const note = { mayBeForgotten: true };
   return await database.transaction(async (transaction) => {
     const events = await takeUnpublished(transaction, { limit: batch, ...options });
     if (events.length === 0) return { published: 0, failed: 0 };
@@ -30,7 +32,7 @@ export async function flushOutbox(
       failed.map(({ id, reason }) => ({ id, error: reason })),
     );
     return { published: published.length, failed: failed.length };
-  });
+  }, note);
 }
 
 /**

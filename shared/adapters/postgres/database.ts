@@ -20,6 +20,11 @@ export type TransactionOptions = {
    */
   idleTimeoutMs?: number;
   /**
+   * `SET LOCAL synchronous_commit = off`: COMMIT does not wait for the disk, and a server that crashes in the next moment forgets
+   * the transaction as a whole. Only for notes whose work may be done again.
+   */
+  mayBeForgotten?: boolean;
+  /**
    * Asked when the answer to COMMIT was lost and the transaction is over: has its work been done? Runs on another
    * connection. Rarely needed: without it the server is asked what became of the transaction's id (`pg_xact_status`),
    * and believed when it cannot have crashed, or been replaced, since the transaction began.

@@ -112,12 +112,13 @@ type Begun = {
  */
 async function begin(session: Session, options: TransactionOptions & { timeoutMs: number }): Promise<Begun> {
   const { isolation = 'read committed', lockTimeoutMs = 2_000, statementTimeoutMs = 5_000, timeoutMs } = options;
-  const { idleTimeoutMs = 10_000 } = options;
+  const { idleTimeoutMs = 10_000, mayBeForgotten = false } = options;
   const { rows } = await session.run(
     `begin isolation level ${isolation}; ` +
       `set local lock_timeout = ${Math.trunc(lockTimeoutMs)}; ` +
       `set local statement_timeout = ${Math.trunc(statementTimeoutMs)}; ` +
       `set local idle_in_transaction_session_timeout = ${Math.trunc(idleTimeoutMs)}; ` +
+      (mayBeForgotten ? 'set local synchronous_commit = off; ' : '') +
       `select pg_current_xact_id()::text as id, pg_postmaster_start_time()::text as started,
          pg_current_wal_flush_lsn()::text as flushed`,
     [],

@@ -52,6 +52,17 @@ export function transactionTests({ open, database, surroundings }: World): void 
     expect((await one.query(settings)).rows).toEqual(before);
   });
 
+  test('one that may be forgotten does not wait for the disk, and the next one waits again', async () => {
+    const one = open({ maxConnections: 1 });
+    const waits = async (options?: { mayBeForgotten: boolean }) => {
+      const read = 'show synchronous_commit';
+      const work = async (transaction: Queryable) => (await transaction.query<{ synchronous_commit: string }>(read)).rows;
+      return (await one.transaction(work, options))[0]?.synchronous_commit;
+    };
+    const usual = await waits();
+    expect([await waits({ mayBeForgotten: true }), await waits()]).toEqual(['off', usual]);
+  });
+
   test('a transaction that stands still is ended, and what it did is undone', async () => {
     const added = Promise.withResolvers<void>();
     const resumed = Promise.withResolvers<void>();
