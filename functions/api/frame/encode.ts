@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 
@@ -41,7 +41,7 @@ export function takesGzip(accepted: string | undefined): boolean {
  * bytes are others.
  */
 export function entityTag(text: string, version: string | undefined): string {
-  const digest = createHash('sha1').update(text).digest('base64url');
+  const digest = hash('sha1', text, 'base64url');
   return version === undefined ? `"${digest}"` : `"${version}.${digest}"`;
 }
 

@@ -104,10 +104,9 @@ function getInstance({ database, cache }: Pick<ApiPorts, 'database' | 'cache'>):
     async handle({ params, principal }) {
       const { value, result } = await readCached({ database, cache }, params.id);
       if (value === undefined || !isOwn(principal, value)) throw noInstance();
-      const { databaseServer, ...body } = value;
       return {
         status: 200,
-        body: principal.customerId === null ? { ...body, databaseServer } : body,
+        body: principal.customerId === null ? value : { ...value, databaseServer: undefined },
         etag: `g${value.generation}`,
         cache: cacheWord(result),
       };
