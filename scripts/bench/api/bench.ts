@@ -36,7 +36,11 @@ export async function benchApi(surroundings: Surroundings): Promise<BenchReport>
     bareDetail: () => bare.load(asks.another),
     apiDetail: () => api.load(asks.next, words.missed),
     cachedDetail: () => api.load(asks.popular, words.cached),
-    bareCreate: () => bare.load(asks.create),
+    async bareCreate() {
+      const sample = await bare.load(asks.create);
+      await world.forgetEvents();
+      return sample;
+    },
     apiCreate: () => api.load(asks.create),
   };
   try {

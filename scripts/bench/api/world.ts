@@ -27,6 +27,8 @@ export type ApiWorld = Filled & {
   /** Of `servers/bare.ts`, in another, beside the same servers. */
   bareUrl: string;
   redis: RedisServer;
+  /** Takes away what waits to be published: `servers/bare.ts` publishes nothing, and what it wrote is not the function's work. */
+  forgetEvents(): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -65,6 +67,12 @@ export async function openApiWorld({ folder, processes, say }: Place, instances:
     apiUrl: api.url,
     bareUrl: bare.url,
     redis,
+    async forgetEvents() {
+      const client = new Client({ ...direct, user: name, password, database: name });
+      await client.connect();
+      await client.query('update outbox set published_at = clock_timestamp() where published_at is null');
+      await client.end();
+    },
     async stop() {
       await Promise.all([api.stop(), bare.stop()]);
       broker.close();
