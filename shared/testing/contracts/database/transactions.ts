@@ -56,7 +56,8 @@ export function transactionTests({ open, database, surroundings }: World): void 
     const one = open({ maxConnections: 1 });
     const waits = async (options?: { mayBeForgotten: boolean }) => {
       const read = 'show synchronous_commit';
-      const work = async (transaction: Queryable) => (await transaction.query<{ synchronous_commit: string }>(read)).rows;
+      const work = async (transaction: Queryable) =>
+        (await transaction.query<{ synchronous_commit: string }>(read)).rows;
       return (await one.transaction(work, options))[0]?.synchronous_commit;
     };
     const usual = await waits();
