@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { CacheKind } from '#shared/domain/cache/cache.ts';
-import type { RedisConnection } from './connection.ts';
+import type { RedisConnection, RedisScript } from './connection.ts';
 
 /**
  * Keys of one entry. A copy carries the marks it was loaded under: the kind's epoch and the entry's own. `invalidate` sets a new
@@ -75,17 +75,14 @@ type WithScripts = Redis & {
   ): Promise<number>;
 };
 
-/** Sent by their hashes from the second call on; the client sends the text again when Redis has forgotten it. */
-function withScripts(client: Redis): WithScripts {
-  if (!('lookForCopy' in client)) {
-    client.defineCommand('lookForCopy', { numberOfKeys: 4, lua: lookScript });
-    client.defineCommand(sentAtOnce, { numberOfKeys: 4, lua: storeScript });
-  }
-  return client as WithScripts;
-}
+/** What the connection of a cache must know. */
+export const entryScripts = {
+  lookForCopy: { numberOfKeys: 4, lua: lookScript },
+  storeCopy: { numberOfKeys: 4, lua: storeScript },
+} as const satisfies Record<string, RedisScript>;
 
 /** The command that must have left this process before anything else happens: whoever asked for it does not wait. */
-export const sentAtOnce = 'storeCopy';
+export const sentAtOnce: keyof typeof entryScripts = 'storeCopy';
 
 export function entryOf(namespace: string, kind: CacheKind, id: string): Entry {
   // The braces keep an entry's keys in one slot of a Redis cluster, as the scripts need them.
@@ -104,7 +101,7 @@ export async function look(
   { staleMs, takesLock }: { staleMs: number; takesLock: boolean },
 ): Promise<Seen | undefined> {
   const token = takesLock ? newMark() : '';
-  const looked = await redis.attempt((client) => withScripts(client).lookForCopy(...keysOf(entry), token, lockMs));
+  const looked = await redis.attempt((client) => (client as WithScripts).lookForCopy(...keysOf(entry), token, lockMs));
   if (looked === undefined) return undefined;
   const [epoch, mark, text, leftMs, isLocked] = looked.answer;
   const found = typeof text === 'string' ? { text, freshForMs: (leftMs ?? 0) - staleMs } : undefined;
@@ -123,7 +120,7 @@ export async function store(
   if (text === undefined && seen.lock === undefined) return;
   const { epoch, mark, lock = '' } = seen;
   await redis.attempt((client) =>
-    withScripts(client).storeCopy(
+    (client as WithScripts).storeCopy(
       ...keysOf(entry),
       ...([epoch, mark, newMark(), lock, text ?? '', Math.round(ttlMs)] as const),
     ),

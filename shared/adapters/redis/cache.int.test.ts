@@ -8,6 +8,7 @@ import { openProcessGroup, type ProcessGroup } from '#shared/sandbox/processes.t
 import { type RedisServer, startRedis } from '#shared/sandbox/servers/redis.ts';
 import { cacheContract } from '#shared/testing/contracts/cache.ts';
 import { openCache } from './cache.ts';
+import { openSharedWindows } from './rate-limit.ts';
 
 const password = 'cache-test';
 
@@ -52,6 +53,20 @@ function open(options: {
 cacheContract('the cache on Redis', open);
 
 describe('the cache on Redis', () => {
+  it('shares its connection with windows from the first turn on in which both ask', async () => {
+    const { cache, warnings, close } = open({ namespace: 'shared' });
+    expect(await cache.isReachable()).toBe(true);
+    const address = { host: '127.0.0.1', port: server.port, password };
+    const log = { warn: () => undefined };
+    const windows = openSharedWindows({ address, namespace: 'shared', log, redis: cache.redis });
+    const [value, verdict] = await Promise.all([
+      cache.get('instance', 'a', async () => 'value'),
+      windows.take('somebody', { count: 2, windowMs: 60_000 }),
+    ]);
+    expect([value, verdict, warnings]).toEqual(['value', expect.objectContaining({ remaining: 1 }), []]);
+    close();
+  });
+
   it('asks once for a copy, and twice when there is none', async () => {
     const direct = new Redis({ host: '127.0.0.1', port: server.port, password });
     const asked = async () => {

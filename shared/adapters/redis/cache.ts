@@ -7,9 +7,20 @@ import {
   cacheTtlMs,
   localTtlMs as defaultLocalTtlMs,
 } from '#shared/domain/cache/cache.ts';
-import { type Entry, entryOf, look, type Marks, type Seen, sentAtOnce, setMark, store } from './cache-entry.ts';
+import {
+  type Entry,
+  entryOf,
+  entryScripts,
+  look,
+  type Marks,
+  type Seen,
+  sentAtOnce,
+  setMark,
+  store,
+} from './cache-entry.ts';
 import { openRedisConnection, type RedisAddress, type RedisConnection, type RedisLog } from './connection.ts';
 import { openLocalCopies, type Place } from './local-copies.ts';
+import { windowScripts } from './rate-limit.ts';
 
 export type CacheOptions = {
   address: RedisAddress;
@@ -56,6 +67,7 @@ export function openCache(options: CacheOptions): OpenedCache {
   const redis = openRedisConnection(options.address, {
     log: options.log,
     sentAtOnce: [sentAtOnce],
+    scripts: { ...entryScripts, ...windowScripts },
     async onConnect(fresh) {
       for (const key of missed) {
         await setMark(fresh, key);

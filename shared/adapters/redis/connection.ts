@@ -17,6 +17,9 @@ const commandTimeoutMs = 200;
 /** After a failure nobody tries for so long. */
 const restMs = 1_000;
 
+/** Sent by its hash from the second call on; the client sends the text again when Redis has forgotten it. */
+export type RedisScript = { numberOfKeys: number; lua: string };
+
 /** What the driver is told. */
 type ConnectionOptions = {
   log: RedisLog;
@@ -24,6 +27,11 @@ type ConnectionOptions = {
   onConnect?: (redis: Redis) => Promise<void>;
   /** Commands that leave the process at once; others wait for the end of the turn and for answers that are on their way, and go together. */
   sentAtOnce?: readonly string[];
+  /**
+   * Commands of ours, by their names: those of all who share the connection. One that was added later would be unknown to the
+   * commands that are gathered just then, and the driver ends the process over it.
+   */
+  scripts?: Readonly<Record<string, RedisScript>>;
 };
 
 /**
@@ -62,7 +70,7 @@ export function openRedisConnection(address: RedisAddress, options: ConnectionOp
   async function connect(): Promise<Redis> {
     // on demand: most starts of most functions need none of it
     const { Redis: Client } = await import('ioredis');
-    const redis = new Client(redisOptions(address, options.sentAtOnce ?? []));
+    const redis = new Client(redisOptions(address, options));
     // Without a listener an error event ends the process. Commands report their own failures.
     redis.on('error', () => undefined);
     try {
@@ -126,7 +134,7 @@ async function inTime<T>(work: Promise<T>, timeoutMs = commandTimeoutMs): Promis
 
 const timedOut = 'Command timed out';
 
-function redisOptions(address: RedisAddress, sentAtOnce: readonly string[]) {
+function redisOptions(address: RedisAddress, { sentAtOnce = [], scripts = {} }: ConnectionOptions) {
   return {
     host: address.host,
     port: address.port,
@@ -137,6 +145,7 @@ function redisOptions(address: RedisAddress, sentAtOnce: readonly string[]) {
     enableOfflineQueue: false,
     enableAutoPipelining: true,
     autoPipeliningIgnoredCommands: [...sentAtOnce],
+    scripts: { ...scripts },
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
     connectTimeout: connectTimeoutMs,

@@ -1,7 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Limit, Verdict } from '#shared/domain/access/rate-limit.ts';
-import { openRedisConnection, type RedisAddress, type RedisConnection, type RedisLog } from './connection.ts';
+import {
+  openRedisConnection,
+  type RedisAddress,
+  type RedisConnection,
+  type RedisLog,
+  type RedisScript,
+} from './connection.ts';
 
 export type SharedWindows = {
   /** One round trip. Undefined when Redis is not there or does not answer in time. Never throws. */
@@ -33,11 +39,10 @@ type WithTake = Redis & {
   takeFromWindow(key: string, count: number, windowMs: number, member: string): Promise<[number, number, number]>;
 };
 
-/** Sent by its hash from the second call on; the client sends the text again when Redis has forgotten it. */
-function withScript(client: Redis): WithTake {
-  if (!('takeFromWindow' in client)) client.defineCommand('takeFromWindow', { numberOfKeys: 1, lua: script });
-  return client as WithTake;
-}
+/** What a connection must know that is given to windows. */
+export const windowScripts = {
+  takeFromWindow: { numberOfKeys: 1, lua: script },
+} as const satisfies Record<string, RedisScript>;
 
 /** Sliding windows that all processes share. Opens nothing before the first call. */
 export function openSharedWindows(options: {
@@ -45,11 +50,11 @@ export function openSharedWindows(options: {
   /** First part of every key: one Redis may serve several platforms. */
   namespace: string;
   log: RedisLog;
-  /** One that is there already; what its owner asks at the same time then goes with what is asked here. */
+  /** One that is there already, and knows `windowScripts`; what its owner asks at the same time then goes with what is asked here. */
   redis?: RedisConnection | undefined;
 }): SharedWindows {
   const { address, namespace, log } = options;
-  const redis = options.redis ?? openRedisConnection(address, { log });
+  const redis = options.redis ?? openRedisConnection(address, { log, scripts: windowScripts });
   // members must differ, or two requests of one moment would be counted once
   const process = randomBytes(9).toString('base64url');
   let last = 0;
@@ -58,7 +63,7 @@ export function openSharedWindows(options: {
       const key = `${namespace}:rate:${subject}`;
       last += 1;
       const member = `${process}:${last}`;
-      const taken = await redis.attempt((client) => withScript(client).takeFromWindow(key, count, windowMs, member));
+      const taken = await redis.attempt((client) => (client as WithTake).takeFromWindow(key, count, windowMs, member));
       if (taken === undefined) return undefined;
       const [allowed, remaining, retryAfterMs] = taken.answer;
       return { isAllowed: allowed === 1, remaining, retryAfterMs };
