@@ -76,97 +76,102 @@ async function bootAfter(world: World, like: string, name: string): Promise<numb
 type Results = { provisions: Provisioned[]; boots: number[]; claims: ClaimTimes; refills: RefillTimes };
 
 function report(results: Results, { odoo, rounds }: { odoo: string; rounds: number }): BenchReport {
-  const { provisions, boots, claims, refills } = results;
-  const pages = provisions.map(({ pageMs }) => pageMs);
-  const spread = (name: string, samples: readonly number[]): Cell[] => [
-    name,
-    median(samples),
-    Math.min(...samples),
-    Math.max(...samples),
-  ];
-  const share = (name: string, samples: readonly number[]): Cell[] => [
-    name,
-    percentile(samples, 0.5),
-    percentile(samples, 0.95),
-    Math.max(...samples),
-  ];
-  const refillRatio = medianRatio(refills.refill, refills.copy);
   return {
     name: 'provision',
     about: `with ${odoo === 'real' ? 'the real Odoo 19' : 'the stand-in, which is not Odoo'}, functions cold, ${rounds} rounds.`,
-    tables: [
-      {
-        title: 'from the event to the login page, against the boot alone',
-        columns: ['arm', 'median ms', 'min', 'max'],
-        rows: [
-          spread("provision: broker's 202 to login page through the ingress", pages),
-          spread('boot: start of the same command to its login page', boots),
-          [
-            'difference, round by round',
-            medianDifference(pages, boots),
-            Math.min(...pages.map((ms, index) => ms - (boots[index] ?? Number.NaN))),
-            Math.max(...pages.map((ms, index) => ms - (boots[index] ?? Number.NaN))),
-          ],
-          spread(
-            "provision: broker's 202 to operation succeeded",
-            provisions.map(({ doneMs }) => doneMs),
-          ),
-        ],
-      },
-      {
-        title: 'steps of the operation, medians',
-        columns: ['step', 'ms', "began, ms after the broker's 202"],
-        rows: medianSteps(provisions.map(({ steps }) => steps)).map(({ step, ms, atMs }) => [step, ms, atMs]),
-      },
-      {
-        title: `a warm database, ${claims.claim.length} times`,
-        columns: ['', 'p50 ms', 'p95', 'max'],
-        rows: [
-          share('claim: fence, choice, rename, commit', claims.claim),
-          share('personalise', claims.personalise),
-          share('claim and personalise', claims.both),
-          share('ALTER DATABASE … RENAME alone', claims.rename),
-        ],
-      },
-      {
-        title: `refill of the template's ${refills.files} files, ${refills.mib} MiB`,
-        columns: ['arm', 'median ms', 'min', 'max'],
-        rows: [
-          spread('refill: one clone, named and closed', refills.refill),
-          spread('cp -r of its files', refills.copy),
-        ],
-      },
-    ],
-    goals: [
-      {
-        what: 'median of provision, against median of boot + 1 s + one probe period',
-        measured: median(pages),
-        limit: median(boots) + allowanceMs,
-        unit: 'ms',
-        is: 'at most',
-      },
-      {
-        what: 'claim and personalise a warm database, p95',
-        measured: percentile(claims.both, 0.95),
-        limit: claimGoalMs,
-        unit: 'ms',
-        is: 'at most',
-      },
-      {
-        what: 'claim by rename, the fence and the commit included, p95',
-        measured: percentile(claims.claim, 0.95),
-        limit: renameGoalMs,
-        unit: 'ms',
-        is: 'at most',
-      },
-      {
-        what: 'refill against cp -r, median of the rounds',
-        measured: refillRatio,
-        limit: refillGoal,
-        unit: 'x',
-        is: 'at most',
-      },
-    ],
+    tables: tablesOf(results),
+    goals: goalsOf(results),
     notes: ['Both arms begin with a claimed database that Odoo has never opened, and poll the page every 20 ms.'],
   };
+}
+
+const spread = (name: string, samples: readonly number[]): Cell[] => [
+  name,
+  median(samples),
+  Math.min(...samples),
+  Math.max(...samples),
+];
+
+const share = (name: string, samples: readonly number[]): Cell[] => [
+  name,
+  percentile(samples, 0.5),
+  percentile(samples, 0.95),
+  Math.max(...samples),
+];
+
+function tablesOf({ provisions, boots, claims, refills }: Results): BenchReport['tables'] {
+  const pages = provisions.map(({ pageMs }) => pageMs);
+  return [
+    {
+      title: 'from the event to the login page, against the boot alone',
+      columns: ['arm', 'median ms', 'min', 'max'],
+      rows: [
+        spread("provision: broker's 202 to login page through the ingress", pages),
+        spread('boot: start of the same command to its login page', boots),
+        [
+          'difference, round by round',
+          medianDifference(pages, boots),
+          Math.min(...pages.map((ms, index) => ms - (boots[index] ?? Number.NaN))),
+          Math.max(...pages.map((ms, index) => ms - (boots[index] ?? Number.NaN))),
+        ],
+        spread(
+          "provision: broker's 202 to operation succeeded",
+          provisions.map(({ doneMs }) => doneMs),
+        ),
+      ],
+    },
+    {
+      title: 'steps of the operation, medians',
+      columns: ['step', 'ms', "began, ms after the broker's 202"],
+      rows: medianSteps(provisions.map(({ steps }) => steps)).map(({ step, ms, atMs }) => [step, ms, atMs]),
+    },
+    {
+      title: `a warm database, ${claims.claim.length} times`,
+      columns: ['', 'p50 ms', 'p95', 'max'],
+      rows: [
+        share('claim: fence, choice, rename, commit', claims.claim),
+        share('personalise', claims.personalise),
+        share('claim and personalise', claims.both),
+        share('ALTER DATABASE … RENAME alone', claims.rename),
+      ],
+    },
+    {
+      title: `refill of the template's ${refills.files} files, ${refills.mib} MiB`,
+      columns: ['arm', 'median ms', 'min', 'max'],
+      rows: [spread('refill: one clone, named and closed', refills.refill), spread('cp -r of its files', refills.copy)],
+    },
+  ];
+}
+
+function goalsOf({ provisions, boots, claims, refills }: Results): BenchReport['goals'] {
+  return [
+    {
+      what: 'median of provision, against median of boot + 1 s + one probe period',
+      measured: median(provisions.map(({ pageMs }) => pageMs)),
+      limit: median(boots) + allowanceMs,
+      unit: 'ms',
+      is: 'at most',
+    },
+    {
+      what: 'claim and personalise a warm database, p95',
+      measured: percentile(claims.both, 0.95),
+      limit: claimGoalMs,
+      unit: 'ms',
+      is: 'at most',
+    },
+    {
+      what: 'claim by rename, the fence and the commit included, p95',
+      measured: percentile(claims.claim, 0.95),
+      limit: renameGoalMs,
+      unit: 'ms',
+      is: 'at most',
+    },
+    {
+      what: 'refill against cp -r, median of the rounds',
+      measured: medianRatio(refills.refill, refills.copy),
+      limit: refillGoal,
+      unit: 'x',
+      is: 'at most',
+    },
+  ];
 }

@@ -116,90 +116,12 @@ function report(
   samples: readonly Sample[],
   { proof, backups }: { proof: Sample; backups: readonly BackupSample[] },
 ): BenchReport {
-  const row = (one: Sample): Cell[] => [
-    `${one.size.toLocaleString('en-US')} instances`,
-    one.seconds,
-    one.processorSeconds,
-    (one.processorSeconds / one.size) * 1_000_000,
-    one.peakMib,
-    one.peakMib - one.startMib,
-    one.kubernetesCalls,
-    one.pages,
-    one.connections,
-    one.surveys,
-    one.written,
-  ];
-  const exponent = (value: (sample: Sample) => number) =>
-    growthExponent(samples.map((sample) => ({ x: sample.size, y: value(sample) })));
-  const most = (value: (sample: Sample) => number) => Math.max(...samples.map(value));
   return {
     name: 'reconcile',
     about:
       'one pass over all shards of a fleet in which nothing drifted, by the product in a process of its own: lists over TLS by its client, records in PostgreSQL through PgBouncer.',
-    tables: [
-      {
-        title: 'per size',
-        columns: [
-          '',
-          's',
-          'CPU s',
-          'CPU µs each',
-          'peak MiB',
-          'of it passes',
-          'calls',
-          'pages',
-          'TLS',
-          'surveys',
-          'rows written',
-        ],
-        rows: samples.map(row),
-      },
-      {
-        title: 'growth with the number of instances (1 is linear)',
-        columns: ['', 'exponent'],
-        rows: [
-          ['time', exponent(({ seconds }) => seconds)],
-          ['processor time', exponent(({ processorSeconds }) => processorSeconds)],
-          ['peak memory', exponent(({ peakMib }) => peakMib)],
-          ['memory of the passes', exponent(({ peakMib, startMib }) => peakMib - startMib)],
-          ['calls', exponent(({ kubernetesCalls }) => kubernetesCalls)],
-        ],
-      },
-      backupsTable(backups),
-    ],
-    goals: [
-      ...backupGoals(backups),
-      goal(
-        'time: exponent',
-        exponent(({ seconds }) => seconds),
-        exponentGoal,
-      ),
-      goal(
-        'processor time: exponent',
-        exponent(({ processorSeconds }) => processorSeconds),
-        exponentGoal,
-      ),
-      goal(
-        'peak memory: exponent',
-        exponent(({ peakMib }) => peakMib),
-        exponentGoal,
-      ),
-      goal(
-        'calls beyond one per page',
-        most(({ kubernetesCalls, pages }) => kubernetesCalls - pages),
-        0,
-      ),
-      goal(
-        'rows written when nothing drifted',
-        most(({ written }) => written),
-        0,
-      ),
-      goal(
-        'findings when nothing drifted, or places not read',
-        most(({ findings, blind }) => findings + blind),
-        0,
-      ),
-    ],
+    tables: [...tablesOf(samples), backupsTable(backups)],
+    goals: [...backupGoals(backups), ...goalsOf(samples)],
     notes: [
       `With one instance's objects and database taken away, the same passes found ${proof.findings} things and wrote ${proof.written} rows.`,
       'Simulated: the lists (made of the product’s builders by a program that answers lists only) and the catalogues of',
@@ -207,6 +129,96 @@ function report(
       'A shard’s own row is written by each pass (its lease and when it is due next) and not counted.',
     ],
   };
+}
+
+const row = (one: Sample): Cell[] => [
+  `${one.size.toLocaleString('en-US')} instances`,
+  one.seconds,
+  one.processorSeconds,
+  (one.processorSeconds / one.size) * 1_000_000,
+  one.peakMib,
+  one.peakMib - one.startMib,
+  one.kubernetesCalls,
+  one.pages,
+  one.connections,
+  one.surveys,
+  one.written,
+];
+
+/** How something grows with the number of instances: 1 is linear. */
+function exponentOf(samples: readonly Sample[], value: (sample: Sample) => number): number {
+  return growthExponent(samples.map((sample) => ({ x: sample.size, y: value(sample) })));
+}
+
+function tablesOf(samples: readonly Sample[]): BenchReport['tables'] {
+  const exponent = (value: (sample: Sample) => number) => exponentOf(samples, value);
+  return [
+    {
+      title: 'per size',
+      columns: [
+        '',
+        's',
+        'CPU s',
+        'CPU µs each',
+        'peak MiB',
+        'of it passes',
+        'calls',
+        'pages',
+        'TLS',
+        'surveys',
+        'rows written',
+      ],
+      rows: samples.map(row),
+    },
+    {
+      title: 'growth with the number of instances (1 is linear)',
+      columns: ['', 'exponent'],
+      rows: [
+        ['time', exponent(({ seconds }) => seconds)],
+        ['processor time', exponent(({ processorSeconds }) => processorSeconds)],
+        ['peak memory', exponent(({ peakMib }) => peakMib)],
+        ['memory of the passes', exponent(({ peakMib, startMib }) => peakMib - startMib)],
+        ['calls', exponent(({ kubernetesCalls }) => kubernetesCalls)],
+      ],
+    },
+  ];
+}
+
+function goalsOf(samples: readonly Sample[]): BenchReport['goals'] {
+  const exponent = (value: (sample: Sample) => number) => exponentOf(samples, value);
+  const most = (value: (sample: Sample) => number) => Math.max(...samples.map(value));
+  return [
+    goal(
+      'time: exponent',
+      exponent(({ seconds }) => seconds),
+      exponentGoal,
+    ),
+    goal(
+      'processor time: exponent',
+      exponent(({ processorSeconds }) => processorSeconds),
+      exponentGoal,
+    ),
+    goal(
+      'peak memory: exponent',
+      exponent(({ peakMib }) => peakMib),
+      exponentGoal,
+    ),
+    goal(
+      'calls beyond one per page',
+      most(({ kubernetesCalls, pages }) => kubernetesCalls - pages),
+      0,
+    ),
+    goal(
+      'rows written when nothing drifted',
+      most(({ written }) => written),
+      0,
+    ),
+    goal(
+      'findings when nothing drifted, or places not read',
+      most(({ findings, blind }) => findings + blind),
+      0,
+    ),
+  ];
 }
 
 function goal(what: string, measured: number, limit: number) {
