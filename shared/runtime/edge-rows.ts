@@ -1,4 +1,4 @@
-import { networksOf } from '#shared/domain/access/caller-address.ts';
+import { networksOf } from './access/caller-address.ts';
 import { defineConfig, httpUrl, integer, oneOf, row, secretRow, text } from './config.ts';
 
 // The rows of the ways in and out. A function takes those it needs, as those of `rows.ts`.
