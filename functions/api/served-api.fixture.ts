@@ -72,6 +72,8 @@ export function apiOfThisFile(
     ports?: (ports: ApiPorts) => Partial<ApiPorts>;
     slowMs?: number;
     log?: Log;
+    /** To the database. Default: as many as a function has. */
+    connections?: number;
     /** Where Redis is, instead of the run's own. */
     redis?: () => { host: string; port: number };
   } = {},
@@ -83,7 +85,7 @@ export function apiOfThisFile(
   beforeAll(async () => {
     const log = options.log ?? openLog({ name: 'api', level: 'silent' });
     const metrics = makeMetrics({ functionName: 'api', withNodeMetrics: false });
-    const database = openTestDatabase(made());
+    const database = openTestDatabase(made(), options.connections);
     const cache = openCache({
       address: { ...sharedServers().redis, ...options.redis?.() },
       namespace: `api-${randomBytes(4).toString('hex')}`,
@@ -161,7 +163,7 @@ const testWebhookSecrets: ApiPorts['webhooks']['secrets'] = {
   wrap: (secret, instanceId) => webhookWrapper.wrap(secret, { purpose: 'webhook', instanceId }),
 };
 
-function openTestDatabase({ database, user, password, pooled }: FreshDatabase): Database {
+function openTestDatabase({ database, user, password, pooled }: FreshDatabase, maxConnections = 5): Database {
   return openDatabase({
     driver: 'pg',
     ...pooled,
@@ -169,6 +171,7 @@ function openTestDatabase({ database, user, password, pooled }: FreshDatabase): 
     user,
     password,
     applicationName: 'fleet api',
+    maxConnections,
     sslMode: 'disable',
     // the statement that meets it reports it
     onError: () => undefined,
