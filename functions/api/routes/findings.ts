@@ -104,12 +104,14 @@ function getPlan({ database }: Ports): Route {
 function planOf(id: string, look: LookRow, findings: v.InferOutput<typeof findingBody>[]) {
   // a pass says nothing new about one that an operation is at work on
   const intent = look.operation_id === null ? intentOfAll(findings.map((finding) => finding.intent)) : 'wait';
-  const waits = findings.filter((finding) => finding.intent === 'repair').map(({ notBefore }) => notBefore);
+  // what is due first takes the others along; times of one form are in order as text
+  const [first] = findings
+    .flatMap((finding) => (finding.intent === 'repair' ? [finding.notBefore ?? ''] : []))
+    .toSorted((one, other) => (one < other ? -1 : 1));
   return {
     instanceId: id,
     intent,
-    // what is due first takes the others along
-    notBefore: intent !== 'repair' || waits.includes(null) ? null : (waits.toSorted()[0] ?? null),
+    notBefore: intent === 'repair' ? first || null : null,
     operationId: look.operation_id,
     lookedAt: look.passed_at?.toISOString() ?? null,
     nextLookAt: look.due_at?.toISOString() ?? null,

@@ -26,7 +26,7 @@ async function onTerminal(
 ): Promise<Shown> {
   const { NO_COLOR: _noColor, FORCE_COLOR: _forceColor, ...own } = process.env;
   const line = `stty cols ${columns}; exec ${process.execPath} ${program} ${args}`;
-  const child = spawn('script', ['-qec', line, '/dev/null'], {
+  const child = spawn('/usr/bin/script', ['-qec', line, '/dev/null'], {
     env: { ...own, TERM: 'xterm', HOME: '/nonexistent', FLEET_URL: api().url, FLEET_TOKEN: tokens.admin, ...env },
     timeout: 60_000,
   });
