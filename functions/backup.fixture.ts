@@ -6,7 +6,7 @@ import { workerImage } from '#shared/sandbox/fleet/backups.ts';
 import type { Image } from '#shared/sandbox/image.ts';
 import type { TestFleet } from '#shared/testing/fleet.ts';
 import { until } from '#shared/testing/fleet.ts';
-import { listObjects, queryAsSuperuser } from '#shared/testing/fleet-traces.ts';
+import { listObjectsAtRest, queryAsSuperuser } from '#shared/testing/fleet-traces.ts';
 import { lifeRequest } from '#shared/testing/life.ts';
 
 /** A worker that tests can hold back, or have fail, before it does its work. */
@@ -96,7 +96,7 @@ export async function said(fleet: TestFleet, operationId: string, type: string):
 
 /** What a backup or verification may leave nowhere: Jobs and Secrets of the worker, its roles, databases of verifications. */
 export async function leftovers(fleet: TestFleet, instanceId: string): Promise<string[]> {
-  const objects = await listObjects(fleet.cluster);
+  const objects = await listObjectsAtRest(fleet.cluster);
   const roles = await queryAsSuperuser<{ name: string }>(
     fleet.servers.odoo,
     `select rolname as name from pg_roles where rolname like '%${instanceId}_backup'`,

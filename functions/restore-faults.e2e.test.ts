@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { missingFiles } from '#scripts/test/crash/restore-case.ts';
 import { backupFolderOf } from '#shared/sandbox/fleet/backups.ts';
 import { startTestFleet, type TestFleet, until, untilWarm } from '#shared/testing/fleet.ts';
-import { listObjects, queryAsSuperuser } from '#shared/testing/fleet-traces.ts';
+import { listObjectsAtRest, queryAsSuperuser } from '#shared/testing/fleet-traces.ts';
 import { instanceSeen, pageAnswers, runningInstance } from '#shared/testing/life.ts';
 import { ask, ended, type HeldWorker, heldWorker, inDatabase } from './backup.fixture.ts';
 
@@ -40,7 +40,7 @@ async function seen() {
     `select datname as name from pg_database where strpos(datname, '${id}') > 0
      union all select rolname from pg_roles where strpos(rolname, '${id}') > 0 order by 1`,
   );
-  const objects = (await listObjects(fleet.cluster)).filter(({ name }) => /-(load|swap|export)-/.test(name));
+  const objects = (await listObjectsAtRest(fleet.cluster)).filter(({ name }) => /-(load|swap|export)-/.test(name));
   const { status, desired_state } = await instanceSeen(fleet, id);
   return {
     marks: (await inDatabase<{ name: string }>(fleet, `odoo_${id}`, marks)).map(({ name }) => name),

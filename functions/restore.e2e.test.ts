@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { dropFile, keepFile, liveFiles } from '#shared/testing/filestore.ts';
 import { startTestFleet, type TestFleet, until, untilWarm, userService } from '#shared/testing/fleet.ts';
-import { listObjects, queryAsSuperuser } from '#shared/testing/fleet-traces.ts';
+import { listObjectsAtRest, queryAsSuperuser } from '#shared/testing/fleet-traces.ts';
 import { carryOut, instanceSeen, pageAnswers, runningInstance } from '#shared/testing/life.ts';
 import { ask, ended, type HeldWorker, heldWorker, inDatabase, said } from './backup.fixture.ts';
 
@@ -55,7 +55,7 @@ async function besides(id: string): Promise<string[]> {
     `select datname as name from pg_database where datname ~ '${id}' and datname <> 'odoo_${id}'
      union all select rolname from pg_roles where rolname ~ '${id}' and rolname not in ('odoo_${id}', 'odoo_${id}_owner')`,
   );
-  const objects = await listObjects(fleet.cluster);
+  const objects = await listObjectsAtRest(fleet.cluster);
   const isWorkers = new RegExp(`^odoo-${id}-(backup|load|swap)-`);
   const jobs = objects.filter(({ name }) => isWorkers.test(name)).map(({ kind, name }) => `${kind}/${name}`);
   return [...found.map(({ name }) => name), ...jobs].toSorted();

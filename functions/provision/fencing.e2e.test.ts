@@ -24,6 +24,12 @@ async function overtake(holder: StoppedHolder) {
   return { left, points, answer };
 }
 
+async function untilPublished(instanceId: string): Promise<void> {
+  const text = `select 1 from outbox where data ->> 'instance' = $1 and published_at is null`;
+  const isPublished = async () => (await world.fleet.rows(text, [instanceId])).length === 0;
+  await until('the events to be published', isPublished);
+}
+
 /** The overtaken one changed nothing, stood back, and the instance works. */
 async function expectUnharmed(
   instanceId: string,
@@ -31,10 +37,7 @@ async function expectUnharmed(
   outcome: unknown = 'fenced',
 ) {
   expect(answer).toMatchObject({ status: 204, outcome });
-  await until('the events to be published', async () => {
-    const text = `select 1 from outbox where data ->> 'instance' = $1 and published_at is null`;
-    return (await world.fleet.rows(text, [instanceId])).length === 0;
-  });
+  await untilPublished(instanceId);
   const now = await endStateOf(world.fleet, instanceId);
   expect({ ...now, outbox: undisturbed['outbox'] }).toEqual({ ...left, outbox: undisturbed['outbox'] });
   expect(now).toEqual(undisturbed);
@@ -147,6 +150,7 @@ test.each(['secrets', 'persistentvolumeclaims', 'deployments', 'ingresses'])(
     const { fleet } = world;
     await fleet.command('cancel', holder.instanceId);
     await fleet.operationIn('cancelled', holder.instanceId);
+    await untilPublished(holder.instanceId);
     const undone = await endStateOf(fleet, holder.instanceId);
     expect(undone).toMatchObject({ databases: [], roles: [], objects: [] });
     const { points, answer } = await holder.goOn();

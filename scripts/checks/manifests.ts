@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { parse, parseAllDocuments } from 'yaml';
 import { catalogue } from '#events/catalogue.ts';
+import * as backupRows from '#shared/runtime/backup-rows.ts';
 import type { ConfigRow } from '#shared/runtime/config.ts';
 import * as edgeRows from '#shared/runtime/edge-rows.ts';
 import { platformDirect as migrationRows } from '#shared/runtime/platform-direct.ts';
@@ -79,6 +80,7 @@ async function functionFolders(): Promise<string[]> {
 function knownSettings(): Set<string> {
   const groups: Record<string, ConfigRow<unknown>>[] = [
     ...Object.values(rows),
+    ...Object.values(backupRows),
     ...Object.values(edgeRows),
     migrationRows,
   ];

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import { type Fleet, tenantNamespace } from '#shared/sandbox/fleet/start.ts';
 import type { ClusterClient } from '#shared/sandbox/kubernetes/cluster-client.ts';
@@ -42,10 +43,10 @@ export async function tracesOf(fleet: Fleet, cluster: ClusterClient, instanceId:
   };
 }
 
+export type ListedObject = { kind: string; name: string; object: Record<string, unknown> };
+
 /** All objects of the tenants' namespace, Secrets included. */
-export async function listObjects(
-  cluster: ClusterClient,
-): Promise<{ kind: string; name: string; object: Record<string, unknown> }[]> {
+export async function listObjects(cluster: ClusterClient): Promise<ListedObject[]> {
   const kinds = resources.filter(({ isNamespaced }) => isNamespaced);
   const lists = await Promise.all(
     kinds.map(async ({ group, version, plural, kind }) => {
@@ -57,6 +58,26 @@ export async function listObjects(
     }),
   );
   return lists.flat();
+}
+
+const orphansEndWithinMs = 30_000;
+
+/** The same, when the pods of Jobs that were removed are gone, too: the garbage collector takes them a moment later. */
+export async function listObjectsAtRest(cluster: ClusterClient): Promise<ListedObject[]> {
+  const deadline = Date.now() + orphansEndWithinMs;
+  for (;;) {
+    const objects = await listObjects(cluster);
+    const jobs = new Set(objects.filter(({ kind }) => kind === 'Job').map(({ name }) => name));
+    const isOrphan = ({ kind, object }: ListedObject) =>
+      kind === 'Pod' && jobsOwning(object).some((job) => !jobs.has(job));
+    if (!objects.some(isOrphan) || Date.now() > deadline) return objects;
+    await delay(100);
+  }
+}
+
+function jobsOwning({ metadata }: Record<string, unknown>): string[] {
+  const { ownerReferences = [] } = metadata as { ownerReferences?: { kind: string; name: string }[] };
+  return ownerReferences.filter(({ kind }) => kind === 'Job').map(({ name }) => name);
 }
 
 /** The kinds of objects a provisioned instance has, once each; its Pod not counted. */

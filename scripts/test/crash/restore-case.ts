@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { shortOperationId } from '#shared/domain/operation/identifiers.ts';
 import { dropFile, filestoreOf, keepFile, liveFiles } from '#shared/testing/filestore.ts';
 import { until } from '#shared/testing/fleet.ts';
-import { listObjects, queryAsSuperuser } from '#shared/testing/fleet-traces.ts';
+import { listObjectsAtRest, queryAsSuperuser } from '#shared/testing/fleet-traces.ts';
 import { carryOut, instanceSeen } from '#shared/testing/life.ts';
 import type { PassedPoint } from '#shared/testing/stop-points/counter.ts';
 import { brokenCase, type LifeResult, runCounted, runKilled } from './life-case.ts';
@@ -139,7 +139,7 @@ async function leftOf({ fleet }: World, id: string): Promise<string[]> {
     `select datname::text as name from pg_database where datname ~ '^(load|making|trash)_.*${id}'
      union all select rolname::text from pg_roles where rolname ~ '^load_${id}'`,
   );
-  const objects = (await listObjects(fleet.cluster)).filter(
+  const objects = (await listObjectsAtRest(fleet.cluster)).filter(
     ({ name }) => /-(load|swap)-/.test(name) && name.includes(id),
   );
   const live = await filestoreOf(fleet, id, `odoo_${id}`);

@@ -2,7 +2,7 @@ import { Failure } from '#shared/domain/failure.ts';
 import { fencedOf, type InstanceContext, serverOf, wantedRuntime } from '#shared/domain/instance/context.ts';
 import { isWantedRunning } from '#shared/domain/instance/instance.ts';
 import { done, type Look, missing, type Step, waiting } from '#shared/domain/operation/step.ts';
-import { scaleDown } from '../runtime/bring-down.ts';
+import { scaleDown } from '#shared/steps/runtime/bring-down.ts';
 import { type RestorePorts, readRestore, sidesOf } from './restore-parts.ts';
 import { lookAtSwap, sayGo, startSwap } from './swap-job.ts';
 
