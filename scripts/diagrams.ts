@@ -1,16 +1,22 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { catalogue } from '#events/catalogue.ts';
+import { backupOperation } from '#functions/backup/operation.ts';
+import { type ClonePorts, cloneDefinition } from '#functions/clone/operation.ts';
+import { exportOperation } from '#functions/export/operation.ts';
+import { type ImportPorts, importDefinition } from '#functions/import/operation.ts';
 import { type ProvisionPorts, provisionDefinition } from '#functions/provision/operation.ts';
 import { purgeOperation } from '#functions/purge/operation.ts';
 import { repairOperation } from '#functions/repair/operation.ts';
 import { restartOperation } from '#functions/restart/operation.ts';
+import { restoreOperation } from '#functions/restore/operation.ts';
 import { resumeOperation } from '#functions/resume/operation.ts';
 import { startOperation } from '#functions/start/operation.ts';
 import { stopOperation } from '#functions/stop/operation.ts';
 import { suspendOperation } from '#functions/suspend/operation.ts';
 import { terminateOperation } from '#functions/terminate/operation.ts';
 import { undoOperation } from '#functions/undo/operation.ts';
+import { verifyOperation } from '#functions/verify/operation.ts';
 import { driftPolicies } from '#shared/domain/drift/policy.ts';
 import { type Transition, transitions } from '#shared/domain/instance/transitions.ts';
 import { operationKinds } from '#shared/domain/operation/operation.ts';
@@ -51,11 +57,22 @@ function arrowText(rows: readonly Transition[]): string {
   return rows.length > 2 ? `${rows.length} events` : rows.map(({ event }) => event).join('<br>');
 }
 
+type AllPorts = ProvisionPorts &
+  ClonePorts &
+  ImportPorts &
+  Parameters<typeof purgeOperation>[0] &
+  Parameters<typeof backupOperation>[0] &
+  Parameters<typeof verifyOperation>[0] &
+  Parameters<typeof restoreOperation>[0] &
+  Parameters<typeof exportOperation>[0];
+
 /** Steps of each operation. Making them touches no port: only their names are read. */
 function stepsOfOperations(): string {
-  const ports = {} as ProvisionPorts & Parameters<typeof purgeOperation>[0];
+  const ports = {} as AllPorts;
   const definitions = [
     provisionDefinition(ports),
+    cloneDefinition(ports),
+    importDefinition(ports),
     ...[
       startOperation(ports),
       stopOperation(ports),
@@ -66,9 +83,16 @@ function stepsOfOperations(): string {
       undoOperation(ports),
       purgeOperation(ports),
       repairOperation(ports),
+      backupOperation(ports),
+      verifyOperation(ports),
+      restoreOperation(ports),
+      exportOperation(ports),
     ].map(({ definition }) => definition),
   ];
-  const lines = definitions.map(({ kind, steps, deadlineMs }) => {
+  const ordered = definitions.toSorted(
+    (one, other) => operationKinds.indexOf(one.kind) - operationKinds.indexOf(other.kind),
+  );
+  const lines = ordered.map(({ kind, steps, deadlineMs }) => {
     return `| ${kind} | ${steps.map(({ name }) => name).join(' → ')} | ${deadlineMs / 60_000} min |`;
   });
   return ['| operation | steps | deadline |', '| --- | --- | --- |', ...lines].join('\n');
