@@ -9,6 +9,7 @@ import { accountRefresh } from '#events/billing/account-refresh.ts';
 import { inParallel, killAt } from '#scripts/test/crash/case.ts';
 import { everyOfLife } from '#scripts/test/crash/compare.ts';
 import { evenly } from '#scripts/test/crash/life-points.ts';
+import { printLines } from '#scripts/test/crash/life-table.ts';
 import { upsertSourceRule } from '#shared/adapters/postgres/sources.ts';
 import { askForDueLooks, lookEvent } from '#shared/runtime/kill-bill/look.ts';
 import { type KillBillStandIn, killBillAccess, startKillBill } from '#shared/sandbox/kill-bill/server.ts';
@@ -212,7 +213,7 @@ test('a look that is killed is made by another, and all is said once', { timeout
     if (wasKilled) killed += 1;
     if (JSON.stringify(end) !== JSON.stringify(reference.end)) wrong.push({ point, end });
   });
-  console.log(`a look: ${reference.points.length} stop points, ${chosen.length} tried, ${killed} killed`);
+  printLines(`a look | ${reference.points.length} stop points | ${chosen.length} tried | ${killed} killed`, []);
   expect(wrong).toEqual([]);
   expect(killed).toBeGreaterThan(chosen.length / 2);
 });
