@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Agent } from 'undici';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { accountRefresh } from '#events/billing/account-refresh.ts';
 import { inParallel, killAt } from '#scripts/test/crash/case.ts';
@@ -12,9 +13,9 @@ import { evenly } from '#scripts/test/crash/life-points.ts';
 import { printLines } from '#scripts/test/crash/life-table.ts';
 import { upsertSourceRule } from '#shared/adapters/postgres/sources.ts';
 import { askForDueLooks, lookEvent } from '#shared/runtime/kill-bill/look.ts';
+import { becomeReady, startInstance } from '#shared/sandbox/functions/instance.ts';
 import { type KillBillStandIn, killBillAccess, startKillBill } from '#shared/sandbox/kill-bill/server.ts';
 import { openProcessGroup, type ProcessGroup } from '#shared/sandbox/processes.ts';
-import { freePort } from '#shared/sandbox/servers/free-port.ts';
 import { databaseOfThisFile, platformSettings } from '#shared/testing/databases.ts';
 import { rawEvent } from '#shared/testing/fleet.ts';
 import { insertCatalogue, testInstanceId } from '#shared/testing/fleet-rows.ts';
@@ -36,6 +37,8 @@ let folder: string;
 let killBill: KillBillStandIn;
 let broker: Server;
 let survivor: string;
+let started = 0;
+const dispatcher = new Agent();
 /** Types of events the broker has taken, by id. */
 const taken = new Map<string, { type: string; subject: string }>();
 
@@ -51,10 +54,11 @@ beforeAll(async () => {
     response.writeHead(202).end();
   });
   await new Promise<void>((resolve) => broker.listen(0, '127.0.0.1', resolve));
-  survivor = (await start('survivor')).url;
+  survivor = (await start()).url;
 });
 afterAll(async () => {
   await group.stopAll();
+  await dispatcher.close();
   broker.closeAllConnections();
   await new Promise((resolve) => broker.close(resolve));
   await killBill.stop();
@@ -67,34 +71,23 @@ async function secret(name: string, value: string): Promise<string> {
   return file;
 }
 
-async function start(name: string, stopFolder?: string) {
-  const port = await freePort();
-  const running = await group.start({
-    name: `billing ${name}`,
-    command: process.execPath,
-    args: [join(import.meta.dirname, 'main.ts')],
-    env: {
-      PORT: String(port),
-      PATH: process.env['PATH'] ?? '',
-      LOG_LEVEL: 'warn',
-      ...platformSettings(made(), await secret('database', made().password)),
-      KILL_BILL_URL: killBill.url,
-      KILL_BILL_PASSWORD_FILE: await secret('password', killBillAccess.password),
-      KILL_BILL_API_KEY_FILE: await secret('key', killBillAccess.apiKey),
-      KILL_BILL_API_SECRET_FILE: await secret('secret', killBillAccess.apiSecret),
-      BROKER_URL: `http://127.0.0.1:${(broker.address() as AddressInfo).port}/`,
-      ...(stopFolder === undefined ? {} : stopPointEnvironment(stopFolder)),
-    },
-    logFile: join(folder, `${name}.log`),
-  });
-  const url = `http://127.0.0.1:${port}/`;
-  const isUp = () =>
-    fetch(`${url}healthz`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  await vi.waitFor(async () => expect(await isUp()).toBe(true), { timeout: 60_000, interval: 50 });
-  return { url, running };
+async function start(stopFolder?: string) {
+  started += 1;
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    LOG_LEVEL: 'warn',
+    ...platformSettings(made(), await secret('database', made().password)),
+    KILL_BILL_URL: killBill.url,
+    KILL_BILL_PASSWORD_FILE: await secret('password', killBillAccess.password),
+    KILL_BILL_API_KEY_FILE: await secret('key', killBillAccess.apiKey),
+    KILL_BILL_API_SECRET_FILE: await secret('secret', killBillAccess.apiSecret),
+    BROKER_URL: `http://127.0.0.1:${(broker.address() as AddressInfo).port}/`,
+    ...(stopFolder === undefined ? {} : stopPointEnvironment(stopFolder)),
+  };
+  const program = { command: process.execPath, args: [join(import.meta.dirname, 'main.ts')], env };
+  const instance = await startInstance('billing', program, { number: started, folder, processes: group });
+  await becomeReady(instance, { dispatcher, withinMs: 120_000 });
+  return { url: `http://127.0.0.1:${instance.port}/`, running: instance.process };
 }
 
 /** Asks a process to look. Undefined: it was lost at it. */
@@ -125,7 +118,7 @@ type Case = { wasKilled: boolean; points: PassedPoint[]; end: object };
 async function runCase(name: string, stops: readonly Stop[]): Promise<Case> {
   const place = join(folder, name);
   await makeStopFolder(place, ...stops);
-  const victim = await start(name, place);
+  const victim = await start(place);
   const { id, subscription } = await account();
   const status = await look(victim.url, id);
   const dead = await records().query('select reason from dead_events');
