@@ -1,7 +1,11 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openReceiver, type Received, type Receiver } from '#shared/adapters/webhook/receiver.fixture.ts';
+import { mailFolderOf } from '#shared/sandbox/fleet/function-programs.ts';
 import { fleetOfThisFile, provisionRequest, until } from '#shared/testing/fleet.ts';
+import { carryOut } from '#shared/testing/life.ts';
 import { keyFor, type StartedApi, startApi } from './api/started-api.fixture.ts';
 
 const fleet = fleetOfThisFile({ waitsForWarm: true });
@@ -54,4 +58,41 @@ test('a customer is told of his instances by signed and numbered messages, thoug
   expect(numbers.toSorted((a, b) => a - b)).toEqual(Array.from({ length: log.length }, (_, n) => n + 1));
   expect(new Set(messages().map(({ data }) => data.customer))).toEqual(new Set(['customer-told']));
   expect(log.some(({ attempts }: { attempts: number }) => attempts > 1)).toBe(true);
+}, 240_000);
+
+/** Mails about endpoints, without the line ends and signs of quoted-printable. */
+async function endpointMails(): Promise<string[]> {
+  const folder = mailFolderOf(fleet().folder);
+  const files = (await readdir(folder).catch(() => [])).filter((file) => file.endsWith('.eml'));
+  const texts = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
+  return texts
+    .map((text) => text.replaceAll('=\r\n', '').replaceAll('=3D', '='))
+    .filter((text) => text.includes('webhook endpoint'));
+}
+
+test('whose receiver is gone is told by mail, and by the calls of the mail he is told again and of what he missed', async () => {
+  receiver.answer = (_request, response) => void response.writeHead(410).end();
+  const [instance] = await fleet().rows<{ id: string }>(`select id from instances where customer_id = 'customer-told'`);
+  await carryOut(fleet(), 'stop', instance?.id ?? '');
+  const [mail = ''] = await until('the mail', async () => {
+    const found = await endpointMails();
+    return found.length > 0 && found;
+  });
+  expect(mail).toMatch(/^To: owner@told\.example\r$/m);
+  const [, enable = '', change = ''] = /PATCH http:\S+?(\/v1\/\S+) (\{[^}]+\})/.exec(mail) ?? [];
+  const [, replay = '', since = ''] = /POST http:\S+?(\/v1\/\S+) (\{[^}]+\})/.exec(mail) ?? [];
+  receiver.answer = (request, response) => {
+    taken.push(request);
+    response.writeHead(204).end();
+  };
+  const before = taken.length;
+  expect(await api.ask('PATCH', enable, { body: JSON.parse(change) })).toMatchObject({
+    status: 200,
+    body: { enabled: true },
+  });
+  expect((await api.ask('POST', replay, { body: JSON.parse(since) })).status).toBe(202);
+  await until('what was missed', async () =>
+    taken.slice(before).some(({ body }) => JSON.parse(body).type.endsWith('instance.stop.succeeded')),
+  );
+  expect(await endpointMails()).toHaveLength(1);
 }, 240_000);
