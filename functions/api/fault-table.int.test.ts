@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { insertOwn, needNothing, type Own, ownOf, pathOf, recipes } from './fault-calls.fixture.ts';
 import { faultWorldOfThisFile, type Part } from './fault-world.fixture.ts';
 import type { Route } from './route.ts';
 import { routesOf } from './routes.ts';
 import type { Asked } from './served-api.fixture.ts';
 
+// a round is some seventy calls, and those that hang take their time
+vi.setConfig({ testTimeout: 300_000 });
 const world = faultWorldOfThisFile();
 
 type Fault = { part: Part; how: 'down' | 'hangs' };
@@ -75,7 +77,7 @@ async function ask({ route, own, key }: Call): Promise<Seen> {
   const headers = { authorization, 'idempotency-key': key };
   const asked = api.ask('nobody', route.method, pathOf(route, own), { headers, ...(body !== undefined && { body }) });
   const late = Promise.withResolvers<'no answer'>();
-  const timer = setTimeout(() => late.resolve('no answer'), (route.deadlineMs ?? 10_000) + 15_000);
+  const timer = setTimeout(() => late.resolve('no answer'), (route.deadlineMs ?? 10_000) + 60_000);
   try {
     return await Promise.race([asked, late.promise]);
   } finally {
@@ -171,7 +173,7 @@ describe.each(faults)('while the $part $how', (fault) => {
   let calls: Call[];
   let answers: Seen[];
 
-  it('each route answers in time as the table says', { timeout: 150_000 }, async () => {
+  it('each route answers in time as the table says', async () => {
     calls = await callsOfAll();
     const before = await recordsNow();
     world().take(fault.part, fault.how);

@@ -132,6 +132,10 @@ function bodyOf(route: Route, request: RoutedRequest): unknown {
     if (request.isTooLarge) throw new Failure('too-large', 'The body is larger than 1 MiB: nothing is wanted here.');
     return undefined;
   }
-  const type = request.headers['content-type'];
+  const { 'content-type': type, 'content-encoding': coding = 'identity' } = request.headers;
+  if (coding !== 'identity') {
+    const field = 'header.content-encoding';
+    throw new Failure('unsupported', 'Send the body as it is: packed ones are not taken.', { facts: { field } });
+  }
   return parsed('body', route.body, jsonOf({ type, body: request.body, isTooLarge: request.isTooLarge }));
 }
