@@ -36,6 +36,7 @@ let group: ProcessGroup;
 let folder: string;
 let killBill: KillBillStandIn;
 let broker: Server;
+let settings: Record<string, string>;
 let survivor: string;
 let started = 0;
 const dispatcher = new Agent();
@@ -54,6 +55,7 @@ beforeAll(async () => {
     response.writeHead(202).end();
   });
   await new Promise<void>((resolve) => broker.listen(0, '127.0.0.1', resolve));
+  settings = await settingsOf(folder);
   survivor = (await start()).url;
 });
 afterAll(async () => {
@@ -65,10 +67,20 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function secret(name: string, value: string): Promise<string> {
-  const file = join(folder, name);
-  await writeFile(file, value, { mode: 0o600 });
-  return file;
+/** Written once: a process that starts while another one's files are written anew would find them empty. */
+async function settingsOf(place: string): Promise<Record<string, string>> {
+  const secret = async (name: string, value: string): Promise<string> => {
+    await writeFile(join(place, name), value, { mode: 0o600 });
+    return join(place, name);
+  };
+  return {
+    ...platformSettings(made(), await secret('database', made().password)),
+    KILL_BILL_URL: killBill.url,
+    KILL_BILL_PASSWORD_FILE: await secret('password', killBillAccess.password),
+    KILL_BILL_API_KEY_FILE: await secret('key', killBillAccess.apiKey),
+    KILL_BILL_API_SECRET_FILE: await secret('secret', killBillAccess.apiSecret),
+    BROKER_URL: `http://127.0.0.1:${(broker.address() as AddressInfo).port}/`,
+  };
 }
 
 async function start(stopFolder?: string) {
@@ -76,12 +88,7 @@ async function start(stopFolder?: string) {
   const env = {
     PATH: process.env['PATH'] ?? '',
     LOG_LEVEL: 'warn',
-    ...platformSettings(made(), await secret('database', made().password)),
-    KILL_BILL_URL: killBill.url,
-    KILL_BILL_PASSWORD_FILE: await secret('password', killBillAccess.password),
-    KILL_BILL_API_KEY_FILE: await secret('key', killBillAccess.apiKey),
-    KILL_BILL_API_SECRET_FILE: await secret('secret', killBillAccess.apiSecret),
-    BROKER_URL: `http://127.0.0.1:${(broker.address() as AddressInfo).port}/`,
+    ...settings,
     ...(stopFolder === undefined ? {} : stopPointEnvironment(stopFolder)),
   };
   const program = { command: process.execPath, args: [join(import.meta.dirname, 'main.ts')], env };
