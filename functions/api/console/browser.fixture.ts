@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
@@ -45,7 +45,8 @@ export async function openBrowser(): Promise<Browser> {
       await page.setViewportSize({ width, height: 900 });
       const complaints: string[] = [];
       page.on('console', (message) => {
-        if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+        if (['error', 'warning'].includes(message.type()))
+          complaints.push(`${message.text()} (${message.location().url})`);
       });
       page.on('pageerror', (error) => complaints.push(String(error)));
       return { page, complaints };
@@ -55,4 +56,24 @@ export async function openBrowser(): Promise<Browser> {
       await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** What has the keyboard, by its text. */
+export const focused = (page: Page) => page.evaluate('document.activeElement.textContent.trim()');
+
+/** By the keyboard, as somebody without a mouse. */
+export async function tabTo(page: Page, text: string): Promise<void> {
+  for (let presses = 0; presses < 60; presses += 1) {
+    await page.keyboard.press('Tab');
+    if ((await focused(page)) === text) return;
+  }
+  throw new Error(`the keyboard does not come to ${text}`);
+}
+
+/** A picture for people, where a folder for them is named. */
+export async function shoot(page: Page, name: string): Promise<void> {
+  const folder = process.env['CONSOLE_SCREENSHOTS'];
+  if (folder === undefined) return;
+  await mkdir(folder, { recursive: true });
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
 }

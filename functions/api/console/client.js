@@ -39,7 +39,11 @@ export async function ask(method, path, { body, key, signal, headers = {} } = {}
 }
 
 export async function read(path, options) {
-  return await (await ask('GET', path, options)).json();
+  const answer = await ask('GET', path, options);
+  return await answer.json().catch((error) => {
+    if (options?.signal?.aborted) throw error;
+    throw unreached('GET', error);
+  });
 }
 
 async function send(path, request) {
@@ -47,12 +51,16 @@ async function send(path, request) {
     return await fetch(path, request);
   } catch (error) {
     if (request.signal?.aborted) throw error;
-    const text =
-      request.method === 'GET'
-        ? 'The server could not be reached. Try again.'
-        : 'No answer came, and it may be at work all the same. Look at its state before you ask again.';
-    throw Object.assign(new Error(text, { cause: error }), { status: 0 });
+    throw unreached(request.method, error);
   }
+}
+
+function unreached(method, cause) {
+  const text =
+    method === 'GET'
+      ? 'The server could not be reached. Try again.'
+      : 'No answer came, and it may be at work all the same. Look at its state before you ask again.';
+  return Object.assign(new Error(text, { cause }), { status: 0 });
 }
 
 async function refusalOf(answer) {
@@ -60,5 +68,8 @@ async function refusalOf(answer) {
   const text = typeof problem.detail === 'string' ? problem.detail : `The server answered ${answer.status}.`;
   const seconds = Number(answer.headers.get('retry-after'));
   const later = seconds > 0 ? ` Try again in ${seconds} s.` : '';
-  return Object.assign(new Error(`${text}${later}`), { status: answer.status, retryAfterMs: seconds * 1_000 });
+  // the advice with its time stands for the one without
+  const message = later === '' ? text : `${text.replace(/ Try again\.$/, '')}${later}`;
+  const { errors } = problem;
+  return Object.assign(new Error(message), { status: answer.status, errors, retryAfterMs: seconds * 1_000 });
 }

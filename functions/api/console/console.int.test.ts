@@ -1,11 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { insertCatalogue, insertServer, insertTestInstance, testInstanceId } from '#shared/testing/fleet-rows.ts';
 import { apiOfThisFile, type Caller } from '../served-api.fixture.ts';
-import { type Browser, openBrowser, whyNoBrowser } from './browser.fixture.ts';
+import { type Browser, focused, openBrowser, shoot, tabTo, whyNoBrowser } from './browser.fixture.ts';
 
 const obstacle = await whyNoBrowser();
 const nasty = `<img src=x onerror="document.title='hacked'"><script>document.title='hacked'</script>`;
@@ -252,23 +249,4 @@ async function operations(of = id): Promise<unknown[]> {
 
 async function change(what: string, kind = 'stop'): Promise<void> {
   await api().database.query(`update operations set ${what} where kind = $1`, [kind]);
-}
-
-const focused = (page: Page) => page.evaluate('document.activeElement.textContent.trim()');
-
-/** By the keyboard, as somebody without a mouse. */
-async function tabTo(page: Page, text: string): Promise<void> {
-  for (let presses = 0; presses < 60; presses += 1) {
-    await page.keyboard.press('Tab');
-    if ((await focused(page)) === text) return;
-  }
-  throw new Error(`the keyboard does not come to ${text}`);
-}
-
-/** A picture for people, where a folder for them is named. */
-async function shoot(page: Page, name: string): Promise<void> {
-  const folder = process.env['CONSOLE_SCREENSHOTS'];
-  if (folder === undefined) return;
-  await mkdir(folder, { recursive: true });
-  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
 }

@@ -3,6 +3,11 @@ import { deadLettersPage } from './dead-letters.js';
 import { byId, element, labelled, say, show } from './elements.js';
 import { instancePage } from './instance.js';
 import { instancesPage } from './instances.js';
+import { newInstancePage } from './new-instance.js';
+import { pause } from './progress.js';
+import { isPassing, tellBack, tellTrouble } from './trouble.js';
+
+const retryMs = 3_000;
 
 /** What is shown now. Aborted when something else is shown, so that nothing old is written over it. */
 let shown = new AbortController();
@@ -12,6 +17,7 @@ let caller;
 const pages = [
   [/^\/instances$/, 'instances', instancesPage],
   [/^\/instances\/([a-z0-9]+)$/, 'instances', instancePage],
+  [/^\/new$/, 'instances', newInstancePage],
   [/^\/dead-letters$/, 'dead-letters', deadLettersPage],
 ];
 
@@ -36,10 +42,20 @@ async function open({ isMoved }) {
     }
     await page({ id, query: new URLSearchParams(query), caller, signal, reload: () => open({ isMoved: false }), fail });
     if (signal.aborted) return;
+    tellBack();
     if (isMoved) byId('main').focus();
     else if (focused !== undefined) focusAgain(focused);
   } catch (error) {
-    if (!signal.aborted) fail(error);
+    if (signal.aborted) return;
+    if (!isPassing(error)) {
+      // what stood there before is not what was asked for
+      if (isMoved) byId('main').replaceChildren();
+      return fail(error);
+    }
+    tellTrouble(error);
+    if (byId('main').childElementCount === 0) show('Not there yet', againButton());
+    await pause(Math.max(retryMs, error.retryAfterMs || 0), signal);
+    if (!signal.aborted) await open({ isMoved });
   }
 }
 
@@ -54,7 +70,14 @@ function focusAgain({ isConnected, dataset: { command } }) {
 function fail(error) {
   say(error.message, 'bad');
   if (error.status === 401) signOut();
-  else if (byId('main').childElementCount === 0) show('It did not work', againButton());
+  else if (byId('main').childElementCount === 0) showRefusal(error);
+}
+
+/** Asking again helps neither against what is not there nor against what is not his. */
+function showRefusal({ status }) {
+  const title = { 403: 'Not open to you', 404: 'There is nothing here' }[status];
+  if (title === undefined) return show('It did not work', againButton());
+  show(title, element('p', {}, element('a', { href: '#/instances' }, 'To the instances')));
 }
 
 function againButton() {
@@ -65,7 +88,7 @@ function showCaller() {
   byId('nav').hidden = false;
   byId('sign-out').hidden = false;
   byId('dead-letters-link').hidden = !caller.scopes.includes('admin:read');
-  byId('caller').textContent = `${caller.id} (${caller.role})`;
+  byId('caller').textContent = `${caller.kind === 'key' ? 'key ' : ''}${caller.id} (${caller.role})`;
 }
 
 function signOut() {
@@ -92,7 +115,7 @@ function signInPage() {
       { class: 'quiet' },
       'Paste a token or an API key. It is kept in this tab only, until you sign out or close it.',
     ),
-    labelled('Token', field),
+    labelled('Token or API key', field),
     element('p', {}, element('button', { type: 'submit', class: 'main' }, 'Sign in')),
   );
   show('Sign in', form);

@@ -1,6 +1,6 @@
 import { ask, newKey, read } from './client.js';
 import { confirmed } from './confirm.js';
-import { element, labelled, say, select, show, stateOf, table, timeOf } from './elements.js';
+import { dotted, element, labelled, say, select, show, stateOf, table, timeOf } from './elements.js';
 
 const states = ['waiting', 'given-up', 'replayed', 'resolved'];
 
@@ -20,10 +20,7 @@ export async function deadLettersPage({ query, caller, signal, reload, fail }) {
 function letterTable(items, { mayWrite, reload, fail }) {
   const columns = [
     ['Number', ({ sequence }) => sequence],
-    [
-      'Event',
-      ({ type, receivedBy }) => element('span', {}, element('code', {}, type ?? 'unknown'), ` to ${receivedBy}`),
-    ],
+    ['Event', ({ type, receivedBy }) => element('span', {}, dotted(type ?? 'unknown'), ` to ${receivedBy}`)],
     ['Why', ({ reason, reasonCode, lastError }) => `${reasonCode}: ${lastError ?? reason}`],
     ['State', ({ state }) => stateOf(state)],
     ['Received', ({ receivedAt }) => timeOf(receivedAt)],

@@ -14,6 +14,12 @@ function nodeOf(child) {
   return child instanceof Node ? child : document.createTextNode(String(child));
 }
 
+/** A name of parts with dots between, which a line may end behind. */
+export function dotted(text) {
+  const parts = text.split(/(?<=\.)/).flatMap((part) => [part, element('wbr')]);
+  return element('code', {}, ...parts);
+}
+
 export const byId = (id) => document.getElementById(id);
 
 /** Said aloud by screen readers, and shown above everything. */
@@ -26,8 +32,11 @@ export function say(text, kind = 'good') {
 /** In the reader's own way of writing; the exact moment is in the markup. */
 export function timeOf(value) {
   if (value === null || value === undefined) return element('span', { class: 'quiet' }, 'never');
-  const shown = new Date(value).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
-  return element('time', { datetime: value, class: 'time', title: value }, shown);
+  return element('time', { datetime: value, class: 'time', title: value }, momentOf(value));
+}
+
+export function momentOf(value) {
+  return new Date(value).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 }
 
 const tones = {
@@ -92,5 +101,5 @@ export function select(attributes, words, chosen = '') {
 export function show(title, ...content) {
   document.title = `${title} · Odoo Fleet`;
   const main = byId('main');
-  main.replaceChildren(element('h1', {}, title), ...content);
+  main.replaceChildren(element('h1', {}, title), ...content.filter((one) => one !== undefined));
 }

@@ -1,5 +1,6 @@
 /** The console's files. There is nothing to build: the browser reads them as they are. */
 export const consoleScripts = [
+  'backups.js',
   'client.js',
   'commands.js',
   'confirm.js',
@@ -8,7 +9,9 @@ export const consoleScripts = [
   'elements.js',
   'instance.js',
   'instances.js',
+  'new-instance.js',
   'progress.js',
+  'trouble.js',
 ] as const;
 export const consoleStyle = 'console.css';
 export const consolePage = 'index.html';

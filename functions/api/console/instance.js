@@ -1,7 +1,9 @@
-import { read } from './client.js';
+import { backupsPart } from './backups.js';
+import { ask, newKey, read } from './client.js';
 import { commandButtons } from './commands.js';
-import { byId, element, facts, show, stateOf, table, timeOf } from './elements.js';
+import { byId, element, facts, say, show, stateOf, timeOf } from './elements.js';
 import { follow } from './progress.js';
+import { tellBack, tellTrouble } from './trouble.js';
 
 /** One instance: its state, how far its operation is, its backups, and what can be done. */
 export async function instancePage({ id, caller, signal, reload, fail }) {
@@ -18,10 +20,10 @@ export async function instancePage({ id, caller, signal, reload, fail }) {
     buttons,
     progressPart(),
     ...factsOf(instance, caller),
-    ...backupsOf(instance, backups.items),
+    ...backupsPart(instance, backups, { caller, onAccepted: reload, fail }),
   );
   if (instance.operation !== null && caller.scopes.includes('operations:read'))
-    watch(instance.operation, { signal, reload, fail });
+    watch(instance.operation, { caller, signal, reload, fail });
 }
 
 function stateLine({ status, statusReason, suspensions }) {
@@ -35,26 +37,30 @@ function progressPart() {
     { class: 'progress', id: 'progress', 'aria-label': 'What is at work', hidden: true },
     element('p', { id: 'progress-state', 'aria-live': 'polite' }),
     element('p', { id: 'progress-figures', class: 'quiet' }),
+    element('p', { id: 'progress-actions' }),
   );
 }
 
 /** Told aloud: kind, state and step. The figures change too often for that. */
-function watch(operation, { signal, reload, fail }) {
+function watch(operation, ports) {
+  const { signal, fail } = ports;
   showProgress(operation);
   const onProgress = (now) => {
     if (signal.aborted) return;
+    tellBack();
     showProgress(now);
-    if (['succeeded', 'failed', 'cancelled'].includes(now.state)) void ended(now, { signal, reload });
+    if (['succeeded', 'failed', 'cancelled'].includes(now.state)) void ended(now, ports);
   };
-  follow(operation.id, { onProgress, signal }).catch((error) => {
+  follow(operation.id, { onProgress, onTrouble: tellTrouble, signal }).catch((error) => {
     if (!signal.aborted) fail(error);
   });
 }
 
 function showProgress({ kind, state, step, waitingFor, progress, error }) {
   byId('progress').hidden = false;
-  const words = [`${kind}: ${state}`, step && `step ${step}`, waitingFor && `waiting for ${waitingFor}`, error?.text];
-  const text = words.filter(Boolean).join(', ');
+  const now = ['succeeded', 'cancelled'].includes(state) ? null : step;
+  const words = [`${kind}: ${state}`, now && `step ${now}`, waitingFor && `waiting for ${waitingFor}`];
+  const text = `${words.filter(Boolean).join(', ')}${error ? `. ${error.text}` : ''}`;
   // said again only when it is news
   if (byId('progress-state').textContent !== text) byId('progress-state').textContent = text;
   byId('progress-figures').textContent = Object.entries(progress ?? {})
@@ -63,14 +69,36 @@ function showProgress({ kind, state, step, waitingFor, progress, error }) {
     .join(' · ');
 }
 
-async function ended(operation, { signal, reload }) {
+/** For what has failed, where the caller may ask for it: it goes on where it stopped. */
+function retryButton({ id, kind }, { reload, fail }) {
+  const press = async ({ currentTarget: button }) => {
+    if (button.getAttribute('aria-disabled') === 'true') return;
+    button.setAttribute('aria-disabled', 'true');
+    try {
+      await ask('POST', `v1/operations/${id}/retry`, { key: newKey() });
+      say(`${kind} is tried again.`);
+      await reload();
+    } catch (error) {
+      fail(error);
+    } finally {
+      button.removeAttribute('aria-disabled');
+    }
+  };
+  return element('button', { type: 'button', onclick: press }, 'Try again');
+}
+
+async function ended(operation, ports) {
+  const { caller, signal, reload } = ports;
   // nobody's question is taken away while it is read
   if (byId('dialog').open)
     await new Promise((resolve) => byId('dialog').addEventListener('close', resolve, { once: true }));
   if (signal.aborted) return;
   await reload();
   // what follows it may be at work already
-  if (byId('progress')?.hidden) showProgress(operation);
+  if (!byId('progress')?.hidden) return;
+  showProgress(operation);
+  const mayRetry = caller.scopes.includes('instances:write') && caller.commands.includes(operation.kind);
+  if (operation.state === 'failed' && mayRetry) byId('progress-actions').replaceChildren(retryButton(operation, ports));
 }
 
 function factsOf(instance, caller) {
@@ -103,33 +131,4 @@ function factsOf(instance, caller) {
 /** Nothing but a web address becomes a link. */
 function safe(url) {
   return /^https?:\/\//.test(url) ? url : undefined;
-}
-
-function backupsOf({ backups: { last, lastProven } }, items) {
-  const columns = [
-    ['Holds the state of', ({ snapshotAt, startedAt }) => timeOf(snapshotAt ?? startedAt)],
-    ['State', ({ state }) => stateOf(state)],
-    ['Kind', ({ kind }) => kind],
-    ['Size', ({ sizes }) => (sizes === null ? '' : sizeOf(sizes.dumpBytes + sizes.filesBytes))],
-    ['Proof', ({ proof, isLastProven }) => proofOf(proof, isLastProven)],
-  ];
-  const summary = facts([
-    ['Newest', timeOf(last?.at)],
-    ['Last proven', timeOf(lastProven?.at)],
-  ]);
-  const list = items.length === 0 ? element('p', {}, 'There are none yet.') : table('Backups', columns, items);
-  return [element('h2', {}, 'Backups'), summary, list];
-}
-
-function proofOf({ state, at, text }, isLastProven) {
-  if (state === 'none') return element('span', { class: 'quiet' }, 'not yet');
-  const words = [isLastProven ? ' (last proven) ' : ' ', timeOf(at), text === null ? undefined : ` ${text}`];
-  return element('span', {}, stateOf(state), ...words);
-}
-
-function sizeOf(bytes) {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
-  const shown = (bytes / 1000 ** power).toLocaleString(undefined, { maximumFractionDigits: power === 0 ? 0 : 1 });
-  return `${shown} ${units[power]}`;
 }

@@ -25,8 +25,17 @@ export async function instancesPage({ query, caller, signal }) {
   for (const name of ['status', 'search']) if (query.get(name)) asked.set(name, query.get(name));
   const { items, total } = await read(`v1/instances?${asked}`, { signal });
   if (signal.aborted) return;
-  const list = items.length === 0 ? element('p', {}, 'There are none.') : instanceTable(items, caller);
-  show('Instances', filterForm(query), list, paging({ query, page, total }));
+  const list = items.length === 0 ? element('p', {}, noneText(query)) : instanceTable(items, caller);
+  const mayCreate = caller.commands.includes('provision');
+  show('Instances', mayCreate ? newLink() : undefined, filterForm(query), list, paging({ query, page, total }));
+}
+
+function newLink() {
+  return element('p', {}, element('a', { href: '#/new', class: 'button' }, 'New instance'));
+}
+
+function noneText(query) {
+  return query.has('status') || query.has('search') ? 'None is like that. Look for less.' : 'There are none yet.';
 }
 
 function instanceTable(items, caller) {
@@ -75,7 +84,7 @@ function paging({ query, page, total }) {
     'nav',
     { class: 'buttons', 'aria-label': 'Pages' },
     page > 1 ? link(page - 1, 'Previous page', 'prev') : undefined,
-    element('span', { class: 'quiet' }, `Page ${page} of ${last}, ${total} in all`),
+    total === 0 ? undefined : element('span', { class: 'quiet' }, `Page ${page} of ${last}, ${total} in all`),
     page < last ? link(page + 1, 'Next page', 'next') : undefined,
   );
 }

@@ -7,9 +7,9 @@ const polls = 5;
 
 /**
  * Tells `onProgress` of an operation until it ends: by server-sent events, and by polling where they do not get through.
- * Ends at once, without an error, when `signal` is aborted. @throws Error where it may not be read.
+ * `onTrouble` is given why it knows nothing new just now; the next `onProgress` means that this is over. Ends at once, without an error, when `signal` is aborted. @throws Error where it may not be read.
  */
-export async function follow(id, { onProgress, signal }) {
+export async function follow(id, { onProgress, onTrouble, signal }) {
   const state = { lastId: undefined, isOver: false };
   const tell = (operation) => {
     state.isOver = ends.includes(operation.state);
@@ -22,7 +22,8 @@ export async function follow(id, { onProgress, signal }) {
     } catch (error) {
       if (signal.aborted) return;
       if ([401, 403, 404].includes(error.status)) throw error;
-      await poll(id, { state, tell, signal, firstMs: error.retryAfterMs });
+      onTrouble(error);
+      await poll(id, { state, tell, onTrouble, signal, firstMs: error.retryAfterMs });
     }
   }
 }
@@ -56,7 +57,7 @@ function take(event, { state, tell }) {
   tell(JSON.parse(fields.data));
 }
 
-async function poll(id, { state, tell, signal, firstMs }) {
+async function poll(id, { state, tell, onTrouble, signal, firstMs }) {
   let etag;
   for (let look = 0; look < polls && !state.isOver && !signal.aborted; look += 1) {
     await pause(look === 0 && firstMs > 0 ? firstMs : pollMs, signal);
@@ -71,11 +72,12 @@ async function poll(id, { state, tell, signal, firstMs }) {
       if (signal.aborted) return;
       // whatever else it is, it may be over at the next look
       if ([401, 403, 404].includes(error.status)) throw error;
+      onTrouble(error);
     }
   }
 }
 
-function pause(milliseconds, signal) {
+export function pause(milliseconds, signal) {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, milliseconds);
     signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
