@@ -11,7 +11,7 @@ export function backupsPart(instance, { items, next = null }, ports) {
   const columns = [
     ['Holds the state of', ({ snapshotAt, startedAt }) => timeOf(snapshotAt ?? startedAt)],
     ['State', ({ state }) => stateOf(state)],
-    ['Kind', ({ kind }) => kind],
+    ['Kind', ({ kind }) => kind, 'word'],
     ['Size', ({ sizes }) => (sizes === null ? '' : sizeOf(sizes.dumpBytes + sizes.filesBytes))],
     ['Proof', ({ state, proof, isLastProven }) => (state === 'succeeded' ? proofOf(proof, isLastProven) : '')],
     ...(mayRestore ? [['What can be done', (backup) => restoreButton(backup, { instance, ...ports }), 'actions']] : []),

@@ -43,7 +43,7 @@ function instanceTable(items, caller) {
     ['Name', ({ id, name }) => element('a', { href: `#/instances/${id}` }, name)],
     ['State', ({ status }) => stateOf(status)],
     ['Host', ({ host }) => host ?? element('span', { class: 'quiet' }, 'given up')],
-    ['Plan', ({ plan }) => plan],
+    ['Plan', ({ plan }) => plan, 'word'],
     ...(caller.customerId === null ? [['Customer', ({ customerId }) => customerId]] : []),
     ['Changed', ({ updatedAt }) => timeOf(updatedAt)],
   ];
