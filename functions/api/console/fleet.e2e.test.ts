@@ -69,7 +69,7 @@ const marks = () => inOdoo(`select value from ir_config_parameter where key = 'm
 
 describe.runIf(obstacle === undefined)('the console before a whole fleet', () => {
   beforeAll(prepare, 240_000);
-  afterEach(({ onTestFailed }) => onTestFailed(async () => void (await shoot(page, 'failed'))));
+  afterEach(({ onTestFailed }) => onTestFailed(() => shoot(page, 'failed')));
   afterAll(async () => {
     await browser?.end();
     await running?.end();
