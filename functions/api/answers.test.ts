@@ -103,10 +103,15 @@ describe('an answer', () => {
     expect(lines.some((line) => line.includes('a slow request') && line.includes('"operation":"slow"'))).toBe(true);
   });
 
-  it('to a change that takes too long says that it may have been done', async () => {
-    const answer = await ask('/v1/slow-changes', { method: 'POST', headers: good });
+  it.each([
+    ['repeat it under the same key', '/v1/slow-keyed-changes', 'k-1', /same Idempotency-Key/],
+    ['look before, without a key', '/v1/slow-keyed-changes', undefined, /look before you repeat it\.$/],
+    ['look before, where no key is taken', '/v1/slow-changes', 'k-1', /look before you repeat it\.$/],
+  ])('to a change that takes too long says that it may have been done: %s', async (_remedy, path, key, remedy) => {
+    const headers = { ...good, ...(key !== undefined && { 'idempotency-key': key }) };
+    const answer = await ask(path, { method: 'POST', headers });
     const { code, detail } = await problemOf(answer);
-    expect([answer.status, code, detail]).toEqual([503, 'outcome-unknown', expect.stringContaining('Idempotency-Key')]);
+    expect([answer.status, code, detail]).toEqual([503, 'outcome-unknown', expect.stringMatching(remedy)]);
   });
 
   it('to HEAD ends its stream at once', async () => {

@@ -88,6 +88,15 @@ const routes: Route[] = [
   }),
   route({
     ...read,
+    method: 'POST',
+    path: '/v1/slow-keyed-changes',
+    operationId: 'slowKeyedChange',
+    deadlineMs: 50,
+    takes: { 'idempotency-key': 'The name of the call.' },
+    handle: () => new Promise(() => undefined),
+  }),
+  route({
+    ...read,
     method: 'GET',
     path: '/v1/stream',
     operationId: 'stream',

@@ -70,10 +70,17 @@ async function answer(route: Route, context: Context<Bindings>, options: AppOpti
   const responded: Responded | Failure = await respond(route, request, options.access).catch(asFailure);
   if (responded instanceof Failure) logFailure(options.log, responded);
   const finished =
-    responded instanceof Failure ? failed(responded, requestId) : await finish(route, request, responded);
+    responded instanceof Failure
+      ? failed(responded, requestId, { isKeyed: isKeyed(route, request) })
+      : await finish(route, request, responded);
   await options.settle?.();
   await traceRequest(route, finished, performance.now() - startedMs);
   return written(finished, { startedMs, requestId, type: route.operationId, options });
+}
+
+/** Is it done once, however often it is repeated? */
+function isKeyed({ takes }: Route, { headers }: RoutedRequest): boolean {
+  return takes?.['idempotency-key'] !== undefined && headers['idempotency-key'] !== undefined;
 }
 
 /** The request as a span, sent before the answer. Its path is the route's: what a caller wrote is in no trace. */

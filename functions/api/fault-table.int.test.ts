@@ -144,7 +144,7 @@ function expectRemedy(seen: Seen, route: Route): void {
   expect(body).toMatchObject({
     status: 503,
     title: 'Not possible now',
-    detail: expect.stringMatching(/Try again|Repeat the request/),
+    detail: expect.stringMatching(/Try again|Repeat the request|look before you repeat/),
     errors: [{ field: expect.any(String) }],
   });
 }

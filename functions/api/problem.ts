@@ -73,10 +73,17 @@ export function invalidRequest(mistakes: readonly FieldMistake[]): Failure {
   });
 }
 
-/** The answer to a failure, and after how many seconds asking again may help. */
-export function problemOf(failure: Failure, requestId: string): { problem: Problem; retryAfterS: number | undefined } {
+/**
+ * The answer to a failure, and after how many seconds asking again may help. `isKeyed`: the request had an Idempotency-Key,
+ * and its route takes one.
+ */
+export function problemOf(
+  failure: Failure,
+  requestId: string,
+  { isKeyed = false }: { isKeyed?: boolean } = {},
+): { problem: Problem; retryAfterS: number | undefined } {
   const { status, title, field, retryAfterS } = kinds[failure.code];
-  const detail = detailOf(failure, status);
+  const detail = detailOf(failure, { status, isKeyed });
   const mistakes = Array.isArray(failure.cause) ? (failure.cause as FieldMistake[]) : undefined;
   const named = failure.facts['field'];
   const stated = failure.facts['retryAfterMs'];
@@ -96,10 +103,12 @@ export function problemOf(failure: Failure, requestId: string): { problem: Probl
 }
 
 /** Of a fault of ours, or of a server behind us, nothing is told: the log has it under the request's id. */
-function detailOf(failure: Failure, status: number): string {
+function detailOf(failure: Failure, { status, isKeyed }: { status: number; isKeyed: boolean }): string {
   if (status === 500) return 'Something went wrong on our side. Give the request id when you ask about it.';
   if (failure.code === 'outcome-unknown')
-    return 'It may have been done. Repeat the request with the same Idempotency-Key: it is done once.';
+    return isKeyed
+      ? 'It may have been done. Repeat the request with the same Idempotency-Key: it is done once.'
+      : 'It may have been done: look before you repeat it.';
   if (status === 503 && failure.code !== 'no-capacity') return 'A part of the platform does not answer. Try again.';
   return failure.message;
 }

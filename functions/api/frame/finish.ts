@@ -68,8 +68,12 @@ function tagOf(route: Route, { etag, status }: Reply, text: string): string | un
 }
 
 /** The answer to a failure. */
-export function failed(failure: Failure, requestId: string, instead: { status?: number } = {}): Finished {
-  const { problem: stated, retryAfterS } = problemOf(failure, requestId);
+export function failed(
+  failure: Failure,
+  requestId: string,
+  { isKeyed = false, ...instead }: { status?: number; isKeyed?: boolean } = {},
+): Finished {
+  const { problem: stated, retryAfterS } = problemOf(failure, requestId, { isKeyed });
   const problem = { ...stated, ...instead };
   const headers: Record<string, string> = {
     ...secure,
