@@ -5,6 +5,7 @@ import { backupTests } from './fleet/backup.ts';
 import { burstTests } from './fleet/burst.ts';
 import { deadLetterTests } from './fleet/dead-letter.ts';
 import { dispatcherTests } from './fleet/dispatcher.ts';
+import { edgeTests } from './fleet/edge.ts';
 import { deployedFleet } from './fleet/fleet.fixture.ts';
 import { lifeTests } from './fleet/life.ts';
 import { manifestsTests } from './fleet/manifests.ts';
@@ -32,4 +33,6 @@ describe.skipIf(!isOwnCluster)(titledOnOwn('The fleet on a cluster'), () => {
   describe('the manifests', () => manifestsTests(fleet));
   describe('burst', () => burstTests(fleet));
   describe('rollout', () => rolloutTests(fleet));
+  // Last: one of its functions is deployed with a component more than the others here expect.
+  describe('the edge', () => edgeTests(fleet));
 });

@@ -3,12 +3,29 @@ import { chmod, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, inject } from 'vitest';
+import { bridgeTo } from '#scripts/cluster/fleet/bridge.ts';
 import { type DeployedFleet, deployFleet, importFunctions } from '#scripts/cluster/fleet/deploy.ts';
+import { machineService } from '#scripts/cluster/fleet/manifests.ts';
 import { importWorker } from '#scripts/cluster/fleet/worker-image.ts';
+import { domain } from '#scripts/cluster/places.ts';
 import { bringUpCluster, type RunningCluster } from '#scripts/cluster/up.ts';
+import { type MailServer, openMailServer } from '#shared/adapters/mail/mail-server.fixture.ts';
 import { deriveInstanceId } from '#shared/domain/instance/names.ts';
 import { removeTree } from '#shared/sandbox/cache-folder.ts';
-import { type Answer, type TestNamespace, testNamespace, until } from '../cluster.fixture.ts';
+import { type Answer, desk, type TestNamespace, testNamespace, until } from '../cluster.fixture.ts';
+
+/** Address that mails come from. */
+export const mailSender = 'fleet@odoo.example';
+
+/** Of an installation: where people and mail servers are. Receivers of webhooks are pods here, without TLS. */
+const settings = {
+  API_URL: `http://api.odoo-fleet.${domain}`,
+  SMTP_HOST: 'mail.odoo-fleet.svc',
+  SMTP_PORT: '25',
+  SMTP_SECURITY: 'none',
+  MAIL_FROM: mailSender,
+  WEBHOOK_TARGETS: 'any',
+};
 
 /** Who publishes in these tests. */
 export const publisher = 'urn:acceptance';
@@ -35,6 +52,12 @@ export type FleetUnderTest = DeployedFleet & {
   folder: string;
   /** Makes a request from a pod that is neither a function nor a tenant. */
   fromPod: TestNamespace['fromPod'];
+  /** What that pod was told so far, at any path. */
+  noted: TestNamespace['noted'];
+  /** Where that pod is told something: `/note/…`. */
+  deskUrl(path: string): string;
+  /** The mail server of the functions' settings. */
+  mails: MailServer;
   /** Posts an event to the real Broker. @throws Error unless it is taken. */
   publish(event: PublishedEvent): Promise<void>;
   /** Posts a request for an operation, and returns its event's id. */
@@ -55,6 +78,7 @@ export type FleetUnderTest = DeployedFleet & {
 /** Deploys the fleet for all tests of a `describe`, and takes it away when they are done. */
 export function deployedFleet(): () => FleetUnderTest {
   const namespace = testNamespace('acceptance-fleet');
+  const stops: (() => Promise<unknown>)[] = [];
   let folder: string | undefined;
   let deployed: FleetUnderTest | undefined;
   beforeAll(async () => {
@@ -66,17 +90,35 @@ export function deployedFleet(): () => FleetUnderTest {
     const cluster = await bringUpCluster({ say });
     const images = await importFunctions(cluster, { folder, say });
     images.set('worker', await importWorker(cluster, { folder, say }));
-    const fleet = await deployFleet(cluster, { folder, images, hasBackups: true, say });
-    deployed = { ...fleet, cluster, images, folder, ...dealings(fleet, namespace) };
+    const fleet = await deployFleet(cluster, { folder, images, hasBackups: true, settings, say });
+    stops.push(() => fleet.stop());
+    const mails = await reachableMailServer(cluster, fleet, stops);
+    deployed = { ...fleet, cluster, images, folder, mails, ...dealings(fleet, namespace) };
   }, 900_000);
   afterAll(async () => {
-    await deployed?.stop();
+    for (const stop of stops.toReversed()) await stop();
     if (folder !== undefined) await removeTree(folder);
   });
   return () => {
     if (deployed === undefined) throw new Error('the fleet is not deployed');
     return deployed;
   };
+}
+
+/** A mail server of this process that pods reach as they reach the database servers. */
+async function reachableMailServer(
+  cluster: RunningCluster,
+  { kubectl }: Pick<DeployedFleet, 'kubectl'>,
+  stops: (() => Promise<unknown>)[],
+): Promise<MailServer> {
+  const mails = await openMailServer();
+  stops.push(() => mails.close());
+  const bridge = await bridgeTo({ host: '127.0.0.1', port: mails.port }, { host: cluster.node.address });
+  stops.push(() => bridge.close());
+  await cluster.openPorts([bridge.port]);
+  const place = { namespace: 'odoo-fleet', address: cluster.node.address, port: 25, targetPort: bridge.port };
+  await kubectl.apply(machineService('mail', place));
+  return mails;
 }
 
 function dealings(fleet: DeployedFleet, namespace: () => TestNamespace) {
@@ -102,6 +144,8 @@ function dealings(fleet: DeployedFleet, namespace: () => TestNamespace) {
   return {
     rows,
     fromPod,
+    noted: () => namespace().noted(),
+    deskUrl: (path: string) => `http://${desk}.${namespace().name}.svc.cluster.local${path}`,
     publish,
     operationsOf,
     async request(kind: string, instanceId: string, data: Record<string, unknown> = {}) {

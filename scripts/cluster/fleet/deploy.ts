@@ -44,11 +44,18 @@ export type DeployedFleet = {
  * Deploys all functions, of the given images, by the manifests of the overlay `dev`, after the migration Job has made the
  * tables. PostgreSQL, PgBouncer and Redis are private servers of this process on loopback, with roles and an empty
  * database of the platform's; pods reach them by the machine's address on the bridge. `hasBackups`: an S3 server and a
- * PostgreSQL server for verifications, too; the image `worker` must be among the images.
+ * PostgreSQL server for verifications, too; the image `worker` must be among the images. `settings`: of all functions, over the
+ * overlay's.
  */
 export async function deployFleet(
   cluster: RunningCluster,
-  options: { folder: string; images: ReadonlyMap<string, string>; hasBackups?: boolean; say(line: string): void },
+  options: {
+    folder: string;
+    images: ReadonlyMap<string, string>;
+    hasBackups?: boolean;
+    settings?: Readonly<Record<string, string>>;
+    say(line: string): void;
+  },
 ): Promise<DeployedFleet> {
   const { folder, images, hasBackups = false, say } = options;
   const kubectl = openKubectl({ program: cluster.kubectl, kubeconfig: cluster.kubeconfig });
@@ -66,7 +73,11 @@ export async function deployFleet(
     const imageOf = (name: string) => images.get(name) ?? name;
     const directHost = `${directService}.${functionNamespace}.svc`;
     const settings = {
-      'odoo-fleet': { ...(hasBackups && { WORKER_IMAGE: imageOf('worker') }), ...objectStore?.settings },
+      'odoo-fleet': {
+        ...options.settings,
+        ...(hasBackups && { WORKER_IMAGE: imageOf('worker') }),
+        ...objectStore?.settings,
+      },
       'platform-backup': { PLATFORM_POSTGRES_DIRECT_HOST: directHost },
     };
     const manifests = await devManifests(kubectl, { imageOf, settings });
