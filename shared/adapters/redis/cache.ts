@@ -146,7 +146,7 @@ export function openCache(options: CacheOptions): OpenedCache {
   }
 
   async function mark(key: string): Promise<void> {
-    if (!(await redis.attempt((client) => setMark(client, key)))) missed.add(key);
+    if (!(await redis.attempt((client) => setMark(client, key), { mustBeTaken: true }))) missed.add(key);
   }
 
   /** Callers that come later must not join a load that began before the change. */

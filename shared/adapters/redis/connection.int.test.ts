@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sharedServers } from '#shared/testing/servers.ts';
 import { startTcpProxy, type TcpProxy } from '#shared/testing/tcp-proxy.ts';
@@ -26,7 +27,7 @@ describe('a Redis that takes connections and never answers', () => {
   });
 
   it('is gone without by who had a connection, also when a new one is tried', async () => {
-    expect(await ping()).toBe('PONG');
+    await expect.poll(ping, { timeout: 10_000 }).toBe('PONG');
     proxy.hold();
     expect(await ping()).toBeUndefined();
     // connections that are tried anew, one a second
@@ -40,5 +41,36 @@ describe('a Redis that takes connections and never answers', () => {
     expect(await ping()).toBeUndefined();
     proxy.goOn();
     await expect.poll(ping, { timeout: 10_000 }).toBe('PONG');
+  });
+});
+
+describe('a command that Redis refuses', () => {
+  const idOf = async () => (await redis.attempt((client) => client.client('ID')))?.answer;
+  const refused = (text: string) => (client: Redis) => client.eval(`return redis.error_reply('${text}')`, 0);
+
+  it.each(['OOM command not allowed', 'NOPERM this user has no permissions', 'ERR of a script'])(
+    'with %s costs nobody else the connection',
+    async (text) => {
+      await expect.poll(ping, { timeout: 10_000 }).toBe('PONG');
+      const id = await idOf();
+      expect(await redis.attempt(refused(text))).toBeUndefined();
+      expect(await idOf()).toBe(id);
+    },
+  );
+
+  it.each(['LOADING', 'READONLY', 'NOAUTH', 'MASTERDOWN'])('with %s is a Redis that is not there', async (word) => {
+    await expect.poll(ping, { timeout: 10_000 }).toBe('PONG');
+    const id = await idOf();
+    expect(await redis.attempt(refused(`${word} not now`))).toBeUndefined();
+    await expect.poll(ping, { timeout: 10_000 }).toBe('PONG');
+    expect(await idOf()).not.toBe(id);
+  });
+
+  it('and that must be taken costs it, too', async () => {
+    await expect.poll(ping, { timeout: 10_000 }).toBe('PONG');
+    const id = await idOf();
+    expect(await redis.attempt(refused('OOM'), { mustBeTaken: true })).toBeUndefined();
+    await expect.poll(ping, { timeout: 10_000 }).toBe('PONG');
+    expect(await idOf()).not.toBe(id);
   });
 });

@@ -5,8 +5,14 @@ export type RedisAddress = { host: string; port: number; username?: string; pass
 export type RedisLog = { warn(fields: Record<string, unknown>, message: string): void };
 
 export type RedisConnection = {
-  /** The command's answer, or undefined when Redis is not there or does not answer in time. Never throws. */
-  attempt<T>(command: (redis: Redis) => Promise<T>): Promise<{ answer: T } | undefined>;
+  /**
+   * The command's answer, or undefined when Redis is not there, does not answer in time or refuses it. Never throws.
+   * `mustBeTaken`: once it was refused, `onConnect` comes before anything else.
+   */
+  attempt<T>(
+    command: (redis: Redis) => Promise<T>,
+    options?: { mustBeTaken?: boolean },
+  ): Promise<{ answer: T } | undefined>;
   close(): void;
 };
 
@@ -83,7 +89,7 @@ export function openRedisConnection(address: RedisAddress, options: ConnectionOp
   }
 
   return {
-    async attempt(command) {
+    async attempt(command, { mustBeTaken = false } = {}) {
       for (let tries = 1; ; tries += 1) {
         if (current === undefined && performance.now() < nextTryAt) return undefined;
         current ??= connect();
@@ -99,6 +105,7 @@ export function openRedisConnection(address: RedisAddress, options: ConnectionOp
         try {
           return { answer: await inTime(command(redis)) };
         } catch (error) {
+          if (!mustBeTaken && isRefusedAlone(error)) return undefined;
           const isSecondChance = tries === 1 && isClosed(error);
           if (isSecondChance && current === mine) drop();
           if (isSecondChance) continue;
@@ -158,6 +165,12 @@ function redisOptions(address: RedisAddress, { sentAtOnce = [], scripts = {} }: 
  */
 function isClosed(error: unknown): boolean {
   return error instanceof Error && error.name !== 'ReplyError' && error.message !== timedOut;
+}
+
+/** What Redis says of this command and not of itself: others who share the connection have no part in it. */
+function isRefusedAlone(error: unknown): boolean {
+  if (!(error instanceof Error) || error.name !== 'ReplyError') return false;
+  return !/^(LOADING|READONLY|NOAUTH|MASTERDOWN)\b/.test(error.message);
 }
 
 /** The kind of error only: a message of the driver may quote a command and its values. */
