@@ -72,6 +72,33 @@ describe('a flush', () => {
     expect(begun).toHaveLength(3);
   });
 
+  it('is not begun in the last moments of its time', async () => {
+    const flush = open();
+    const first = flush();
+    await vi.advanceTimersByTimeAsync(20);
+    const second = flush();
+    await vi.advanceTimersByTimeAsync(1_900);
+    begun[0]?.end();
+    await Promise.all([first, second]);
+    expect(begun).toHaveLength(1);
+    expect(warnings).toEqual([]);
+  });
+
+  it('has the time of the last who asked for it', async () => {
+    const flush = open();
+    const first = flush();
+    await vi.advanceTimersByTimeAsync(20);
+    const second = flush();
+    await vi.advanceTimersByTimeAsync(1_880);
+    const third = flush();
+    begun[0]?.end();
+    await first;
+    await vi.advanceTimersByTimeAsync(0);
+    expect(begun[1]?.withinMs).toBe(1_600);
+    begun[1]?.end();
+    await Promise.all([second, third]);
+  });
+
   it('that hangs keeps nobody longer than two seconds, and the next one begins once it is over', async () => {
     const flush = open();
     const first = flush();

@@ -10,19 +10,23 @@ export type FlushOptions = {
 
 /** Of a call's time; the rest is for noting what was sent. */
 const shareOfSending = 0.8;
+/** In less, a broker may take what we no longer hear of: it would be sent again. */
+const leastMs = 100;
 
 /**
  * Flushes the outbox for whoever asks, one run at a time: a broker that hangs must not hold every connection of the pool.
- * Who asks while a run is going on gets the next one, which sees what was committed meanwhile and has what is left of his
- * time. What is not sent by then is left for the tick. Never throws.
+ * Who asks while a run is going on gets the next one, which sees what was committed meanwhile and has what is left of the
+ * time of the last who asked. What is not sent by then is left for the tick. Never throws.
  */
 export function flusher({ send, log, withinMs = 2_000 }: FlushOptions): () => Promise<void> {
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
+  /** The latest time of those who wait for `next`; each of them waits for his own only. */
+  let nextUntilMs = 0;
 
   const flush = async (untilMs: number): Promise<void> => {
     const leftMs = (untilMs - performance.now()) * shareOfSending;
-    if (leftMs <= 0) return;
+    if (leftMs < leastMs) return;
     try {
       const { failed } = await send({ withinMs: leftMs });
       if (failed > 0) log.warn({ failed }, 'the broker did not take all events; the tick sends them');
@@ -39,7 +43,8 @@ export function flusher({ send, log, withinMs = 2_000 }: FlushOptions): () => Pr
   };
   return async () => {
     const untilMs = performance.now() + withinMs;
-    const turn = running === undefined ? run(untilMs) : (next ??= running.then(() => run(untilMs)));
+    nextUntilMs = untilMs;
+    const turn = running === undefined ? run(untilMs) : (next ??= running.then(() => run(nextUntilMs)));
     // where the database hangs, the run ends later than its time; its transaction is rolled back, and nothing is lost
     const isOver = await isOverWithin(turn, withinMs);
     if (!isOver) log.warn({ withinMs }, 'flushing the outbox takes too long; the tick does it');
