@@ -91,6 +91,25 @@ describe('a broker', () => {
     expect(received.map(({ id }) => id).sort()).toEqual(events.map(({ id }) => id).sort());
   });
 
+  it('that was not asked to take an event has not refused it', async () => {
+    const [sent, left] = [example(), example()];
+    await enqueue(database(), [sent, left]);
+    const hangs: Publish = async () => ({
+      published: [],
+      failed: [
+        { id: sent.id, reason: 'no answer within 100 ms' },
+        { id: left.id, reason: 'no answer within 100 ms', isLeft: true },
+      ],
+    });
+    expect(await flushOutbox(database(), hangs)).toEqual({ published: 0, failed: 2 });
+    expect(await waiting()).toEqual(
+      expect.arrayContaining([
+        { id: sent.id, attempts: 1, last_error: 'no answer within 100 ms' },
+        { id: left.id, attempts: 0, last_error: null },
+      ]),
+    );
+  });
+
   it('that takes some of them gets the others again, and only those', async () => {
     const [good, bad] = [example(), example()];
     await enqueue(database(), [bad, good]);

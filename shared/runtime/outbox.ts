@@ -2,11 +2,11 @@ import type { Database } from '#shared/adapters/postgres/database.ts';
 import { markFailed, markPublished, takeUnpublished } from '#shared/adapters/postgres/outbox.ts';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 
-/** Sends events to the broker; each is answered by itself. `withinMs`: for all of them; what it is too short for is in `failed`. */
+/** Sends events to the broker; each is answered by itself. `withinMs`: for all of them; what was never begun is in `failed` and `isLeft`. */
 export type Publish = (
   events: readonly OutgoingEvent[],
   options?: { withinMs?: number },
-) => Promise<{ published: string[]; failed: { id: string; reason: string }[] }>;
+) => Promise<{ published: string[]; failed: { id: string; reason: string; isLeft?: true }[] }>;
 
 /** Enough for what one request writes, and few enough to be sent within one publisher timeout. */
 const batch = 20;
@@ -29,7 +29,8 @@ export async function flushOutbox(
     await markPublished(transaction, published);
     await markFailed(
       transaction,
-      failed.map(({ id, reason }) => ({ id, error: reason })),
+      // those that were not begun keep their turn
+      failed.filter(({ isLeft }) => isLeft !== true).map(({ id, reason }) => ({ id, error: reason })),
     );
     return { published: published.length, failed: failed.length };
   }, note);

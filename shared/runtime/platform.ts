@@ -138,7 +138,7 @@ function publishedOf(
   const delaysSeconds = events.flatMap(({ id, time }) =>
     time !== undefined && taken.has(id) ? [Math.max(Date.now() - time.getTime(), 0) / 1_000] : [],
   );
-  return { delaysSeconds, failed: failed.length };
+  return { delaysSeconds, failed: failed.filter(({ isLeft }) => isLeft !== true).length };
 }
 
 function signOf({ eventSource, eventSigningKey, sourcesPolicy }: Config<typeof platformRows>): Sign {

@@ -123,6 +123,7 @@ describe('a publisher', () => {
     expect([published, failed.map(({ id }) => id).sort()]).toEqual([[], ids]);
     expect(new Set(failed.map(({ reason }) => reason))).toEqual(new Set(['no answer within 100 ms']));
     expect(received.length).toBeLessThanOrEqual(2);
+    expect(failed.filter(({ isLeft }) => isLeft)).toHaveLength(3);
   });
 
   it('begins them all with a sink that may be slow over each', async () => {
@@ -141,7 +142,8 @@ describe('a publisher', () => {
     for (const answer of answers) answer();
     const { published, failed } = await sent;
     vi.restoreAllMocks();
-    expect([published.sort(), failed]).toEqual([['1', '2'], [{ id: '3', reason: 'not sent: there was no time left' }]]);
+    const left = { id: '3', reason: 'not sent: there was no time left', isLeft: true };
+    expect([published.sort(), failed]).toEqual([['1', '2'], [left]]);
     expect(received).toHaveLength(2);
   });
 

@@ -8,8 +8,11 @@ import { checkAttributes } from './attributes.ts';
 import { encodeValue } from './headers.ts';
 import { isPlainReference } from './plain-reference.ts';
 
-/** What became of each event. A failed one was perhaps received all the same: it is sent again under the same id. */
-export type PublishResult = { published: string[]; failed: { id: string; reason: string }[] };
+/**
+ * What became of each event. A failed one was perhaps received all the same: it is sent again under the same id. `isLeft`:
+ * its sending was never begun, and says nothing of it.
+ */
+export type PublishResult = { published: string[]; failed: { id: string; reason: string; isLeft?: true }[] };
 
 type Prepare = (event: OutgoingEvent) => Promise<OutgoingEvent>;
 
@@ -38,7 +41,7 @@ export type Publisher = {
 type Patience = { prepare: Prepare | undefined; withinMs: number };
 
 /** Why an event was not sent, or is perhaps not. */
-type Sent = { reason?: string; isHung?: boolean };
+type Sent = { reason?: string; isHung?: boolean; isLeft?: true };
 
 export type PublisherOptions = {
   /** The sink: a broker's ingress, or a function for commands that must not wait for a broker. */
@@ -96,18 +99,18 @@ export function openPublisher(options: PublisherOptions): Publisher {
       const waiting = events.values();
       let hung: string | undefined;
       const next = async (event: OutgoingEvent): Promise<Sent> => {
-        if (hung !== undefined) return { reason: hung };
+        if (hung !== undefined) return { reason: hung, isLeft: true };
         const left = leftMs();
-        if (left <= 0 || left < withinMs / 2) return { reason: 'not sent: there was no time left' };
+        if (left <= 0 || left < withinMs / 2) return { reason: 'not sent: there was no time left', isLeft: true };
         return await send(event, { prepare, withinMs: Math.ceil(Math.min(timeoutMs, left)) });
       };
       const work = async () => {
         // one iterator for all: each takes the next event
         for (const event of waiting) {
-          const { reason, isHung } = await next(event);
+          const { reason, isHung, isLeft } = await next(event);
           if (isHung === true && options.beginsAll !== true) hung = reason;
           if (reason === undefined) result.published.push(event.id);
-          else result.failed.push({ id: event.id, reason });
+          else result.failed.push({ id: event.id, reason, ...(isLeft && { isLeft }) });
         }
       };
       await Promise.all(Array.from({ length: Math.min(concurrency, events.length) }, work));
