@@ -5,6 +5,8 @@ import { apiOfThisFile, testAccess } from './served-api.fixture.ts';
 
 let isLimited = false;
 const api = apiOfThisFile({
+  // longer than the busiest machine needs for this file
+  localTtlMs: 60_000,
   access: () => ({
     ...testAccess,
     limit: async () => ({ isAllowed: !isLimited, limit: 1, remaining: 0, retryAfterMs: 1_000 }),

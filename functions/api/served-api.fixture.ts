@@ -76,6 +76,8 @@ export function apiOfThisFile(
     connections?: number;
     /** Where Redis is, instead of the run's own. */
     redis?: () => { host: string; port: number };
+    /** How long the process keeps copies of its own. Default: as the API. */
+    localTtlMs?: number;
   } = {},
 ): () => ServedApi {
   const made = options.made ?? databaseOfThisFile();
@@ -91,6 +93,7 @@ export function apiOfThisFile(
       namespace: `api-${randomBytes(4).toString('hex')}`,
       log,
       onResult: metrics.countCacheRead,
+      ...(options.localTtlMs === undefined ? {} : { localTtlMs: options.localTtlMs }),
     });
     let flushes = 0;
     const draining = new AbortController();
