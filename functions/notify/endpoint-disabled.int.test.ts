@@ -44,7 +44,7 @@ const owner = (instance: string, address: string, more: string) =>
 /** An endpoint of c-1 that is disabled as the function webhook does it; the event that says so. */
 async function disabled(): Promise<{ id: string; event: NotifyEvent }> {
   const id = newOperationId();
-  const url = 'https://hooks.example.com/odoo?token=secret-of-the-customer';
+  const url = 'https://hooks.example.com/services/secret-of-the-path?token=secret-of-the-customer';
   await insertEndpoint(
     database,
     { id, customerId: 'c-1', url, description: '', types: [], secret: 'wrapped' },
@@ -80,7 +80,7 @@ test('the owner of an endpoint that was disabled is told once, with the calls th
   expect(server.received.map(({ to }) => to)).toEqual(['one@acme.example']);
   const text = plain(server.received[0]?.text);
   expect(text).toContain('Subject: Your webhook endpoint was disabled');
-  expect(text).toContain('https://hooks.example.com/odoo was disabled');
+  expect(text).toContain(`hooks.example.com (${id}) was disabled`);
   expect(text).toContain('410 Gone');
   expect(text).toContain(`PATCH https://api.odoo.example/v1/webhook-endpoints/${id} {"enabled": true}`);
   expect(text).toContain(`POST https://api.odoo.example/v1/webhook-endpoints/${id}/replay {"since": "`);

@@ -38,7 +38,7 @@ const facts: TemplateFacts = {
   'payment-overdue': { ...invoice, suspendsAt: at },
   'payment-reminder': { ...invoice, dueAt: at },
   'webhook-disabled': {
-    endpoint: 'https://hooks.example.com/odoo',
+    endpoint: 'hooks.example.com (01936f2e-8b5a-7c3d-9e4f-0a1b2c3d4e5f)',
     reason: 'failing',
     at,
     lastSuccessAt: null,

@@ -12,7 +12,7 @@ type WithBackup = Facts & { backup: string; at: Date };
 type WithInvoice = { invoice: string; amount: string; billingUrl: string };
 
 type WithEndpoint = {
-  /** Its address without what follows `?`: customers put secrets there. */
+  /** The host of its address, and its id: the rest of the address may be a secret. */
   endpoint: string;
   reason: 'gone' | 'failing';
   at: Date;

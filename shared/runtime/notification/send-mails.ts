@@ -89,10 +89,10 @@ async function disabledEndpoint(
   const { id, url, disabledReason: reason, disabledAt: at, lastSuccessAt, createdAt } = endpoint;
   if (at === null || reason === null || reason === 'customer')
     throw new Failure('not-found', 'The webhook endpoint was enabled again, or disabled by its owner.');
-  const { origin, pathname } = new URL(url);
   const resource = `${withoutSlash(apiUrl)}/v1/webhook-endpoints/${id}`;
   return {
-    ...{ endpoint: `${origin}${pathname}`, reason, at, lastSuccessAt },
+    // with some receivers the path is the secret
+    ...{ endpoint: `${new URL(url).host} (${id})`, reason, at, lastSuccessAt },
     enableCall: `PATCH ${resource} {"enabled": true}`,
     replayCall: `POST ${resource}/replay {"since": "${(lastSuccessAt ?? createdAt).toISOString()}"}`,
   };
