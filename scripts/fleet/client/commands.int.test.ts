@@ -70,7 +70,7 @@ describe('webhooks', () => {
     expect(`${listed.out}${(await fleet('webhooks', 'show', id)).out}`).not.toContain('whsec_');
     const rotated = await fleet('webhooks', 'rotate-secret', id, '--overlap-hours', '2');
     expect(rotated.out).toMatch(/^whsec_\S+\nThe old secret counts until \S+Z\./);
-    expect((await fleet('webhooks', 'rotate-secret', id, '--overlap-hours', '0')).out).toContain('ends now');
+    expect((await fleet('webhooks', 'rotate-secret', id, '--overlap-hours', '0', '--yes')).out).toContain('ends now');
     expect((await fleet('webhooks', 'rotate-secret', id, '--overlap-hours', 'two')).code).toBe(2);
   });
 

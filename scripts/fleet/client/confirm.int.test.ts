@@ -29,6 +29,7 @@ it.each([
   [['dead-letters', 'discard', '1']],
   [['domains', 'remove', instance, 'shop.acme.example']],
   [['webhooks', 'delete', backup]],
+  [['webhooks', 'rotate-secret', backup, '--overlap-hours', '0']],
   [['keys', 'revoke', backup]],
 ])('%j is refused where nobody can be asked, before anything is sent', async (args) => {
   const env = { HOME: '/nonexistent', FLEET_URL: 'http://127.0.0.1:9', FLEET_TOKEN: tokens.admin };
@@ -69,6 +70,9 @@ it('a key is named by its name, an endpoint by its host', async () => {
   expect((await fleet(['keys', 'revoke', key.id], 'ci of acme')).code).toBe(0);
   const made = await run(['webhooks', 'create', 'https://hooks.acme.example/x', '--customer', 'c-1', '--json'], env);
   const { id } = JSON.parse(made.out);
+  const rotation = ['webhooks', 'rotate-secret', id, '--overlap-hours', '0'];
+  expect(await fleet(rotation, id)).toMatchObject({ code: 1, out: '' });
+  expect((await fleet(rotation, 'hooks.acme.example')).out).toContain('ends now');
   expect((await fleet(['webhooks', 'delete', id], id)).code).toBe(1);
   expect((await fleet(['webhooks', 'delete', id], 'hooks.acme.example')).code).toBe(0);
 });

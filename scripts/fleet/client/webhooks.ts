@@ -28,6 +28,7 @@ type Delivery = {
 
 const root = '/v1/webhook-endpoints';
 const pathOf = ({ operands: [id = ''] }: Call) => `${root}/${encodeURIComponent(id)}`;
+const hostOf = async (call: Call) => new URL(((await call.api().get(pathOf(call))) as Endpoint).url).host;
 const keepIt = 'The secret is not shown again: keep it like a password.';
 
 const create: Definition = {
@@ -52,13 +53,20 @@ const rotate: Definition = {
   usage: 'rotate-secret <endpoint>',
   says: 'makes a new secret, printed once; messages bear signatures by both for a while',
   example: 'webhooks rotate-secret 01936f2e-8b5a-7c3d-9e4f-0a1b2c3d4e5f --overlap-hours 48',
-  options: [['--overlap-hours <hours>', 'how long the old one counts; with 0 it ends now']],
+  options: [
+    ['--overlap-hours <hours>', 'how long the old one counts; with 0 it ends now, and is asked for'],
+    yesOption,
+  ],
   async run(call) {
     const hours = textOf(call.options, 'overlapHours');
     if (hours !== undefined && !/^\d{1,4}$/.test(hours)) {
       throw new Failure('misconfigured', '--overlap-hours takes a whole number of hours.');
     }
     const wanted = hours === undefined ? {} : { overlapHours: Number(hours) };
+    if (wanted.overlapHours === 0) {
+      const what = `The secret of endpoint ${call.operands[0]} ends now: a receiver takes nothing more until it has the new one.`;
+      await confirm(call, { what, nameOf: () => hostOf(call) });
+    }
     const body = (await call.api().send('POST', `${pathOf(call)}/rotate-secret`, wanted)) as Endpoint & {
       secret: string;
     };
@@ -175,7 +183,7 @@ async function remove(call: Call): Promise<Result> {
   const [id = ''] = call.operands;
   await confirm(call, {
     what: `Endpoint ${id} and its secret are deleted; nothing is sent there any more.`,
-    nameOf: async () => new URL(((await call.api().get(pathOf(call))) as Endpoint).url).host,
+    nameOf: () => hostOf(call),
   });
   await call.api().send('DELETE', pathOf(call));
   return { json: { id, deleted: true }, lines: [`Endpoint ${id} is deleted.`] };
