@@ -38,7 +38,7 @@ function lineOf({ keyId, current, previous, isCurrent }: RingKey): string {
   return `${keyId}  not needed any more: it can be taken out of the ring, when the platform's backups from before the rewrap are gone`;
 }
 
-/** Wraps what older keys of the ring have wrapped by its current one. Not done: some could not be opened. */
+/** Wraps what older keys have wrapped by the ring's current one. Not done: some could not be opened, or came meanwhile. */
 export async function rewrapWebhookKeys(
   database: Database,
   ring: WebhookKeyRing,
@@ -48,12 +48,19 @@ export async function rewrapWebhookKeys(
   const { rewrapped, closed } = await rewrapWebhookSecrets(database, ring, (progress) =>
     say(`${counted(progress.looked, 'endpoint')} looked at, ${counted(progress.rewrapped, 'secret')} rewrapped`),
   );
+  const left = (await webhookKeyUses(database)).filter(({ keyId }) => keyId !== current);
+  const again = closed.length === 0 ? ': run it again' : '';
   return {
-    json: { current, rewrapped, closed },
+    json: { current, rewrapped, closed, left },
     lines: [
       `${counted(rewrapped, 'secret')} of endpoints were wrapped anew, by ${current}.`,
-      ...closed.map(({ endpoint, reason }) => `Endpoint ${endpoint} was left as it is: ${reason}`),
+      ...closed.map(({ endpoint, which, reason }) =>
+        which === 'secret'
+          ? `Endpoint ${endpoint} was left as it is: ${reason}`
+          : `Endpoint ${endpoint}: its secret of before a rotation was left as it is: ${reason}`,
+      ),
+      ...left.map((use) => `${use.keyId} still wraps ${counted(use.current + use.previous, 'secret')}${again}.`),
     ],
-    isDone: closed.length === 0,
+    isDone: left.length === 0,
   };
 }

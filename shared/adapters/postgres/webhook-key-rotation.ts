@@ -23,8 +23,15 @@ const pageSize = 500;
 
 type Wrapped = { id: string; secret: string; previous: string | null };
 
-/** What a rewrap came to. `closed`: endpoints with a secret that cannot be opened, and is left as it is. */
-export type RewrapReport = { looked: number; rewrapped: number; closed: { endpoint: string; reason: string }[] };
+/** `previous`: the one of before a rotation, which signs beside the live one for a while. */
+type Which = 'secret' | 'previous';
+
+/** What a rewrap came to. `closed`: secrets that cannot be opened, and are left as they are. */
+export type RewrapReport = {
+  looked: number;
+  rewrapped: number;
+  closed: { endpoint: string; which: Which; reason: string }[];
+};
 
 /**
  * Wraps the endpoints' secrets by the ring's current key, endpoint by endpoint; what is wrapped stays the same. Repeatable: a
@@ -44,12 +51,15 @@ export async function rewrapWebhookSecrets(
       [after, pageSize],
     );
     for (const row of rows) {
-      try {
-        report.rewrapped += await rewrapOne(database, wrapper, row);
-      } catch (caught) {
-        const failure = asFailure(caught);
-        if (failure.code !== 'damaged' && failure.code !== 'misconfigured') throw failure;
-        report.closed.push({ endpoint: row.id, reason: failure.message });
+      // one that cannot be opened does not hold up the other
+      for (const which of ['secret', 'previous'] as const) {
+        try {
+          report.rewrapped += await rewrapOne(database, wrapper, row, which);
+        } catch (caught) {
+          const failure = asFailure(caught);
+          if (failure.code !== 'damaged' && failure.code !== 'misconfigured') throw failure;
+          report.closed.push({ endpoint: row.id, which, reason: failure.message });
+        }
       }
     }
     report.looked += rows.length;
@@ -59,19 +69,15 @@ export async function rewrapWebhookSecrets(
   }
 }
 
-/** How many of its secrets were wrapped anew. Only over those that were read: nobody's new one is lost. */
-async function rewrapOne(
-  database: Database,
-  wrapper: SecretRewrapper,
-  { id, secret, previous }: Wrapped,
-): Promise<number> {
-  const fresh = await wrapper.rewrap(secret, id);
-  const freshPrevious = previous === null ? undefined : await wrapper.rewrap(previous, id);
-  if (fresh === undefined && freshPrevious === undefined) return 0;
+/** Whether it was wrapped anew, as a number. Only over the one that was read: nobody's new one is lost. */
+async function rewrapOne(database: Database, wrapper: SecretRewrapper, row: Wrapped, which: Which): Promise<number> {
+  const wrapped = row[which];
+  const fresh = wrapped === null ? undefined : await wrapper.rewrap(wrapped, row.id);
+  if (fresh === undefined) return 0;
+  const column = which === 'secret' ? 'secret' : 'previous_secret';
   const { rowCount } = await database.query(
-    `update webhook_endpoints set secret = $3, previous_secret = coalesce($5, previous_secret)
-     where id = $1 and secret = $2 and ($4::text is null or previous_secret = $4)`,
-    [id, secret, fresh ?? secret, previous, freshPrevious ?? null],
+    `update webhook_endpoints set ${column} = $3 where id = $1 and ${column} = $2`,
+    [row.id, wrapped, fresh],
   );
-  return rowCount * (Number(fresh !== undefined) + Number(freshPrevious !== undefined));
+  return rowCount;
 }
