@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -151,6 +153,27 @@ describe('the cache without Redis', () => {
     await expect.poll(after, { timeout: 10_000 }).toEqual({ value: 'new', result: 'hit' });
     frozen.disconnect();
     reader.close();
+  });
+
+  it('makes up for thousands of them at once, with a Redis that is far away', async () => {
+    let isThere = false;
+    const far = createServer((client) => {
+      if (!isThere) return void client.destroy();
+      const upstream = connect({ host: '127.0.0.1', port: server.port });
+      client.on('data', (chunk) => setTimeout(() => upstream.write(chunk), 10)).on('error', () => undefined);
+      upstream.on('data', (chunk) => client.write(chunk)).on('error', () => undefined);
+      client.on('close', () => upstream.destroy());
+    });
+    await once(far.listen(0, '127.0.0.1'), 'listening');
+    const { cache, close } = open({ namespace: 'many', port: (far.address() as AddressInfo).port });
+    for (let at = 0; at < 2_000; at += 1) await cache.invalidate('instance', String(at));
+    isThere = true;
+    await expect.poll(cache.isReachable, { timeout: 10_000 }).toBe(true);
+    const direct = new Redis({ host: '127.0.0.1', port: server.port, password });
+    expect(await direct.keys('{many:instance}:*')).toHaveLength(2_000);
+    direct.disconnect();
+    close();
+    far.close();
   });
 
   it('does without when the password is wrong, and tells no secret', async () => {
