@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
-import { readFleetNumbers } from '#shared/adapters/postgres/fleet-numbers.ts';
+import { readEdgeWaiting } from '#shared/adapters/postgres/edge-numbers.ts';
+import { readFleetNumbers, type SeldomRead } from '#shared/adapters/postgres/fleet-numbers.ts';
 import { insertCatalogue, testInstanceId } from '#shared/testing/fleet-rows.ts';
 import { platformOfThisFile } from '#shared/testing/platform.ts';
 import { makeFleetGauges } from './gauges.ts';
@@ -16,9 +17,9 @@ beforeEach(async () => {
 const edge = /^fleet_(mail|bounced|webhook|kill_bill)/;
 
 /** The numbers of the edge as they are shown, by name and labels. */
-async function shown(): Promise<Record<string, number>> {
+async function shown(reads: SeldomRead = {}): Promise<Record<string, number>> {
   const registry = new Registry();
-  makeFleetGauges(registry)(await readFleetNumbers(platform()));
+  makeFleetGauges(registry)(await readFleetNumbers(platform(), reads));
   const lines = (await registry.metrics()).split('\n').filter((line) => edge.test(line));
   return Object.fromEntries(
     lines.map((line) => {
@@ -56,6 +57,14 @@ const mail = (state: string, { minutesOld = 0, dueInMinutes = 0 } = {}) =>
        case when $2 <> 'queued' then now() - $3::integer * interval '1 minute' end)`,
     [testInstanceId(1), state, minutesOld, dueInMinutes],
   );
+
+test('numbers that could not be read are left out, and the others are shown', async () => {
+  const none = async () => undefined;
+  const { fleet_bounced_addresses: _counted, ...waiting } = nothing;
+  const readWaiting = () => readEdgeWaiting(platform());
+  expect(await shown({ edge: { readWaiting, readCounts: none } })).toEqual(waiting);
+  expect(await shown({ edge: { readWaiting: none, readCounts: none } })).toEqual({});
+});
 
 test('mails are shown by what became of them within a day, and those that wait with their age', async () => {
   for (const state of ['sent', 'sent', 'failed', 'bounced']) await mail(state);

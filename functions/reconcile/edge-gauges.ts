@@ -1,22 +1,25 @@
 import type { EdgeNumbers } from '#shared/adapters/postgres/edge-numbers.ts';
 import type { FleetGauge } from './gauges.ts';
 
-const plain = (name: string, help: string, of: (edge: EdgeNumbers) => number): FleetGauge => ({
+const plain = (name: string, help: string, of: (edge: EdgeNumbers) => number | null | undefined): FleetGauge => ({
   name,
   help,
   labelNames: [],
-  samples: ({ edge }) => [{ labels: {}, value: of(edge) }],
+  samples: ({ edge }) => {
+    const value = of(edge) ?? undefined;
+    return value === undefined ? [] : [{ labels: {}, value }];
+  },
 });
 
 const byState = (
   name: string,
   help: string,
-  of: (edge: EdgeNumbers) => Readonly<Record<string, number>>,
+  of: (edge: EdgeNumbers) => Readonly<Record<string, number>> | undefined,
 ): FleetGauge => ({
   name,
   help,
   labelNames: ['state'],
-  samples: ({ edge }) => Object.entries(of(edge)).map(([state, value]) => ({ labels: { state }, value })),
+  samples: ({ edge }) => Object.entries(of(edge) ?? {}).map(([state, value]) => ({ labels: { state }, value })),
 });
 
 const mails: readonly FleetGauge[] = [
@@ -69,7 +72,7 @@ const webhooks: readonly FleetGauge[] = [
     help: "Customers' endpoints: enabled, failing (the last try failed), or disabled, and by whom: the customer, its answer 410 (gone), or failures for three days.",
     labelNames: ['state', 'reason'],
     samples: ({ edge }) =>
-      edge.webhooks.endpoints.map(({ state, reason, count }) => ({ labels: { state, reason }, value: count })),
+      (edge.webhooks.endpoints ?? []).map(({ state, reason, count }) => ({ labels: { state, reason }, value: count })),
   },
 ];
 
@@ -89,16 +92,11 @@ const killBill: readonly FleetGauge[] = [
     'Accounts that could not be read when they were looked at last.',
     ({ killBill }) => killBill.failing,
   ),
-  {
-    name: 'fleet_kill_bill_last_look_timestamp_seconds',
-    help: 'When an account was last read, in seconds since 1970; 0: none ever was. Not shown where there are no accounts.',
-    labelNames: [],
-    samples: ({
-      edge: {
-        killBill: { lastLookAt },
-      },
-    }) => (lastLookAt === null ? [] : [{ labels: {}, value: lastLookAt }]),
-  },
+  plain(
+    'fleet_kill_bill_last_look_timestamp_seconds',
+    'When an account was last read, in seconds since 1970; 0: none ever was. Not shown where there are no accounts.',
+    ({ killBill }) => killBill.lastLookAt,
+  ),
 ];
 
 /** The numbers of mails, of customers' endpoints and of the billing service. */

@@ -5,7 +5,7 @@ import { openDirectoryStore } from '#shared/adapters/objectstore/directory.ts';
 import { openOdooServers } from '#shared/adapters/odoo-server/odoo-servers.ts';
 import { readPointNumbers } from '#shared/adapters/postgres/backup-numbers.ts';
 import { forgetNotifications } from '#shared/adapters/postgres/billing-notifications.ts';
-import { readEdgeCounts } from '#shared/adapters/postgres/edge-numbers.ts';
+import { readEdgeCounts, readEdgeWaiting } from '#shared/adapters/postgres/edge-numbers.ts';
 import { readFleetNumbers } from '#shared/adapters/postgres/fleet-numbers.ts';
 import { adoptLegacyServer } from '#shared/adapters/postgres/legacy-server.ts';
 import { ruleOf } from '#shared/domain/drift/policy.ts';
@@ -39,7 +39,7 @@ import { backupTickParts } from './backups/parts.ts';
 import { makePlatformBackupGauge } from './backups/platform-age.ts';
 import { makeFleetGauges } from './gauges.ts';
 import { type TickPart, tick } from './handler.ts';
-import { nowAndThen } from './now-and-then.ts';
+import { lastKnown, nowAndThen } from './now-and-then.ts';
 import { findShortages } from './server-upkeep.ts';
 import { makeTickMetrics } from './tick-metrics.ts';
 import { upkeepTeller } from './upkeep-teller.ts';
@@ -78,11 +78,6 @@ async function adoptLegacy(): Promise<void> {
 }
 
 const showNumbers = makeFleetGauges(metrics.registry);
-// They read something of every instance, or of days, and change slowly.
-const seldom = {
-  readPoints: nowAndThen(() => readPointNumbers(platform.database), { everyMs: 60_000 }),
-  readEdge: nowAndThen(() => readEdgeCounts(platform.database), { everyMs: 60_000 }),
-};
 const showWarm = makeWarmGauges(metrics.registry);
 const ticks = makeTickMetrics(metrics.registry);
 const tell = upkeepTeller({ log, registry: metrics.registry });
@@ -92,6 +87,18 @@ const spool = config.spoolFolder === undefined ? undefined : openDirectoryStore(
 const onTrouble = (what: string, error: unknown) => {
   ticks.troubles.inc();
   log.warn({ what, err: asFailure(error) }, 'a part of the tick failed');
+};
+const onEdgeTrouble = (error: unknown) => onTrouble('numbers of the edge', error);
+// They read something of every instance, or of days, and change slowly. Without those of the edge the others are shown.
+const seldom = {
+  readPoints: nowAndThen(() => readPointNumbers(platform.database), { everyMs: 60_000 }),
+  edge: {
+    readWaiting: lastKnown(() => readEdgeWaiting(platform.database), onEdgeTrouble),
+    readCounts: nowAndThen(
+      lastKnown(() => readEdgeCounts(platform.database), onEdgeTrouble),
+      { everyMs: 60_000 },
+    ),
+  },
 };
 
 // Kill Bill repeats what was not taken for about two days; payments are news for a week.

@@ -1,7 +1,7 @@
 import type { Queryable } from './database.ts';
 
 /** What is counted over days: it reads many rows, and changes slowly. */
-export type EdgeCounts = {
+type EdgeCounts = {
   mails: {
     /** That ended within the last day, by what became of them: sent, failed, bounced. */
     ended: Readonly<Record<string, number>>;
@@ -29,11 +29,11 @@ type EdgeWaiting = {
   killBill: { due: number; oldestDelay: number; failing: number };
 };
 
-/** Mails, customers' endpoints and the billing service in numbers. */
+/** Mails, customers' endpoints and the billing service in numbers, without those that could not be read. */
 export type EdgeNumbers = {
-  mails: EdgeWaiting['mails'] & EdgeCounts['mails'];
-  webhooks: EdgeWaiting['webhooks'] & EdgeCounts['webhooks'];
-  killBill: EdgeWaiting['killBill'] & EdgeCounts['killBill'];
+  mails: Partial<EdgeWaiting['mails'] & EdgeCounts['mails']>;
+  webhooks: Partial<EdgeWaiting['webhooks'] & EdgeCounts['webhooks']>;
+  killBill: Partial<EdgeWaiting['killBill'] & EdgeCounts['killBill']>;
 };
 
 const noCounts: EdgeCounts = {
@@ -42,10 +42,16 @@ const noCounts: EdgeCounts = {
   killBill: { lastLookAt: null },
 };
 
+const noneWaits: EdgeWaiting = {
+  mails: { queued: 0, oldestAge: 0, overdue: 0 },
+  webhooks: { waiting: 0, oldestAge: 0, overdue: 0 },
+  killBill: { due: 0, oldestDelay: 0, failing: 0 },
+};
+
 export const noEdgeNumbers: EdgeNumbers = {
-  mails: { queued: 0, oldestAge: 0, overdue: 0, ...noCounts.mails },
-  webhooks: { waiting: 0, oldestAge: 0, overdue: 0, ...noCounts.webhooks },
-  killBill: { due: 0, oldestDelay: 0, failing: 0, ...noCounts.killBill },
+  mails: { ...noneWaits.mails, ...noCounts.mails },
+  webhooks: { ...noneWaits.webhooks, ...noCounts.webhooks },
+  killBill: { ...noneWaits.killBill, ...noCounts.killBill },
 };
 
 const byState = (table: string, condition: string) => `
@@ -98,17 +104,31 @@ const waitingText = `
       from kill_bill_accounts
       where look_at is not null and (leased_until is null or leased_until <= clock_timestamp())) as "killBill"`;
 
-/** `readCounts`: where those numbers come from; whoever asks often asks for them less often. */
+/** What waits now. */
+export async function readEdgeWaiting(queryable: Queryable): Promise<EdgeWaiting> {
+  const { rows } = await queryable.query<EdgeWaiting>(waitingText);
+  return rows[0] ?? noneWaits;
+}
+
+/** Where the numbers of the edge come from: undefined for what could not be read. */
+export type EdgeReads = {
+  readWaiting: () => Promise<EdgeWaiting | undefined>;
+  readCounts: () => Promise<EdgeCounts | undefined>;
+};
+
+/** Whoever asks often asks for the counts less often, and does without what cannot be read. */
 export async function readEdgeNumbers(
   queryable: Queryable,
-  readCounts: () => Promise<EdgeCounts> = () => readEdgeCounts(queryable),
+  { readWaiting, readCounts }: EdgeReads = {
+    readWaiting: () => readEdgeWaiting(queryable),
+    readCounts: () => readEdgeCounts(queryable),
+  },
 ): Promise<EdgeNumbers> {
-  const { rows } = await queryable.query<EdgeWaiting>(waitingText);
-  const waiting = rows[0] ?? noEdgeNumbers;
+  const waiting = await readWaiting();
   const counts = await readCounts();
   return {
-    mails: { ...waiting.mails, ...counts.mails },
-    webhooks: { ...waiting.webhooks, ...counts.webhooks },
-    killBill: { ...waiting.killBill, ...counts.killBill },
+    mails: { ...waiting?.mails, ...counts?.mails },
+    webhooks: { ...waiting?.webhooks, ...counts?.webhooks },
+    killBill: { ...waiting?.killBill, ...counts?.killBill },
   };
 }

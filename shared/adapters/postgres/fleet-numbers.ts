@@ -1,6 +1,6 @@
 import { type BackupNumbers, noBackupNumbers, type PointNumbers, readBackupNumbers } from './backup-numbers.ts';
 import type { Queryable } from './database.ts';
-import { type EdgeCounts, type EdgeNumbers, noEdgeNumbers, readEdgeNumbers } from './edge-numbers.ts';
+import { type EdgeNumbers, type EdgeReads, noEdgeNumbers, readEdgeNumbers } from './edge-numbers.ts';
 
 /** The fleet in numbers, for its gauges. Kinds and states that have no row are left out. Ages and delays in seconds. */
 export type FleetNumbers = {
@@ -62,19 +62,19 @@ type Row = Omit<FleetNumbers, 'overdueOperations' | 'deadEvents' | 'backups' | '
 };
 
 /** What is read by itself, for whoever asks often. Default: with the rest. */
-export type SeldomRead = { readPoints?: () => Promise<PointNumbers>; readEdge?: () => Promise<EdgeCounts> };
+export type SeldomRead = { readPoints?: () => Promise<PointNumbers>; edge?: EdgeReads };
 
 /** Counts all of it, in a few statements. */
 export async function readFleetNumbers(
   queryable: Queryable,
-  { readPoints, readEdge }: SeldomRead = {},
+  { readPoints, edge: edgeReads }: SeldomRead = {},
 ): Promise<FleetNumbers> {
   const { rows } = await queryable.query<Row>(numbersText, [shardGraceSeconds]);
   const [row] = rows;
   if (row === undefined) return noNumbers;
   const { overdue, dead, ...rest } = row;
   const backups = await readBackupNumbers(queryable, readPoints);
-  const edge = await readEdgeNumbers(queryable, readEdge);
+  const edge = await readEdgeNumbers(queryable, edgeReads);
   return { ...rest, overdueOperations: overdue, deadEvents: dead, backups, edge };
 }
 
