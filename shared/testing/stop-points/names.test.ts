@@ -23,7 +23,9 @@ test('a query that is sent for its effect is named by the effect', () => {
 
 test('a batch is named by its parts, once each, without settings', () => {
   expect(
-    statementName("BEGIN; SET LOCAL a = 'x;y'; INSERT INTO public.fence AS held VALUES ('abc', 3); SELECT 1; SELECT 1"),
+    statementName(
+      "BEGIN; SELECT set_config('b', 'on', true) WHERE a; SET LOCAL a = 'x;y'; INSERT INTO public.fence AS held VALUES ('abc', 3); SELECT 1; SELECT 1",
+    ),
   ).toBe('BEGIN + INSERT fence + SELECT');
 });
 

@@ -19,7 +19,11 @@ export function statementName(text: string): string {
   return [...shown, ...(distinct.length > shown.length ? ['…'] : [])].join(' + ');
 }
 
+/** A setting by a function, where a condition decides. */
+const setsByFunction = /^select\s+set_config\(/i;
+
 function nameOfOne(statement: string): string {
+  if (setsByFunction.test(statement)) return 'SET';
   const words = statement.split(/\s+/);
   const first = (words[0] ?? '').toUpperCase();
   if (['WITH', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'].includes(first)) return nameOfQuery(statement);
