@@ -50,16 +50,14 @@ export async function rewrapWebhookSecrets(
        where id > $1 and secret is not null order by id limit $2`,
       [after, pageSize],
     );
-    for (const row of rows) {
-      // one that cannot be opened does not hold up the other
-      for (const which of ['secret', 'previous'] as const) {
-        try {
-          report.rewrapped += await rewrapOne(database, wrapper, row, which);
-        } catch (caught) {
-          const failure = asFailure(caught);
-          if (failure.code !== 'damaged' && failure.code !== 'misconfigured') throw failure;
-          report.closed.push({ endpoint: row.id, which, reason: failure.message });
-        }
+    // one that cannot be opened does not hold up the other of its endpoint
+    for (const [row, which] of rows.flatMap((one) => [[one, 'secret'] as const, [one, 'previous'] as const])) {
+      try {
+        report.rewrapped += await rewrapOne(database, wrapper, row, which);
+      } catch (caught) {
+        const failure = asFailure(caught);
+        if (failure.code !== 'damaged' && failure.code !== 'misconfigured') throw failure;
+        report.closed.push({ endpoint: row.id, which, reason: failure.message });
       }
     }
     report.looked += rows.length;
