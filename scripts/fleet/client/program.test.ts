@@ -48,6 +48,7 @@ it('what destroys asks first, and can be told not to', async () => {
     'instances terminate',
     'keys revoke',
     'webhooks delete',
+    'webhooks rotate-secret',
   ]);
 });
 
