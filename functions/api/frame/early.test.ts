@@ -2,20 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { Failure } from '#shared/domain/failure.ts';
 import type { AccessPorts, LimitAnswer } from '../ports.ts';
 import { nobody, type Route, route } from '../route.ts';
-import { type RoutedRequest, respond } from './respond.ts';
-
-const request: RoutedRequest = {
-  params: {},
-  search: '',
-  headers: {},
-  rawHeaders: [],
-  body: Buffer.alloc(0),
-  isTooLarge: false,
-  requestId: 'r-1',
-  isHead: false,
-  address: '192.0.2.1',
-  signal: new AbortController().signal,
-};
+import { respond } from './respond.ts';
+import { routedRequest } from './routed-request.fixture.ts';
 
 /** A route that notes when it is begun, and somebody who is counted when the test says so. */
 function open({ hasRoom = true, ...special }: Partial<Route> & { hasRoom?: boolean } = {}) {
@@ -40,7 +28,7 @@ function open({ hasRoom = true, ...special }: Partial<Route> & { hasRoom?: boole
     },
     ...special,
   });
-  const asked = respond(read, request, access);
+  const asked = respond(read, routedRequest, access);
   asked.catch(() => undefined);
   const count = (isAllowed: boolean) => counted.resolve({ isAllowed, limit: 10, remaining: 5, retryAfterMs: 1 });
   return { asked, begun, count };

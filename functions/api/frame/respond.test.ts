@@ -2,7 +2,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Failure } from '#shared/domain/failure.ts';
 import type { AccessPorts } from '../ports.ts';
 import { nobody, type Route, route } from '../route.ts';
-import { type RoutedRequest, respond } from './respond.ts';
+import { respond } from './respond.ts';
+import { routedRequest } from './routed-request.fixture.ts';
 
 let handled = 0;
 beforeEach(() => {
@@ -25,19 +26,6 @@ const changing = (handle: Route['handle']): Route =>
     },
   });
 
-const request: RoutedRequest = {
-  params: {},
-  search: '',
-  headers: {},
-  rawHeaders: [],
-  body: Buffer.alloc(0),
-  isTooLarge: false,
-  requestId: 'r-1',
-  isHead: false,
-  address: '192.0.2.1',
-  signal: new AbortController().signal,
-};
-
 const access = (authenticate: AccessPorts['authenticate']): AccessPorts => ({
   authenticate,
   limit: async () => ({ isAllowed: true, limit: 1, remaining: 1, retryAfterMs: 0 }),
@@ -50,7 +38,7 @@ describe('the time of a request', () => {
     const { promise: known, resolve } = Promise.withResolvers<typeof somebody>();
     const asked = respond(
       changing(async () => ({ status: 204 })),
-      request,
+      routedRequest,
       access(() => known),
     );
     expect(await codeOf(asked)).toBe('timeout');
@@ -63,7 +51,7 @@ describe('the time of a request', () => {
   it('that is over while something is changed says that it may have been done', async () => {
     const asked = respond(
       changing(() => new Promise(() => undefined)),
-      request,
+      routedRequest,
       access(async () => somebody),
     );
     expect([await codeOf(asked), handled]).toEqual(['outcome-unknown', 1]);
@@ -73,7 +61,7 @@ describe('the time of a request', () => {
     const gone = AbortSignal.abort();
     const asked = respond(
       changing(async () => ({ status: 204 })),
-      { ...request, signal: gone },
+      { ...routedRequest, signal: gone },
       access(async () => somebody),
     );
     expect([await codeOf(asked), handled]).toEqual(['timeout', 0]);
