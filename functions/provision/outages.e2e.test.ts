@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { fleetOfThisFile, instanceIdOf, provisionRequest, type TestEvent, until } from '#shared/testing/fleet.ts';
 import { objectsOf } from '#shared/testing/fleet-traces.ts';
@@ -50,6 +49,35 @@ async function expectRightCount(): Promise<void> {
   for (const { counted, instances } of rows) expect(counted).toBe(instances);
 }
 
+/** What the functions have noted of these instances' steps, in one text that changes with each of them; undefined at the end. */
+async function notedOf(ids: readonly string[]): Promise<string | undefined> {
+  const text = `select count(distinct o.id) filter (where o.state = 'succeeded')::integer as over, string_agg(s::text, ' ' order by s::text) as noted
+    from operations o left join operation_steps s on s.operation_id = o.id where o.instance_id = any($1)`;
+  const [row] = await fleet().rows<{ over: number; noted: string | null }>(text, [ids]);
+  return row?.over === ids.length ? undefined : (row?.noted ?? '');
+}
+
+/** Does it so many times at most, each time when something new was noted: the fault falls on whatever comes next. */
+async function whileTheyWork(events: readonly TestEvent[], times: number, fault: (round: number) => Promise<void>) {
+  const ids = events.map(instanceIdOf);
+  let before: string | undefined = '';
+  let round = 0;
+  for (; round < times; round += 1) {
+    const { noted } = await until(
+      'another step to be noted',
+      async () => {
+        const now = await notedOf(ids);
+        return now !== before && { noted: now };
+      },
+      { everyMs: 10 },
+    );
+    if (noted === undefined) break;
+    before = noted;
+    await fault(round);
+  }
+  expect(round).toBeGreaterThan(0);
+}
+
 describe('Redis', () => {
   it('stopped in the middle of an operation changes nothing', async () => {
     await provisionThrough(provisionRequest('redis-midway'), () => fleet().servers.redis.stop());
@@ -65,29 +93,16 @@ describe('Redis', () => {
 describe('PgBouncer', () => {
   it('restarted again and again in the middle of operations delays and loses nothing', async () => {
     const events = ['one', 'two', 'three'].map((name) => provisionRequest(`bouncer-${name}`));
-    const restarts = (async () => {
-      for (let round = 0; round < 4; round += 1) {
-        // the time table of the fault, not a wait for an effect: the restarts fall on whatever the operations do then
-        await delay(300);
-        await fleet().servers.bouncer.restart({ signal: round % 2 === 0 ? 'SIGTERM' : 'SIGKILL' });
-      }
-    })();
+    const restarts = whileTheyWork(events, 4, async (round) => {
+      await fleet().servers.bouncer.restart({ signal: round % 2 === 0 ? 'SIGTERM' : 'SIGKILL' });
+    });
     await Promise.all(events.map((event) => provisionThrough(event, () => restarts)));
     await expectRightCount();
   });
 
   it('whose connections break whenever something is written delays and loses nothing', async () => {
-    const cutting = new AbortController();
-    const cuts = (async () => {
-      while (!cutting.signal.aborted) {
-        proxy?.cutAll();
-        // as above: cut after cut, until the operation is through
-        await delay(400);
-      }
-    })();
-    await provisionThrough(provisionRequest('bouncer-cuts'), () => delay(3_000));
-    cutting.abort();
-    await cuts;
+    const event = provisionRequest('bouncer-cuts');
+    await provisionThrough(event, () => whileTheyWork([event], 7, async () => proxy?.cutAll()));
     await expectRightCount();
   });
 });
