@@ -3,7 +3,6 @@ import { kinds } from '#shared/adapters/kubernetes/kinds.ts';
 import { labelsOf } from '#shared/adapters/kubernetes/resources/labels.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import {
-  atRest,
   createByHand,
   deleteByHand,
   type Editable,
@@ -15,6 +14,7 @@ import {
   failedRepair,
   forgetFindings,
   lookAgain,
+  nothingGoesOn,
   objectOf,
   openFindings,
   repairsOf,
@@ -231,10 +231,10 @@ it('a status whose event was lost is put right by the look itself', async () => 
     and data ->> 'from' = 'error' and data ->> 'reason' like 'The cluster reports it available%'`;
   await until('the change to be told', async () => (await fleet().rows(text, [id])).length > 0);
   expect(await instanceSeen(fleet(), id)).toMatchObject({ status: 'running' });
-  await atRest(fleet(), id);
 });
 
 it('a repair that nothing calls for changes nothing', async () => {
+  await nothingGoesOn(fleet());
   const before = await worldOf(fleet());
   const event = lifeRequest('repair', id);
   await fleet().publish(event);

@@ -18,6 +18,7 @@ import { enqueue } from '#shared/adapters/postgres/outbox.ts';
 import { announce } from '#shared/domain/event/announce.ts';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { Failure } from '#shared/domain/failure.ts';
+import type { InstanceStatus } from '#shared/domain/instance/instance.ts';
 import {
   believedAfterMs,
   decideObservation,
@@ -227,14 +228,16 @@ export type Sight = { instanceId: string; seen: Seen };
 /**
  * Makes of what was read of a cluster since `since` what events would have: bad news is noted first. An instance of
  * which an event or the end of an operation has told something since then is left as it is: what was read may be older.
+ * Resolves with the statuses that changed, by instance.
  */
 export async function recordSights(
   sights: readonly Sight[],
   { since }: { since: Date },
   { database, eventSource }: Dependencies,
-): Promise<void> {
-  if (sights.length === 0) return;
-  await database.transaction(async (transaction) => {
+): Promise<ReadonlyMap<string, InstanceStatus>> {
+  if (sights.length === 0) return new Map();
+  return await database.transaction(async (transaction) => {
+    const changed = new Map<string, InstanceStatus>();
     const ids = sights.map(({ instanceId }) => instanceId);
     await lockObserved(transaction, ids);
     const overtaken = await readOvertaken(transaction, { ids, since });
@@ -244,9 +247,12 @@ export async function recordSights(
       if (instance === undefined || overtaken.has(instanceId)) continue;
       const { after, change } = decideObservation(instance, seen, batch.now);
       batch.instances.set(instanceId, { ...instance, ...after });
-      if (change !== undefined) announceChange(batch, instance, { change, cause: `seen ${batch.now.toISOString()}` });
+      if (change === undefined) continue;
+      announceChange(batch, instance, { change, cause: `seen ${batch.now.toISOString()}` });
+      changed.set(instanceId, change.to);
     }
     await writeBatch(transaction, batch);
+    return changed;
   }, transactionOptions);
 }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
 import { type Kind, pathOf } from '#shared/adapters/kubernetes/kinds.ts';
 import { shardOf } from '#shared/adapters/kubernetes/resources/labels.ts';
@@ -229,14 +230,26 @@ async function everFound(fleet: TestFleet, instanceId: string): Promise<string[]
   return rows.map(({ kind }) => kind);
 }
 
-/** What a test before has set off is over: it would look like something this one did. */
-async function nothingGoesOn(fleet: TestFleet): Promise<void> {
+/**
+ * Waits until nothing is under way that was set off before: operations, events that are to be published, and deliveries,
+ * which may ask for more of both.
+ */
+export async function nothingGoesOn(fleet: TestFleet): Promise<void> {
   await until('nothing to be under way', async () => {
-    const text = `select 1 from operations where state in ('queued', 'running', 'waiting')
-      union all select 1 from outbox where published_at is null`;
-    return (await fleet.rows(text)).length === 0;
+    const before = await underWay(fleet);
+    if (before.unfinished > 0) return false;
+    await fleet.broker.idle();
+    return isDeepStrictEqual(await underWay(fleet), before);
   });
-  await fleet.broker.idle();
+}
+
+async function underWay(fleet: TestFleet) {
+  const text = `select (select count(*)::integer from operations where state in ('queued', 'running', 'waiting'))
+      + (select count(*)::integer from outbox where published_at is null) as unfinished,
+    (select count(*) from operations) as asked, (select max(sequence) from outbox) as told`;
+  const [row] = await fleet.rows<{ unfinished: number; asked: string; told: string | null }>(text);
+  if (row === undefined) throw new Error('The records gave no row.');
+  return row;
 }
 
 /** Makes the drift, has it found twice, and expects its finding, no operation, and that nothing at all is touched. */

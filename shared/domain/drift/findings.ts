@@ -64,6 +64,14 @@ export function findingsOfInstance(
 /** Statuses an instance may stay in without anybody at work on it; `missing` is told by what is missing. */
 const resting: readonly InstanceStatus[] = ['running', 'stopped', 'suspended', 'missing', 'terminated'];
 
+/** What is left to be told when these statuses have become right meanwhile. Pure. */
+export function withoutSettled(findings: readonly Finding[], changed: ReadonlyMap<string, InstanceStatus>): Finding[] {
+  return findings.filter(({ kind, subject }) => {
+    const status = changed.get(subject);
+    return kind !== 'unsettled' || status === undefined || !resting.includes(status);
+  });
+}
+
 /** What was wanted last has not been brought about, or nobody knows how it stands: an operation has failed. */
 function isUnsettled(instance: Instance): boolean {
   if (instance.desiredState === 'terminated') return instance.status !== 'terminated';

@@ -4,7 +4,7 @@ import { correctServerCount } from '#shared/adapters/postgres/fleet-facts.ts';
 import { finishShard, type TakenShard } from '#shared/adapters/postgres/reconcile-shards.ts';
 import { hasInstance } from '#shared/adapters/postgres/shard-instances.ts';
 import { type Changes, changesOf } from '#shared/domain/drift/changes.ts';
-import { type FoundOrphan, keyOf } from '#shared/domain/drift/findings.ts';
+import { type FoundOrphan, keyOf, withoutSettled } from '#shared/domain/drift/findings.ts';
 import { ruleOf } from '#shared/domain/drift/policy.ts';
 import { recordSights } from '../observations.ts';
 import { askForOperations } from './ask.ts';
@@ -30,7 +30,8 @@ export const fleetShard = 'fleet';
 const findingsKeptDays = 90;
 
 /**
- * One pass over a taken shard: looks, writes what is different from what is known, and asks for what is to be done.
+ * One pass over a taken shard: looks, puts right the statuses that the cluster contradicts, writes what is different from
+ * what is known, and asks for what is to be done.
  * When nothing drifted nothing is written but the shard's own row. Undefined when the lease was lost meanwhile.
  */
 export async function pass(
@@ -41,7 +42,7 @@ export async function pass(
   const isFleet = taken.shard === fleetShard;
   const look = isFleet
     ? await lookAtFleet(engine)
-    : await lookAtShard(engine, { shard: taken.shard, began: taken.began, unanswering });
+    : await settle(engine, taken, await lookAtShard(engine, { shard: taken.shard, began: taken.began, unanswering }));
   const written = await write(engine, taken, look);
   if (written === undefined) return undefined;
   for (const finding of written.changes.appeared) engine.onFinding(finding);
@@ -50,7 +51,6 @@ export async function pass(
     await forgetResolved(engine.database, { olderThanDays: findingsKeptDays, limit: 1_000 });
   } else {
     await quarantine(engine, look.orphans);
-    await recordSights(look.contradictions, { since: taken.began }, engine);
   }
   const { appeared, altered, gone } = written.changes;
   return {
@@ -61,6 +61,17 @@ export async function pass(
     asked: written.asked,
     blind: [...look.blind.places],
   };
+}
+
+/** Puts statuses right that the cluster contradicts; first, as nothing is to be asked for what is right then. */
+async function settle(engine: ReconcileEngine, { shard, began }: TakenShard, look: Look): Promise<Look> {
+  try {
+    const changed = await recordSights(look.contradictions, { since: began }, engine);
+    return { ...look, findings: withoutSettled(look.findings, changed) };
+  } catch (error) {
+    engine.onTrouble(`statuses of shard ${shard}`, error);
+    return look;
+  }
 }
 
 async function write(

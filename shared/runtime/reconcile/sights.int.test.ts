@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { statusChanged } from '#events/instance/status-changed.ts';
+import type { Database } from '#shared/adapters/postgres/database.ts';
 import { testInstanceId } from '#shared/testing/fleet-rows.ts';
 import { settleObservations } from '../observations.ts';
 import {
@@ -9,6 +11,7 @@ import {
   queueOperation,
   recordsOfThisFile,
   rowsWrittenBy,
+  storedFindings,
 } from './world.fixture.ts';
 
 const database = recordsOfThisFile();
@@ -56,6 +59,18 @@ describe('what the cluster says of an instance that is at rest', () => {
     expect(await statusOf()).toEqual({ status: 'suspended', noted: null });
   });
 
+  test('puts a status right, which then is no finding, and no repair is asked for', async () => {
+    await insertMadeInstance(database(), id);
+    const { engine, places } = makeWorld(database());
+    const told = async () => (await database().query<{ type: string }>('select type from outbox')).rows;
+    await database().query(`update instances set status = 'error' where id = $1`, [id]);
+    places.seen.set(id, { what: 'available' });
+    await passOver(engine, 'a');
+    expect(await statusOf()).toEqual({ status: 'running', noted: null });
+    expect(await storedFindings(database())).toEqual([]);
+    expect(await told()).toEqual([{ type: statusChanged.type }]);
+  });
+
   test.each([
     ['an event', () => insertStream(`Deployment odoo-tenants/odoo-${id}`)],
     ['the end of an operation', async () => endOperation(database(), await queueOperation(database(), id, 'stop'))],
@@ -63,27 +78,17 @@ describe('what the cluster says of an instance that is at rest', () => {
     await insertMadeInstance(database(), id);
     const { engine, places } = makeWorld(database());
     places.seen.set(id, { what: 'unavailable', reason });
-    const onFinding = engine.onFinding;
-    places.cluster.set(id, [{ kind: 'host-clash', detail: 'x' }]);
-    // findings are told between the records and the sights
-    let happened: Promise<unknown> = Promise.resolve();
-    await passOver(
-      {
-        ...engine,
-        onFinding: (finding) => {
-          happened = happens();
-          onFinding(finding);
-        },
-        database: {
-          ...database(),
-          transaction: async (work, options) => {
-            await happened;
-            return await database().transaction(work, options);
-          },
-        },
+    // the first thing that is written after the look is what was seen
+    let happened: Promise<unknown> | undefined;
+    const late: Database = {
+      ...database(),
+      transaction: async (work, options) => {
+        happened ??= happens();
+        await happened;
+        return await database().transaction(work, options);
       },
-      'a',
-    );
+    };
+    await passOver({ ...engine, database: late }, 'a');
     expect(await statusOf()).toEqual({ status: 'running', noted: null });
   });
 
