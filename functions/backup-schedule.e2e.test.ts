@@ -6,6 +6,7 @@ import { listCertificates } from '#shared/adapters/postgres/deletion-records.ts'
 import { openCertificate } from '#shared/domain/backup/deletion-certificate.ts';
 import { parseKeyRing, ringSigner } from '#shared/domain/backup/key-ring.ts';
 import { backupFolderOf } from '#shared/sandbox/fleet/backups.ts';
+import { atRest } from '#shared/testing/drift.ts';
 import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
 import { carryOut, lifeRequest, operationsOf, outcomeOf, runningInstance } from '#shared/testing/life.ts';
 
@@ -31,6 +32,8 @@ async function untilProven(instanceId: string, kind: string): Promise<Seen> {
   }).catch(async (cause: unknown) => {
     throw new Error(JSON.stringify([await backupsOf(instanceId), await operationsOf(fleet(), instanceId)]), { cause });
   });
+  // its verification says so before it ends
+  await atRest(fleet(), instanceId);
   return seen as Seen;
 }
 

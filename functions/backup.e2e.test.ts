@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { backupFolderOf } from '#shared/sandbox/fleet/backups.ts';
 import { tenantNamespace } from '#shared/sandbox/fleet/start.ts';
 import { startTestFleet, type TestFleet, until, untilWarm } from '#shared/testing/fleet.ts';
-import { carryOut, instanceSeen, lifeRequest, outcomeOf, runningInstance } from '#shared/testing/life.ts';
+import { carryOut, instanceSeen, lifeRequest, outcomeOf, pageAnswers, runningInstance } from '#shared/testing/life.ts';
 import { ask, ended, type HeldWorker, heldWorker, inDatabase, leftovers, said } from './backup.fixture.ts';
 
 let worker: HeldWorker;
@@ -122,7 +122,7 @@ describe('a backup', () => {
     // the final one always
     expect(await backupSeen(backup)).toMatchObject({ proof: 'proven', odoo_booted: true });
     expect(await carryOut(fleet, 'undo', id)).toMatchObject({ status: 'running' });
-    expect(await fleet.loginPage('ending')).toBe(200);
+    await pageAnswers(fleet, 'ending', 200);
   });
 });
 
@@ -213,13 +213,11 @@ describe('a backup that is at work', () => {
   test('is taken over when its Job is gone before anybody read its result', async () => {
     const { id, backup, job } = await held('collected');
     // as if whoever is at work stood still
-    const lease = `update operations set state = 'running', lease_holder = 'a test', woken = false, next_check_at = lease.until,
-      lease_until = lease.until from (select now() + interval '1 hour' as until) lease where id = $1 returning id`;
-    await until('the operation to wait', async () => {
-      const [seen] = await fleet.rows<{ state: string }>('select state from operations where id = $1', [backup]);
-      return seen?.state === 'waiting';
-    });
-    await fleet.rows(lease, [backup]);
+    const lease = `update operations set state = 'running', lease_holder = 'a test', woken = false, fence = fence + 1,
+      next_check_at = lease.until, lease_until = lease.until
+      from (select now() + interval '1 hour' as until) lease
+      where id = $1 and state = 'waiting' and (lease_until is null or lease_until < clock_timestamp()) returning id`;
+    await until('a moment in which nobody holds it', async () => (await fleet.rows(lease, [backup])).length > 0);
     await worker.letGo();
     const path = `/apis/batch/v1/namespaces/${tenantNamespace}/jobs/${job}`;
     await until('the Job to end', async () => {

@@ -7,17 +7,16 @@ import {
   deleteByHand,
   expectMended,
   expectReported,
-  expectUntouched,
   failedRepair,
   forgetFindings,
   lookAgain,
   onServer,
   openFindings,
   repairsOf,
-  worldOf,
 } from '#shared/testing/drift.ts';
 import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
 import { carryOut, instanceSeen, lifeRequest, outcomeOf, pageAnswers, runningInstance } from '#shared/testing/life.ts';
+import { expectUntouched, worldOf } from '#shared/testing/world.ts';
 
 // Databases and roles that somebody drops or changes by hand, and what only the records tell.
 

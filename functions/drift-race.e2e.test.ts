@@ -3,21 +3,27 @@ import { afterEach, beforeAll, expect, it } from 'vitest';
 import { kinds } from '#shared/adapters/kubernetes/kinds.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import {
-  atRest,
   deleteByHand,
   editByHand,
-  expectAsBefore,
-  expectUntouched,
   forgetFindings,
   lookAgain,
+  nothingGoesOn,
   objectOf,
   openFindings,
   repairsOf,
-  worldOf,
 } from '#shared/testing/drift.ts';
 import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
 import { queryAsSuperuser } from '#shared/testing/fleet-traces.ts';
-import { carryOut, instanceSeen, lifeRequest, operationsOf, outcomeOf, runningInstance } from '#shared/testing/life.ts';
+import {
+  carryOut,
+  instanceSeen,
+  lifeRequest,
+  operationsOf,
+  outcomeOf,
+  pageAnswers,
+  runningInstance,
+} from '#shared/testing/life.ts';
+import { expectAsBefore, expectUntouched, worldOf } from '#shared/testing/world.ts';
 
 // Twenty ways in which a suspension falls between a drift that is seen and its repair. Seeded: the title has all there is.
 
@@ -104,7 +110,7 @@ it.each(ways.map((way, index) => [...way, index + 1] as const))(
     await expectToStayDown();
     fleet().broker.setFaults(undefined);
     await carryOut(fleet(), 'resume', id, { cause: 'billing' });
-    await until('the page', async () => (await fleet().loginPage('raced')) === 200);
+    await pageAnswers(fleet(), 'raced', 200);
     const after = await worldOf(fleet());
     expectUntouched(before, after, { but: [id] });
     expectAsBefore(withoutRow(before), withoutRow(after), {
@@ -118,7 +124,7 @@ const suspensionOf = async () => (await operationsOf(fleet(), id)).findLast(({ k
 
 async function expectToStayDown(): Promise<void> {
   let isAtRest = false;
-  const rest = Promise.all([atRest(fleet(), id), fleet().broker.idle()]).finally(() => {
+  const rest = nothingGoesOn(fleet()).finally(() => {
     isAtRest = true;
   });
   for (let isLast = false; !isLast; ) {
@@ -132,7 +138,7 @@ async function expectToStayDown(): Promise<void> {
   }
   await rest;
   expect(await instanceSeen(fleet(), id)).toMatchObject({ status: 'suspended', desired_state: 'running' });
-  expect(await fleet().loginPage('raced')).toBe(402);
+  await pageAnswers(fleet(), 'raced', 402);
 }
 
 /** Its generation counts the wishes. */

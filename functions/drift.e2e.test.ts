@@ -7,10 +7,8 @@ import {
   deleteByHand,
   type Editable,
   editByHand,
-  expectAsBefore,
   expectMended,
   expectReported,
-  expectUntouched,
   failedRepair,
   forgetFindings,
   lookAgain,
@@ -18,10 +16,10 @@ import {
   objectOf,
   openFindings,
   repairsOf,
-  worldOf,
 } from '#shared/testing/drift.ts';
 import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
 import { carryOut, instanceSeen, lifeRequest, outcomeOf, pageAnswers, runningInstance } from '#shared/testing/life.ts';
+import { expectAsBefore, expectUntouched, worldOf } from '#shared/testing/world.ts';
 
 // Objects of the cluster that somebody deletes or changes by hand.
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { deriveInstanceId } from '#shared/domain/instance/names.ts';
 import { type KillBillStandIn, killBillAccess, startKillBill } from '#shared/sandbox/kill-bill/server.ts';
 import { startTestFleet, type TestFleet, until, untilWarm } from '#shared/testing/fleet.ts';
-import { instanceSeen, operationsOf } from '#shared/testing/life.ts';
+import { instanceSeen, operationsOf, settled } from '#shared/testing/life.ts';
 
 const token = 'a-token-that-only-kill-bill-knows';
 let folder: string;
@@ -58,6 +58,8 @@ it('a customer’s Odoo follows what Kill Bill tells, and what it could not tell
   killBill.desk.setPaused(subscription, false);
   await killBill.push.deliver();
   await page(200);
+  // the page answers before the operation ends
+  await settled(fleet, instance);
 
   // It tells of the end, and cannot be asked.
   killBill.desk.cancel(subscription);

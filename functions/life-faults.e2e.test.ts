@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { namesOf } from '#shared/domain/instance/names.ts';
 import type { OperationKind } from '#shared/domain/operation/operation.ts';
 import type { Fault } from '#shared/sandbox/kubernetes/server.ts';
-import { expectAsBefore, expectUntouched, onServer, worldOf } from '#shared/testing/drift.ts';
+import { onServer } from '#shared/testing/drift.ts';
 import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
 import { superuserOptions } from '#shared/testing/fleet-traces.ts';
 import {
@@ -17,6 +17,7 @@ import {
   runningInstance,
 } from '#shared/testing/life.ts';
 import { startTcpProxy, type TcpProxy } from '#shared/testing/tcp-proxy.ts';
+import { expectAsBefore, expectUntouched, worldOf } from '#shared/testing/world.ts';
 
 // What the operations of an instance's life do when what they talk to is in trouble: each ends right, and once.
 

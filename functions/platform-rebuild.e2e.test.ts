@@ -5,6 +5,7 @@ import { runPlatform } from '#scripts/fleet/platform/main.ts';
 import { quoteIdentifier } from '#shared/adapters/odoo-server/quote.ts';
 import { backupFolderOf } from '#shared/sandbox/fleet/backups.ts';
 import { platform } from '#shared/sandbox/fleet/databases.ts';
+import { nothingGoesOn } from '#shared/testing/drift.ts';
 import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
 import { queryAsSuperuser } from '#shared/testing/fleet-traces.ts';
 import { carryOut, pageAnswers, runningInstance } from '#shared/testing/life.ts';
@@ -117,6 +118,8 @@ test('from an older backup of its records and what the world says, the platformâ
   const [suspended, stopped, terminated] = [await made('suspended'), await made('stopped'), await made('terminated')];
   await carryOut(fleet(), 'backup', stays);
 
+  // an event that is published while the backup is made is sent again after it
+  await nothingGoesOn(fleet());
   await operator(['backup']);
   const before = await recordsSay();
   const published = await publishedEvents();
@@ -139,6 +142,7 @@ test('from an older backup of its records and what the world says, the platformâ
   await carryOut(fleet(), 'backup', stays);
   await carryOut(fleet(), 'verify', stays);
   await carryOut(fleet(), 'backup', late);
+  await nothingGoesOn(fleet());
   const truth = await recordsSay();
   const fences = await fencesOf();
   expect(truth).not.toEqual(before);

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { kinds } from '#shared/adapters/kubernetes/kinds.ts';
 import { namesOf } from '#shared/domain/instance/names.ts';
-import { atRest, editByHand, forgetFindings, lookAgain, objectOf, repairsOf } from '#shared/testing/drift.ts';
+import { editByHand, forgetFindings, lookAgain, nothingGoesOn, objectOf, repairsOf } from '#shared/testing/drift.ts';
 import { fleetOfThisFile, until } from '#shared/testing/fleet.ts';
 import { carryOut, instanceSeen, lifeRequest, operationsOf, outcomeOf, runningInstance } from '#shared/testing/life.ts';
 
@@ -32,7 +32,8 @@ async function expectToStayDown(): Promise<void> {
       .every(({ state }) => state === 'succeeded'),
   );
   let isAtRest = false;
-  const rest = atRest(fleet(), id).finally(() => {
+  // repairs that were asked for late included
+  const rest = nothingGoesOn(fleet()).finally(() => {
     isAtRest = true;
   });
   do {

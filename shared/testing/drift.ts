@@ -4,8 +4,9 @@ import { type Kind, pathOf } from '#shared/adapters/kubernetes/kinds.ts';
 import { shardOf } from '#shared/adapters/kubernetes/resources/labels.ts';
 import { tenantNamespace } from '#shared/sandbox/fleet/start.ts';
 import { type TestFleet, until } from './fleet.ts';
-import { listObjects, queryAsSuperuser } from './fleet-traces.ts';
+import { queryAsSuperuser } from './fleet-traces.ts';
 import { instanceSeen, lifeRequest, operationsOf, outcomeOf } from './life.ts';
+import { expectAsBefore, expectUntouched, worldOf } from './world.ts';
 
 // What tests of drift do by hand on a whole fleet, and how they look at what came of it.
 
@@ -103,89 +104,6 @@ export async function forgetFindings(fleet: TestFleet): Promise<void> {
   await fleet.rows('delete from findings returning kind');
 }
 
-const volatileKinds = new Set(['Pod', 'Job', 'Event']);
-
-/** All that is wanted to stay: objects with who they are, databases, roles, and the rows of the instances. */
-export async function worldOf(fleet: TestFleet): Promise<Record<string, unknown>> {
-  const objects = (await listObjects(fleet.cluster)).filter(({ kind }) => !volatileKinds.has(kind));
-  const databases = await onServer<{ datname: string }>(
-    fleet,
-    String.raw`select datname, oid::int, pg_get_userbyid(datdba) as owner, datacl::text, datallowconn,
-      shobj_description(oid, 'pg_database') as mark from pg_database
-      where datname !~ '^(warm|filling|trash|making|building)_'`,
-  );
-  const roles = await onServer<{ rolname: string }>(
-    fleet,
-    `select rolname, oid::int, rolcanlogin, rolconnlimit, md5(rolpassword) as password from pg_authid
-     where rolname ~ '^odoo_'`,
-  );
-  const rows = await fleet.rows<{ id: string }>(
-    `select id, status, desired_state, generation, observed_generation, host, db_server_id from instances`,
-  );
-  return Object.fromEntries([
-    ...objects.map(({ kind, name, object }) => [`${kind}/${name}`, withoutStatus(object)] as const),
-    ...databases.map((row) => [`database ${row.datname}`, row] as const),
-    ...roles.map((row) => [`role ${row.rolname}`, row] as const),
-    ...rows.map((row) => [`row ${row.id}`, row] as const),
-  ]);
-}
-
-/** What others have written, without what the server and the node tell of it. */
-function withoutStatus({ status: _status, metadata, ...object }: Record<string, unknown>): object {
-  const { resourceVersion: _version, managedFields: _fields, ...kept } = metadata as Record<string, unknown>;
-  return { ...object, metadata: kept };
-}
-
-/** Nothing has changed but what bears one of these words in its name. */
-export function expectUntouched(
-  before: Record<string, unknown>,
-  after: Record<string, unknown>,
-  options: { but: readonly string[] },
-): void {
-  const others = (world: Record<string, unknown>) =>
-    Object.fromEntries(Object.entries(world).filter(([name]) => !options.but.some((word) => name.includes(word))));
-  expect(others(after)).toEqual(others(before));
-}
-
-type Kept = { metadata?: { uid?: string }; spec?: unknown };
-
-/**
- * The instance is what it was: every object has its spec of before, and none but those named was made anew; databases
- * and roles are the same ones with the same rights.
- */
-export function expectAsBefore(
-  before: Record<string, unknown>,
-  after: Record<string, unknown>,
-  options: { instance: string; madeAnew?: readonly string[] },
-): void {
-  const { instance, madeAnew = [] } = options;
-  const of = (world: Record<string, unknown>) =>
-    Object.fromEntries(
-      Object.entries(world)
-        .filter(([name]) => name.includes(instance))
-        .map(([name, thing]) => {
-          const { metadata, spec } = thing as Kept;
-          const isNew = madeAnew.includes(name);
-          if (metadata !== undefined) return [name, { spec: withoutAddress(spec), uid: isNew ? 'new' : metadata.uid }];
-          return [name, isNew ? 'new' : withoutSalt(thing)];
-        }),
-    );
-  expect(of(after)).toEqual(of(before));
-}
-
-/** A role that is written again gets its password under a new salt. */
-function withoutSalt(thing: unknown): object {
-  const { password: _password, ...rest } = thing as Record<string, unknown>;
-  return rest;
-}
-
-/** A Service that is made anew gets another address of the cluster. */
-function withoutAddress(spec: unknown): unknown {
-  if (typeof spec !== 'object' || spec === null) return spec;
-  const { clusterIP: _one, clusterIPs: _all, ...rest } = spec as Record<string, unknown>;
-  return rest;
-}
-
 export type Mending = {
   instance: string;
   /** Kinds that are found, sorted. */
@@ -201,28 +119,39 @@ export type Mending = {
  */
 export async function expectMended(fleet: TestFleet, mending: Mending): Promise<void> {
   const { instance, finds, drift, madeAnew = [] } = mending;
+  await nothingGoesOn(fleet);
   await forgetFindings(fleet);
   const before = await worldOf(fleet);
   const repairs = (await repairsOf(fleet, instance)).length;
+  const falls = await fallsOf(fleet, instance);
   await drift();
   await lookAgain(fleet, { instance });
-  expect((await everFound(fleet, instance)).sort()).toEqual([...finds].sort());
+  const found = await everFound(fleet, instance);
+  // the cluster tells of what does not run any more, before the look or after it
+  const follows = (await fallsOf(fleet, instance)) > falls ? found.filter((kind) => kind === 'unsettled') : [];
+  expect(found.sort()).toEqual([...finds, ...follows].sort());
   await until('the repair', async () => (await repairsOf(fleet, instance)).length > repairs);
-  await atRest(fleet, instance);
+  await nothingGoesOn(fleet);
   const made = (await repairsOf(fleet, instance)).slice(repairs);
   expect(made.map(({ state, error_text }) => ({ state, error_text }))).toEqual([
     { state: 'succeeded', error_text: null },
   ]);
-  await lookAgain(fleet, { instance });
-  expect(await openFindings(fleet, instance)).toEqual([]);
   const row = `row ${instance}`;
   await until('the status of before', async () => {
     const { status } = await instanceSeen(fleet, instance);
     return status === (before[row] as { status: string }).status;
   });
+  await lookAgain(fleet, { instance });
+  expect(await openFindings(fleet, instance)).toEqual([]);
   const after = await worldOf(fleet);
   expectUntouched(before, after, { but: [instance] });
   expectAsBefore(before, after, { instance, madeAnew });
+}
+
+/** How often its status was told to have become an error. */
+async function fallsOf(fleet: TestFleet, instanceId: string): Promise<number> {
+  const text = `select 1 from outbox where subject = $1 and type like '%.status.changed' and data ->> 'to' = 'error'`;
+  return (await fleet.rows(text, [instanceId])).length;
 }
 
 async function everFound(fleet: TestFleet, instanceId: string): Promise<string[]> {

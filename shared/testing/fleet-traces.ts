@@ -23,7 +23,7 @@ export function superuserOptions({ host, port, superuser: user, superuserPasswor
   return { host, port, user, password };
 }
 
-/** What there is of an instance: whatever has its id in the name. */
+/** What there is of an instance: whatever has its id in the name; without the pods of Jobs that were removed. */
 export async function tracesOf(fleet: Fleet, cluster: ClusterClient, instanceId: string): Promise<InstanceTraces> {
   const databases = await queryAsSuperuser<{ name: string }>(
     fleet.servers.odoo,
@@ -35,7 +35,7 @@ export async function tracesOf(fleet: Fleet, cluster: ClusterClient, instanceId:
     `select rolname::text as name from pg_roles where strpos(rolname, $1) > 0 order by 1`,
     { values: [instanceId] },
   );
-  const objects = await listObjects(cluster);
+  const objects = await listObjectsAtRest(cluster);
   return {
     databases: databases.map(({ name }) => name),
     roles: roles.map(({ name }) => name),
