@@ -14,9 +14,14 @@ import {
   type Place,
 } from '#shared/domain/drift/findings.ts';
 import { findingsOfFleet } from '#shared/domain/drift/fleet.ts';
+import type { InstanceStatus } from '#shared/domain/instance/instance.ts';
+import { statusAfter } from '#shared/domain/instance/transitions.ts';
 import type { Sight } from '../observations.ts';
 import { pageSize, type ReconcileEngine, surveyDeadlineMs } from './engine.ts';
 import { type Surveyed, surveyShard, type Unanswering } from './surveys.ts';
+
+/** `becomes`: the status that it gives the instance at once, if it does; bad news must stand first. */
+export type Contradiction = Sight & { becomes: InstanceStatus | undefined };
 
 /** What one look found, and where it saw nothing. */
 export type Look = {
@@ -25,7 +30,7 @@ export type Look = {
   /** Servers whose count of instances is not the number of its rows. */
   miscounted: readonly string[];
   /** What the cluster says of instances whose status says otherwise. */
-  contradictions: readonly Sight[];
+  contradictions: readonly Contradiction[];
   blind: Blindness;
   instances: number;
 };
@@ -55,7 +60,7 @@ export async function lookAtShard(
   const findings: Finding[] = [];
   const known: KnownInstance[] = [];
   const moving = new Set<string>();
-  const contradictions: Sight[] = [];
+  const contradictions: Contradiction[] = [];
   let instances = 0;
   for await (const page of instancesOfShard(database, catalogue, { shard, pageSize, since: began })) {
     for (const facts of page) {
@@ -83,11 +88,12 @@ function contradictionOf(
   { instance, isMoving, isPurged }: InstanceFacts,
   surveys: Surveyed,
   clusterId: string,
-): Sight[] {
+): Contradiction[] {
   if (isMoving || isPurged || instance.clusterId !== clusterId) return [];
   const seen = surveys.cluster?.seenOf?.(instance.id);
   if (seen === undefined || (seen.what === 'available') === (instance.status === 'running')) return [];
-  return [{ instanceId: instance.id, seen }];
+  const becomes = seen.what === 'available' ? statusAfter(instance.status, 'observed-available', instance) : undefined;
+  return [{ instanceId: instance.id, seen, becomes }];
 }
 
 /** One that moves between servers has things on both. */

@@ -58,17 +58,21 @@ async function plannedOf(
   const movable = new Set(
     look.orphans.filter(({ orphan }) => orphan.quarantine !== undefined).map(({ finding }) => keyOf(finding)),
   );
+  const rightAtOnce = new Set(
+    look.contradictions.flatMap(({ instanceId, becomes }) => (becomes === undefined ? [] : [instanceId])),
+  );
   return look.findings.map((finding) => {
     const key = keyOf(finding);
     const { severity = 'warning', what = '', toDo = '' } = ruleOf(finding.kind) ?? {};
     const options = { settings, isOld: old.has(key), isMovable: movable.has(key), known: known.get(key) };
+    const isRightAtOnce = finding.kind === 'unsettled' && rightAtOnce.has(finding.subject);
     return {
       ...finding,
       severity,
       what,
       toDo,
       since: known.get(key)?.firstSeen ?? null,
-      action: actionOf(finding, options),
+      action: isRightAtOnce ? 'put the status right' : actionOf(finding, options),
     };
   });
 }

@@ -3,6 +3,7 @@ import { statusChanged } from '#events/instance/status-changed.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import { testInstanceId } from '#shared/testing/fleet-rows.ts';
 import { settleObservations } from '../observations.ts';
+import { planOf } from './plan.ts';
 import {
   endOperation,
   insertMadeInstance,
@@ -65,6 +66,8 @@ describe('what the cluster says of an instance that is at rest', () => {
     const told = async () => (await database().query<{ type: string }>('select type from outbox')).rows;
     await database().query(`update instances set status = 'error' where id = $1`, [id]);
     places.seen.set(id, { what: 'available' });
+    const { drifts } = await planOf(engine, ['a']);
+    expect(drifts).toMatchObject([{ kind: 'unsettled', subject: id, action: 'put the status right' }]);
     await passOver(engine, 'a');
     expect(await statusOf()).toEqual({ status: 'running', noted: null });
     expect(await storedFindings(database())).toEqual([]);
