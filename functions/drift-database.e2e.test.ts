@@ -229,10 +229,10 @@ describe('what belongs to nobody', () => {
     await lookAgain(fleet(), { shard: 'y' });
     await until('the quarantine', async () => (await server(text))[0]?.name === `quarantine_${nobody}_1`);
     expect(await server(text)).toEqual([{ name: `quarantine_${nobody}_1`, open: false }]);
-    const noted = await fleet().rows(`select 1 from audit where action = 'orphan.quarantined' and instance_id = $1`, [
-      nobody,
-    ]);
-    expect(noted).toHaveLength(1);
+    const noted = () =>
+      fleet().rows(`select 1 from audit where action = 'orphan.quarantined' and instance_id = $1`, [nobody]);
+    await until('it to be noted', async () => (await noted()).length > 0);
+    expect(await noted()).toHaveLength(1);
     await lookAgain(fleet(), { shard: 'y' });
     expect(await openFindings(fleet(), nobody)).toEqual([]);
   });

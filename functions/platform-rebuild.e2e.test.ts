@@ -102,7 +102,7 @@ type Rebuilt = {
 };
 
 test('from an older backup of its records and what the world says, the platform’s records are right again', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   const made = async (name: string, kind?: 'suspend' | 'terminate' | 'stop', data: Record<string, unknown> = {}) => {
     const id = await runningInstance(fleet(), name);
