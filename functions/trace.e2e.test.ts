@@ -58,6 +58,8 @@ const fleet = fleetOfThisFile({
   functionSettings: {
     LOG_LEVEL: 'debug',
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+    // the collector is this process, and every span counts
+    OTEL_EXPORTER_OTLP_TIMEOUT: '5000',
     OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test',
   },
 });

@@ -248,6 +248,13 @@ export const tracing = defineConfig({
     'Headers the collector wants, such as its key: name=value,name=value.',
     { optional: true },
   ),
+  // A collector is a neighbour and answers in a millisecond or two; nothing may run after the answer, so spans go before it.
+  tracesTimeoutMs: row(
+    'OTEL_EXPORTER_OTLP_TIMEOUT',
+    integer(10, 10_000),
+    250,
+    'The longest an event may wait for its spans to be taken, in milliseconds; after that they are dropped, and those of the next 10 s.',
+  ),
   tracesSampler: row(
     'OTEL_TRACES_SAMPLER',
     oneOf('parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'),

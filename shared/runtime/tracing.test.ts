@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { contextOf, currentContext, runInContext, sampleBy } from '#shared/adapters/tracing/request-context.ts';
 import { type FinishedSpan, flushSpans, inSpan, recordSpansTo } from '#shared/adapters/tracing/spans.ts';
 import { Failure } from '#shared/domain/failure.ts';
@@ -9,17 +9,18 @@ import type { SpanExporter } from './otlp.ts';
 import { samplerOf, spanRecorder } from './tracing.ts';
 
 afterEach(() => {
+  vi.useRealTimers();
   recordSpansTo(undefined);
   sampleBy(() => true);
 });
 
-function world(send: (spans: readonly FinishedSpan[]) => Promise<void>) {
+function world(send: (spans: readonly FinishedSpan[]) => Promise<void>, { timeoutMs = 250 } = {}) {
   const registry = new Registry();
   const lines: string[] = [];
   const log = pino({}, { write: (line: string) => void lines.push(line) });
   let now = 0;
   const exporter: SpanExporter = { send, close: async () => undefined };
-  recordSpansTo(spanRecorder(Promise.resolve(exporter), { log, registry, clock: () => now }));
+  recordSpansTo(spanRecorder(Promise.resolve(exporter), { log, registry, timeoutMs, clock: () => now }));
   return {
     lines,
     pass: (milliseconds: number) => {
@@ -131,6 +132,17 @@ describe('a collector', () => {
     pass(10_001);
     await handle();
     expect(calls).toBe(2);
+  });
+
+  test('is waited for as long as it is given, and no longer', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { dropped } = world(() => new Promise(() => undefined), { timeoutMs: 5_000 });
+    const handled = handle();
+    await vi.advanceTimersByTimeAsync(4_999);
+    expect(await dropped()).toBe(0);
+    await vi.advanceTimersByTimeAsync(1);
+    await handled;
+    expect(await dropped()).toBe(1);
   });
 
   test('that refuses fails no event and is tried again after a rest', async () => {

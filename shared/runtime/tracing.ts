@@ -9,11 +9,6 @@ import { openOtlpExporter, type SpanExporter } from './otlp.ts';
 import type { tracing } from './rows.ts';
 import type { Shutdown } from './shutdown.ts';
 
-/**
- * The longest an event may wait for its spans to be taken. A collector is a neighbour and answers in a millisecond or two;
- * nothing may run after the answer, so its spans go before it.
- */
-const exportTimeoutMs = 250;
 /** After a failure nobody tries for so long, and what was recorded meanwhile is dropped. */
 const restMs = 10_000;
 /** Of requests that end while others export; more would only fill the memory. */
@@ -26,14 +21,14 @@ export function openTracing(config: Config<typeof tracing>, parts: TracingParts)
   const url = config.tracesEndpoint ?? (config.otlpEndpoint && `${config.otlpEndpoint.replace(/\/$/, '')}/v1/traces`);
   if (url === undefined) return;
   sampleBy(samplerOf(config));
-  const { otlpHeaders: headers } = config;
+  const { otlpHeaders: headers, tracesTimeoutMs: timeoutMs } = config;
   const exporter = openOtlpExporter({
     url,
-    timeoutMs: exportTimeoutMs,
+    timeoutMs,
     serviceName: parts.name,
     ...(headers === undefined ? {} : { headers }),
   });
-  const recorder = spanRecorder(exporter, parts);
+  const recorder = spanRecorder(exporter, { ...parts, timeoutMs });
   recordSpansTo(recorder);
   parts.shutdown.during('flush', 'traces', () => recorder.flush());
   parts.shutdown.during('close-connections', 'traces', async () => await (await exporter).close());
@@ -56,11 +51,16 @@ export function samplerOf({
 
 /**
  * Holds spans until the request that recorded them ends, and sends them before its answer. A collector that is away or slow
- * costs an event `exportTimeoutMs` at most, and once per rest: then spans are dropped and counted.
+ * costs an event `timeoutMs` at most, and once per rest: then spans are dropped and counted.
  */
 export function spanRecorder(
   opening: Promise<SpanExporter>,
-  { log, registry, clock = () => performance.now() }: Pick<TracingParts, 'log' | 'registry'> & { clock?: () => number },
+  {
+    log,
+    registry,
+    timeoutMs,
+    clock = () => performance.now(),
+  }: Pick<TracingParts, 'log' | 'registry'> & { timeoutMs: number; clock?: () => number },
 ): SpanRecorder {
   // whoever flushes first is told
   opening.catch(() => undefined);
@@ -77,7 +77,7 @@ export function spanRecorder(
       let isLate = false;
       // one that is loaded too late sends nothing: the request is answered by then
       const sending = opening.then((exporter) => (isLate ? undefined : exporter.send(spans)));
-      await inTime(sending, () => {
+      await inTime(sending, timeoutMs, () => {
         isLate = true;
       });
     } catch (error) {
@@ -113,12 +113,12 @@ function scrubbed(span: FinishedSpan): FinishedSpan {
   return { ...span, attributes: Object.fromEntries(entries) as FinishedSpan['attributes'] };
 }
 
-async function inTime(work: Promise<void>, onLate: () => void): Promise<void> {
+async function inTime(work: Promise<void>, timeoutMs: number, onLate: () => void): Promise<void> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     onLate();
-    late.reject(new Error(`no answer within ${exportTimeoutMs} ms`));
-  }, exportTimeoutMs);
+    late.reject(new Error(`no answer within ${timeoutMs} ms`));
+  }, timeoutMs);
   try {
     await Promise.race([work, late.promise]);
   } finally {
