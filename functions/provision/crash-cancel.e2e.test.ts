@@ -65,5 +65,6 @@ test('killed anywhere and then cancelled, a provisioning leaves nothing', { time
     title: 'kill -9 during provision, then cancel',
     recovery: () => 'cancel',
     expected: undone,
+    ofRun: points,
   });
 });
