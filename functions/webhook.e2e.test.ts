@@ -42,6 +42,12 @@ test('a customer is told of his instances by signed and numbered messages, thoug
   expect((await fleet().publish(provisionRequest('untold'))).status).toBe(202);
   // the second try comes after 5 s, with a tick
   await until('the news of the instance', async () => typesTaken().includes('provisioned'), { timeoutMs: 90_000 });
+  // each of its events comes by itself: later ones may be on their way still
+  await until('everything to be published', async () => {
+    const waiting = `select 1 from outbox where published_at is null and data ->> 'customer' = 'customer-told'`;
+    return (await fleet().rows(waiting)).length === 0;
+  });
+  await fleet().broker.idle();
   const path = `/v1/webhook-endpoints/${made.body.id}/deliveries?limit=100`;
   const log = await until(
     'every delivery to be over',

@@ -45,6 +45,11 @@ it('an instance that is provisioned is told of once, with a link to the password
   const again = { id: event2?.id ?? '', type: 'dev.odoofleet.notification.requested', source: 'urn:odoo-fleet' };
   expect((await fleet().deliver('notify', { ...again, data: event2?.data })).status).toBe(204);
   expect(await mails()).toHaveLength(1);
+  // the mail is there before whoever sent it has noted so
+  await until(
+    'it to be noted',
+    async () => (await fleet().rows(`select 1 from mails where state = 'sent'`)).length > 0,
+  );
   expect(await fleet().rows('select state, attempts from mails')).toEqual([{ state: 'sent', attempts: 1 }]);
 });
 

@@ -204,7 +204,7 @@ describe('a cancel', () => {
     await fleet().command('cancel', id);
     await fleet().broker.idle();
     expect(await fleet().operationOf(id)).toMatchObject({ state: 'succeeded' });
-    expect(await fleet().loginPage('happy')).toBe(200);
+    expect(await until('the page', async () => (await fleet().loginPage('happy')) === 200)).toBe(true);
   });
 
   it('of an operation that nobody knows is kept as a bad event', async () => {

@@ -39,6 +39,7 @@ test('killed while it clones the template, a provisioning ends as the one that w
     title: 'kill -9 while cloning the template',
     recovery: ({ number }) => (Math.ceil(number / every) % 2 === 0 ? 'tick' : 'event'),
     expected: () => undisturbed,
+    ofRun: undisturbed.points,
   });
 });
 
@@ -57,6 +58,7 @@ test('killed around its initialisation Job, a provisioning ends as the one that 
       title: 'kill -9 around the initialisation Job',
       recovery: ({ number }) => (Math.ceil(number / every) % 2 === 0 ? 'tick' : 'event'),
       expected: () => undisturbed,
+      ofRun: undisturbed.points,
       data,
     },
   );

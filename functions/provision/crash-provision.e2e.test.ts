@@ -21,6 +21,7 @@ test('killed at any stop point, a provisioning ends as the one that was not', { 
       // Every second crash is left to the tick alone.
       recovery: ({ number }) => (Math.ceil(number / every) % 2 === 0 ? 'tick' : 'event'),
       expected: () => undisturbed,
+      ofRun: undisturbed.points,
     },
   );
 });

@@ -28,6 +28,8 @@ async function provisionThrough(event: TestEvent, mishap: () => Promise<void>): 
   await fleet().operationIn('succeeded', id);
   expect(await fleet().rows('select 1 from operations where instance_id = $1', [id])).toHaveLength(1);
   expect(await fleet().rows('select 1 from instances where name = $1', [name])).toHaveLength(1);
+  // What a statement whose connection broke has made all the same is the tick's to sweep.
+  await until('what is half made to be gone', async () => (await fleet().tracesOf(id)).databases.length === 1);
   const { databases, roles, objects } = await fleet().tracesOf(id);
   expect(databases).toEqual([`odoo_${id}`]);
   expect(roles).toEqual([`odoo_${id}`, `odoo_${id}_owner`]);

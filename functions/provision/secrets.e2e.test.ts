@@ -139,8 +139,9 @@ describe('a function without work', () => {
     await until('provision to be stopped', async () => processesOf('provision').length === 0, { timeoutMs: 30_000 });
     const event = provisionRequest('cold');
     await fleet().publish(event);
-    await fleet().operationIn('succeeded', instanceIdOf(event));
+    await until('provision to be started', async () => processesOf('provision').length > 0, { everyMs: 10 });
     expect(processesOf('provision')).toHaveLength(1);
+    await fleet().operationIn('succeeded', instanceIdOf(event));
   });
 });
 

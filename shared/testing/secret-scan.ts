@@ -138,10 +138,19 @@ async function databaseSecrets({ servers: { odoo } }: WatchedFleet): Promise<Kno
   return found;
 }
 
+/** Of each process itself, beside its requests, as a collector asks; one that does not run is started by the question. */
 async function readMetrics(fleet: WatchedFleet, name: string): Promise<string> {
-  const answer = await request(`${fleet.functions.url(name)}/metrics`);
+  const running = fleet.functions.running().filter((one) => one.name === name && one.isReady);
+  const texts = running.map(({ port }) => metricsAt(`http://127.0.0.1:${port}`));
+  // one that was stopped just now has nothing to say
+  const told = (await Promise.allSettled(texts)).flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  return told.length > 0 ? told.join('\n') : await metricsAt(fleet.functions.url(name));
+}
+
+async function metricsAt(url: string): Promise<string> {
+  const answer = await request(`${url}/metrics`);
   const text = await answer.body.text();
-  if (answer.statusCode !== 200) throw new Error(`/metrics of ${name} was answered ${answer.statusCode}.`);
+  if (answer.statusCode !== 200) throw new Error(`${url}/metrics was answered ${answer.statusCode}.`);
   return text;
 }
 

@@ -46,7 +46,7 @@ async function prepare(): Promise<void> {
 async function signedIn(key: string, options: Parameters<Browser['tab']>[0] & { at?: string } = {}) {
   if (browser === undefined) throw new Error('the browser is opened in beforeAll');
   const opened = await browser.tab(options);
-  opened.page.setDefaultTimeout(20_000);
+  opened.page.setDefaultTimeout(60_000);
   await opened.page.goto(`${fleet().functions.url('api')}/console${options.at ?? ''}`);
   await opened.page.getByLabel('Token').fill(key);
   await opened.page.keyboard.press('Enter');
@@ -79,7 +79,7 @@ describe.runIf(obstacle === undefined)('the console before a whole fleet', () =>
   test('keeps out what is no key, and says so', async () => {
     if (browser === undefined) throw new Error('the browser is opened in beforeAll');
     ({ page, complaints } = await browser.tab());
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(60_000);
     await page.goto(`${fleet().functions.url('api')}/console`);
     for (const wrong of [`fleet_${'x'.repeat(43)}`, 'two words', keys.owner.slice(0, -1)]) {
       await page.getByLabel('Token').fill(wrong);

@@ -23,7 +23,7 @@ export type Recovery =
 
 export type CaseResult = {
   point: PassedPoint | undefined;
-  /** Was the process killed at the point? If not, it went another way and never came by. */
+  /** Was the process killed at the point, and cancelled in time? If not, it went another way and never came by. */
   wasKilled: boolean;
   recovery: Recovery;
   instanceId: string;
@@ -91,7 +91,15 @@ async function runWith(
   passage.losesRequest = recovery === 'tick';
   if (wasKilled && recovery === 'cancel') await world.fleet.command('cancel', instanceId);
   const result = await conclude(world, { instanceId, recovery, point, startedMs });
-  return { ...result, wasKilled };
+  // Somebody finished it before the cancel came: as if the process had not been killed.
+  return { ...result, wasKilled: wasKilled && !(await cameTooLate(world, instanceId)) };
+}
+
+/** Had the operation succeeded when the cancel was noted? */
+async function cameTooLate({ fleet }: World, instanceId: string): Promise<boolean> {
+  const ignored = `select 1 from audit where instance_id = $1 and action = 'provision.cancel.ignored'
+    and detail ->> 'state' = 'succeeded'`;
+  return (await fleet.rows(ignored, [instanceId])).length > 0;
 }
 
 async function begin(

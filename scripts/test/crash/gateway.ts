@@ -9,6 +9,8 @@ import type { FunctionHosts } from '#shared/sandbox/functions/hosts.ts';
 export type Passed = {
   from: 'broker' | 'tick';
   to: 'process' | 'hosts' | 'nobody';
+  /** Of the process. */
+  port: number | undefined;
   type: string;
   /** When it came, and how long its answer took. */
   at: Date;
@@ -21,12 +23,14 @@ export type Passed = {
 export type Passage = {
   /** Port of a process that gets them all instead of the function's hosts; undefined: the hosts. */
   port: number | undefined;
+  /** The process gets requests only; what else is sent, such as an advance by the tick, goes to the hosts. */
+  onlyRequests: boolean;
   /** The broker's redelivery of the request is acknowledged and lost; what the tick sends passes. */
   losesRequest: boolean;
   /** Those that were answered. */
   passed: Passed[];
-  /** How many were forwarded and have no answer yet. */
-  underWay: number;
+  /** Those that were forwarded and have no answer yet. */
+  underWay: ReadonlySet<Pick<Passed, 'port' | 'type'>>;
 };
 
 export type Gateway = {
@@ -49,7 +53,7 @@ const timeoutMs = 130_000;
 /** Stands between broker and tick on one side and the functions on the other, and sends an instance's events its own way. */
 export async function startGateway(): Promise<Gateway> {
   const dispatcher = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
-  const passages = new Map<string, Passage>();
+  const passages = new Map<string, Passage & { underWay: Set<Pick<Passed, 'port' | 'type'>> }>();
   let functions: FunctionHosts | undefined;
 
   async function route(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
@@ -58,9 +62,9 @@ export async function startGateway(): Promise<Gateway> {
     const passage = passages.get(`${name} ${String(incoming.headers['ce-subject'])}`);
     const type = String(incoming.headers['ce-type']);
     const at = new Date();
-    const note = (to: Passed['to'], outcome: string) => {
+    const note = (to: Passed['to'], outcome: string, port?: number) => {
       const seconds = (Date.now() - at.getTime()) / 1_000;
-      passage?.passed.push({ from, to, type, at, seconds, status: outgoing.statusCode, outcome });
+      passage?.passed.push({ from, to, port, type, at, seconds, status: outgoing.statusCode, outcome });
     };
     if (passage?.losesRequest === true && requested.test(type)) {
       incoming.resume();
@@ -69,14 +73,15 @@ export async function startGateway(): Promise<Gateway> {
       return;
     }
     if (functions === undefined) throw new Error('the gateway is not open yet');
-    const port = passage?.port;
+    const port = passage?.onlyRequests === true && !requested.test(type) ? undefined : passage?.port;
     // With a header of its own the answer keeps those it is given, so that they can be read afterwards.
     outgoing.setHeader('via', '1.1 gateway');
     const url = port === undefined ? functions.url(name) : `http://127.0.0.1:${port}/`;
-    if (passage !== undefined) passage.underWay += 1;
+    const one = { port, type };
+    passage?.underWay.add(one);
     await forward(incoming, outgoing, { url, dispatcher, timeoutMs, whenLost: async () => undefined });
-    if (passage !== undefined) passage.underWay -= 1;
-    note(port === undefined ? 'hosts' : 'process', String(outgoing.getHeader('x-outcome') ?? ''));
+    passage?.underWay.delete(one);
+    note(port === undefined ? 'hosts' : 'process', String(outgoing.getHeader('x-outcome') ?? ''), port);
   }
 
   const server = createServer((incoming, outgoing) => void route(incoming, outgoing));
@@ -91,7 +96,8 @@ export async function startGateway(): Promise<Gateway> {
     },
     passageOf(instanceId, functionName = 'provision') {
       const key = `${functionName} ${instanceId}`;
-      const passage = passages.get(key) ?? { port: undefined, losesRequest: false, passed: [], underWay: 0 };
+      const untouched = { port: undefined, onlyRequests: false, losesRequest: false };
+      const passage = passages.get(key) ?? { ...untouched, passed: [], underWay: new Set() };
       passages.set(key, passage);
       return passage;
     },

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { OperationKind } from '#shared/domain/operation/operation.ts';
 import type { Instance } from '#shared/sandbox/functions/instance.ts';
 import type { ProcessExit } from '#shared/sandbox/processes.ts';
@@ -9,8 +8,8 @@ import type { PassedPoint } from '#shared/testing/stop-points/counter.ts';
 import { readPoints } from '#shared/testing/stop-points/folder.ts';
 import { killAt, type Recovery } from './case.ts';
 import { differences } from './compare.ts';
-import type { Passed } from './gateway.ts';
-import { type LifeState, lifeStateOf, type Mark, markOf } from './life-state.ts';
+import type { Passage, Passed } from './gateway.ts';
+import { hasEndingPods, type LifeState, lifeStateOf, type Mark, markOf } from './life-state.ts';
 import { trailOf } from './request-trail.ts';
 import type { World } from './world.ts';
 
@@ -44,13 +43,11 @@ export type LifeResult = {
   why: string[];
 };
 
-const timeoutMs = 60_000;
+const timeoutMs = 120_000;
 /** Longer than the broker tries: its five retries come 2, 4, 8, 16 and 32 s after one another. */
 const acceptMs = 75_000;
-/** The world follows the records within seconds: pods end, events are published, the ingress sees its objects. */
-const settleMs = 15_000;
-/** A process answers within this after it has ended the operation. */
-const publishMs = 1_500;
+/** The world follows the records: pods end, events are published, the ingress sees its objects. */
+const settleMs = 60_000;
 const endStates = ['succeeded', 'failed', 'cancelled'];
 
 /** The request, with the subject that tells its events apart at the gateway. */
@@ -137,7 +134,7 @@ async function runWith(world: World, victims: readonly Instance[], given: Killed
   let kills = 0;
   let recovery = given.recovery;
   for (const [index, victim] of victims.entries()) {
-    if (!(await killedOrOver(world, victim, event))) break;
+    if (!(await killedOrOver(world, victim, { event, passage }))) break;
     startedMs = performance.now();
     kills += 1;
     passage.port = others[index]?.port;
@@ -180,7 +177,11 @@ async function begin(
 }
 
 /** Waits until the process was killed (true), or the operation has ended without it. @throws Error when it ended otherwise. */
-async function killedOrOver(world: World, { process, port }: Instance, event: TestEvent): Promise<boolean> {
+async function killedOrOver(
+  world: World,
+  { process, port }: Instance,
+  { event, passage }: { event: TestEvent; passage: Passage },
+): Promise<boolean> {
   let exit: ProcessExit | undefined;
   void process.exited.then((found) => {
     exit = found;
@@ -193,8 +194,15 @@ async function killedOrOver(world: World, { process, port }: Instance, event: Te
     timeoutMs,
     everyMs: 50,
   }).catch(() => undefined);
-  // Its last points, those of publishing, come after the operation's end.
-  if (exit === undefined) await Promise.race([process.exited, delay(publishMs)]);
+  // Its last points, those of publishing, come after the operation's end and before its answer.
+  const isDone = () => {
+    const isAnswering = [...passage.underWay].some((one) => one.port === port);
+    return !isAnswering && passage.passed.findLast((one) => one.port === port)?.status !== 502;
+  };
+  await until('the process to die or to answer', async () => exit !== undefined || isDone(), {
+    timeoutMs,
+    everyMs: 20,
+  }).catch(() => undefined);
   if (exit === undefined) return false;
   if (exit.signal === 'SIGKILL') return true;
   const how = `The process on port ${port} ended with ${exit.signal ?? `code ${exit.code}`} instead of being killed.`;
@@ -248,7 +256,8 @@ export async function steadyState(
         state = now;
         return differences(now, typeof expected === 'function' ? expected(now) : expected).length === 0;
       }
-      same = isSettled(now) && differences(now, state).length === 0 ? same + 1 : 0;
+      const isAtRest = isSettled(now) && !(await hasEndingPods(world.fleet, mark.instanceId));
+      same = isAtRest && differences(now, state).length === 0 ? same + 1 : 0;
       state = now;
       return same >= 3;
     },

@@ -171,10 +171,16 @@ async function objectsOf(fleet: TestFleet, instanceId: string): Promise<Found[]>
   return (await listObjects(fleet.cluster)).filter(({ name }) => name.includes(instanceId));
 }
 
+const isEnding = ({ object }: Found) =>
+  (object['metadata'] as { deletionTimestamp?: string }).deletionTimestamp !== undefined;
+
 function livingPods(found: readonly Found[]): number {
-  const isLiving = ({ object }: Found) =>
-    (object['metadata'] as { deletionTimestamp?: string }).deletionTimestamp === undefined;
-  return found.filter((one) => one.kind === 'Pod' && isLiving(one)).length;
+  return found.filter((one) => one.kind === 'Pod' && !isEnding(one)).length;
+}
+
+/** Are pods of the instance on their way out? Their programs still have sessions and files open. */
+export async function hasEndingPods(fleet: TestFleet, instanceId: string): Promise<boolean> {
+  return (await objectsOf(fleet, instanceId)).some((one) => one.kind === 'Pod' && isEnding(one));
 }
 
 /** What the ingress answers for the host of the instance's name, which is also the name of a tombstone's. */

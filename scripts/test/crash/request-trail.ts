@@ -39,7 +39,7 @@ export async function trailOf(world: World, event: TestEvent): Promise<string> {
     `request ${event.id} of ${instanceId}, seen at ${new Date().toISOString()}`,
     ...records,
     listed('passed the gateway', passed),
-    `the gateway ${losesRequest ? 'loses its request' : `sends it to ${port ?? 'the hosts'}`}; ${underWay} without answer yet`,
+    `the gateway ${losesRequest ? 'loses its request' : `sends it to ${port ?? 'the hosts'}`}; ${underWay.size} without answer yet`,
     listed('process with stop points', ownVictims),
     listed('function', fleet.functions.running()),
     listed(
