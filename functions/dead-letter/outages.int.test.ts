@@ -78,7 +78,7 @@ it('a PostgreSQL that hangs holds nobody up, and what it does late in the end ma
   } finally {
     await blocker.end();
   }
-  await expect.poll(async () => (await world.rows()).length).toBe(3);
+  await expect.poll(async () => (await world.rows()).length, { timeout: 15_000 }).toBe(3);
   await world.upkeep();
   expect(await spooled()).toEqual([]);
   expect((await world.rows()).map(({ id }) => String(id)).toSorted()).toEqual(['a', 'b', 'c']);

@@ -86,7 +86,7 @@ describe.each(['system', 'embedded'] as const)('faults while setting aside on th
              WHERE query ~ '^CREATE DATABASE "making_${instance.id}' AND pid <> pg_backend_pid()
                AND (SELECT count(*) FROM pg_ls_dir('base') AS d (oid)) > (SELECT count(*) FROM pg_database)`,
           ),
-        { interval: 1 },
+        { timeout: 15_000, interval: 1 },
       )
       .toHaveLength(1);
     expect(await outcome).toBe('unavailable');
@@ -162,8 +162,12 @@ describe.each(['system', 'embedded'] as const)('faults while setting aside on th
     const holder = await holdDatabase(database);
     const outcome = older.databases.setAside(on.server, fencedBy(instance, 2)).catch((e: { code: string }) => e.code);
     await expect
-      .poll(() =>
-        on.query("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'RENAME TO \"tombstone'"),
+      .poll(
+        () =>
+          on.query(
+            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'RENAME TO \"tombstone'",
+          ),
+        { timeout: 15_000 },
       )
       .toHaveLength(1);
     await newer.databases.takeOver(on.server, fencedBy(instance, 3));

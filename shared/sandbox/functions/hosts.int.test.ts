@@ -97,7 +97,7 @@ test('requests that arrive while the process starts wait for one process', async
 test('an idle process is stopped, and the next request starts another', async () => {
   const hosts = await start({ idleMs: 100 });
   const first = await call(hosts.url('echo'));
-  await vi.waitFor(() => expect(hosts.running()).toEqual([]), 5000);
+  await vi.waitFor(() => expect(hosts.running()).toEqual([]), 15_000);
   expect(events.at(-1)).toEqual({ kind: 'stopped', function: 'echo', pid: first.shown.pid, reason: 'idle' });
   const second = await call(hosts.url('echo'));
   expect(second.shown.pid).not.toBe(first.shown.pid);
@@ -115,24 +115,24 @@ test('a process that dies in the middle of a request gives 502, and the next req
   const crashed = await call(`${hosts.url('echo')}/crash`);
   expect(crashed.status).toBe(502);
   expect((await call(hosts.url('echo'))).status).toBe(200);
-  await vi.waitFor(() => expect(kinds()).toEqual(['started', 'exited', 'started']));
+  await vi.waitFor(() => expect(kinds()).toEqual(['started', 'exited', 'started']), 15_000);
 });
 
 test('kill reaches the process, and what was in flight gets 502', async () => {
   const hosts = await start();
   const { shown } = await call(hosts.url('echo'));
   const inFlight = call(`${hosts.url('echo')}/?ms=30000`);
-  await vi.waitFor(() => expect(hosts.running()[0]?.inFlight).toBe(1));
+  await vi.waitFor(() => expect(hosts.running()[0]?.inFlight).toBe(1), 15_000);
   expect(hosts.kill('echo', 'SIGKILL')).toEqual([shown.pid]);
   expect((await inFlight).status).toBe(502);
-  await vi.waitFor(() => expect(events.at(-1)).toMatchObject({ kind: 'exited', signal: 'SIGKILL' }));
+  await vi.waitFor(() => expect(events.at(-1)).toMatchObject({ kind: 'exited', signal: 'SIGKILL' }), 15_000);
 });
 
 test('stop lets the request in flight finish while a new one starts another process', async () => {
   const hosts = await start();
   const { shown } = await call(hosts.url('echo'));
   const inFlight = call(`${hosts.url('echo')}/?ms=500`);
-  await vi.waitFor(() => expect(hosts.running()[0]?.inFlight).toBe(1));
+  await vi.waitFor(() => expect(hosts.running()[0]?.inFlight).toBe(1), 15_000);
   const stopped = hosts.stop('echo');
   const next = await call(hosts.url('echo'));
   expect(next.shown.pid).not.toBe(shown.pid);
@@ -145,7 +145,7 @@ test('requests that wait for a place when their process is stopped get one in it
   const hosts = await start({ functions: { echo: { ...program(), containerConcurrency: 1 } } });
   const { shown } = await call(hosts.url('echo'));
   const inFlight = call(`${hosts.url('echo')}/?ms=600`);
-  await vi.waitFor(() => expect(hosts.running()[0]?.inFlight).toBe(1));
+  await vi.waitFor(() => expect(hosts.running()[0]?.inFlight).toBe(1), 15_000);
   const waiting = call(hosts.url('echo'));
   // an answer from the listener: the request before it on this machine has arrived too
   await call(hosts.url('echo').replace('/echo', '/none'));
@@ -185,7 +185,7 @@ test('warm functions are all there at once, share the requests evenly and stay',
   for (let n = 0; n < 3; n++) oneByOne.add((await call(hosts.url('echo'))).shown.pid);
   expect(oneByOne.size).toBe(3);
   process.kill([...oneByOne][0] ?? 0, 'SIGKILL');
-  await vi.waitFor(() => expect(kinds().filter((kind) => kind === 'started')).toHaveLength(4), 5000);
+  await vi.waitFor(() => expect(kinds().filter((kind) => kind === 'started')).toHaveLength(4), 15_000);
   expect(hosts.running().filter(({ isReady }) => isReady)).toHaveLength(3);
 });
 
@@ -193,7 +193,7 @@ test('a process that never becomes ready gives 503 in time', async () => {
   const hosts = await start({ functions: { echo: program({ NEVER_READY: '1' }) }, waitMs: 400 });
   const { status } = await call(hosts.url('echo'));
   expect(status).toBe(503);
-  await vi.waitFor(() => expect(kinds()).toEqual(['start-failed']));
+  await vi.waitFor(() => expect(kinds()).toEqual(['start-failed']), 15_000);
 });
 
 test('a program that ends at once gives 503 at once, and its output is kept', async () => {
