@@ -115,7 +115,7 @@ describe.each(['system', 'embedded'] as const)('work as the tenant on the %s Pos
     await expect(servers.databases.setBaseUrl(on.server, fenced, { password, baseUrl })).rejects.toMatchObject({
       code: 'timeout',
     });
-    expect(Date.now() - began).toBeLessThan(7_000);
+    expect(Date.now() - began).toBeLessThan(30_000);
     expect(await hasBaseUrl(instance.id, baseUrl)).toBe(false);
   });
 
