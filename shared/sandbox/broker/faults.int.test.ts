@@ -15,7 +15,7 @@ test('faults drop, double and delay deliveries, the same ones in every run', asy
       folder: await mkdtemp(join(folder(), 'run-')),
       subscriberUrl: () => sub.url,
       triggers: [trigger('t')],
-      faults: { dropPercent: 20, duplicatePercent: 20, delayMs: 20, random: 42 },
+      faults: { dropPercent: 20, duplicatePercent: 20, delayMs: 500, random: 42 },
     });
     for (let n = 0; n < 60; n++) await publish(started.url, String(n));
     await started.idle();
