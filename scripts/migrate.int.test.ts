@@ -87,7 +87,7 @@ test('three processes at once: one migrates, two find nothing to do', async () =
   expect(runs.map(({ code, errors }) => (code === 0 ? 0 : errors))).toEqual([0, 0, 0]);
   const applied = runs.map(({ out }) => JSON.parse(out).applied).sort((a, b) => b.length - a.length);
   expect(applied).toEqual([all, [], []]);
-}, 30_000);
+});
 
 test('a process that comes second says that it waits, and for whom', async () => {
   const target = await emptyDatabase();
@@ -95,7 +95,7 @@ test('a process that comes second says that it waits, and for whom', async () =>
   await withClient(target, async (first) => {
     await first.query('select pg_advisory_lock(7241865325823964)');
     const second = migrate({ ...target, onProgress: (line) => lines.push(line) });
-    await vi.waitFor(() => expect(lines).toEqual([expect.stringContaining('another process')]));
+    await vi.waitFor(() => expect(lines).toEqual([expect.stringContaining('another process')]), 15_000);
     await first.query('select pg_advisory_unlock(7241865325823964)');
     expect(await second).toEqual({ applied: all });
   });
@@ -141,7 +141,7 @@ test('a lock that somebody holds for long is a conflict, and nothing was changed
     await expect(migrate(target)).rejects.toMatchObject({ code: 'conflict' });
     expect((await holder.query("select to_regclass('instances') as found")).rows).toEqual([{ found: null }]);
   });
-}, 15_000);
+});
 
 test('a database that holds something else in the way says what, and stays as it was', async () => {
   const target = await emptyDatabase();

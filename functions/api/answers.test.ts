@@ -130,7 +130,7 @@ describe('an answer', () => {
     let text = '';
     while (!text.includes('data: 2')) text += Buffer.from((await reader?.read())?.value ?? []).toString();
     stop.abort();
-    await expect.poll(() => [calls[0]?.signal.aborted, streams.ended]).toEqual([true, 1]);
+    await expect.poll(() => [calls[0]?.signal.aborted, streams.ended], { timeout: 15_000 }).toEqual([true, 1]);
   });
 });
 

@@ -93,6 +93,8 @@ export function apiOfThisFile(
       namespace: `api-${randomBytes(4).toString('hex')}`,
       log,
       onResult: metrics.countCacheRead,
+      // tests say what is in the cache; where Redis is taken away, the waiting is as in production
+      ...(options.redis === undefined ? { patienceMs: 10_000 } : {}),
       ...(options.localTtlMs === undefined ? {} : { localTtlMs: options.localTtlMs }),
     });
     let flushes = 0;

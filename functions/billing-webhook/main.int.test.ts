@@ -72,7 +72,7 @@ async function start() {
 test('a process that is told to end sends what it has accepted before its connections are closed', async () => {
   const { running, notify } = await start();
   expect(await notify()).toBe(202);
-  await vi.waitFor(() => expect(asked).toHaveLength(1));
+  await vi.waitFor(() => expect(asked).toHaveLength(1), 15_000);
   // this one is not being sent yet when the process is told to end
   expect(await notify()).toBe(202);
   process.kill(running.pid, 'SIGTERM');

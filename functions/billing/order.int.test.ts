@@ -60,7 +60,7 @@ describe('news that come late, twice or at once', () => {
     await platform().transaction(async (transaction) => {
       await lockBilling(transaction, 'c-1');
       answered = say('billing.overdue.changed', subscription(1, { instance, ...overdue }));
-      await expect.poll(async () => (await world.rows(waiting)).length).toBe(1);
+      await expect.poll(async () => (await world.rows(waiting)).length, { timeout: 15_000 }).toBe(1);
       expect(await world.rows('select 1 from subscriptions')).toEqual([]);
     });
     expect(await answered).toBe('applied');

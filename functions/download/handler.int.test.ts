@@ -177,7 +177,7 @@ describe('the download of an export', () => {
     const [response] = await once(request, 'response');
     await once(response, 'data');
     response.destroy();
-    await expect.poll(() => noted).toBe(1);
+    await expect.poll(() => noted, { timeout: 15_000 }).toBe(1);
     expect((await fetch(link(), { method: 'HEAD' })).status).toBe(200);
   });
 });

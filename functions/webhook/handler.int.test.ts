@@ -125,8 +125,8 @@ describe('an event', () => {
       await world.handle(changed(testInstanceId(n)));
       answered += 1;
     });
-    await vi.waitFor(() => expect(answered).toBe(7));
-    await vi.waitFor(() => expect(receiver.received).toHaveLength(5));
+    await vi.waitFor(() => expect(answered).toBe(7), 15_000);
+    await vi.waitFor(() => expect(receiver.received).toHaveLength(5), 15_000);
     expect(await world.handle(due)).toBe('nothing-to-do');
     accept();
     for (const answer of waiting) answer();
@@ -140,7 +140,7 @@ describe('an event', () => {
     const handled = await database.transaction(async (transaction) => {
       await deleteEndpoint(transaction, id);
       const pending = world.handle(changed(one));
-      await vi.waitFor(async () => expect(await waitingForLocks()).toBe(1));
+      await vi.waitFor(async () => expect(await waitingForLocks()).toBe(1), 15_000);
       return { pending };
     });
     expect(await handled.pending).toBe('nothing-to-do');

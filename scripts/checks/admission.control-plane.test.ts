@@ -115,7 +115,9 @@ describe.skipIf(obstacle !== undefined && !process.env['CI'])(`admission on the 
     await cluster.apply([everyRight]);
     for (const [method, path, body] of forbiddenCalls) {
       await expect
-        .poll(async () => String((await cluster.send(method, path, { body, as: 'repair' })).body['message']))
+        .poll(async () => String((await cluster.send(method, path, { body, as: 'repair' })).body['message']), {
+          timeout: 15_000,
+        })
         .toMatch(/functions have no business with|does not bear the labels/);
     }
   });
@@ -127,6 +129,8 @@ describe.skipIf(obstacle !== undefined && !process.env['CI'])(`admission on the 
     const path = `${pathOf(strange, { isCollection: true })}?dryRun=All`;
     expect(await cluster.send('POST', path, { body: strange })).toMatchObject({ status: 201 });
     await cluster.send('DELETE', '/api/v1/namespaces/odoo-fleet/configmaps/tenant-images');
-    await expect.poll(() => create(objectOf('Deployment', 'a large instance'))).toContain('no params found');
+    await expect
+      .poll(() => create(objectOf('Deployment', 'a large instance')), { timeout: 15_000 })
+      .toContain('no params found');
   });
 });

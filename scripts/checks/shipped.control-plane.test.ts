@@ -66,7 +66,7 @@ describe.skipIf(obstacle !== undefined && !process.env['CI'])(`the manifests on 
   /** A Job cannot be changed: whoever migrates to another version deletes the one before. */
   async function remove(job: Manifest): Promise<void> {
     await cluster.send('DELETE', `${pathOf(job)}?propagationPolicy=Background`);
-    await expect.poll(async () => (await cluster.send('GET', pathOf(job))).status).toBe(404);
+    await expect.poll(async () => (await cluster.send('GET', pathOf(job))).status, { timeout: 15_000 }).toBe(404);
   }
 });
 

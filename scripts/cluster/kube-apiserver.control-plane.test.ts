@@ -32,7 +32,7 @@ describe.skipIf(obstacle !== undefined && !process.env['CI'])(title, () => {
     await client.request('POST', path, { body: { metadata: { name: 'one', labels: { watched: 'yes' } } } });
     await client.request('DELETE', `${path}/one`);
     await expect
-      .poll(() => received.map((headers) => [headers['ce-type'], headers['ce-subject']]))
+      .poll(() => received.map((headers) => [headers['ce-type'], headers['ce-subject']]), { timeout: 15_000 })
       .toEqual([
         ['dev.knative.apiserver.resource.add', `/apis/v1/namespaces/${namespace}/configmaps/one`],
         ['dev.knative.apiserver.resource.delete', `/apis/v1/namespaces/${namespace}/configmaps/one`],

@@ -27,7 +27,7 @@ let folder: string;
 let broker: Server;
 let brokerUrl: string;
 let instanceId: string;
-/** What a function does with a request that the broker has taken. */
+/** What a function does with a request. */
 let onRequest: (sent: Sent) => Promise<void>;
 let sent: Sent[];
 
@@ -45,8 +45,9 @@ beforeAll(async () => {
     const header = (name: string) => String(request.headers[`ce-${name}`]);
     const event = { type: header('type'), id: header('id'), source: header('source') };
     sent.push({ ...event, data: JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown> });
-    response.writeHead(202).end();
+    // before the answer: the program waits for it, and finds what has become of the request
     await onRequest(sent.at(-1) as Sent);
+    response.writeHead(202).end();
   };
   broker = createServer((request, response) => void receive(request, response)).listen(0, '127.0.0.1');
   await once(broker, 'listening');
@@ -61,7 +62,7 @@ beforeEach(() => {
   onRequest = async () => undefined;
 });
 
-async function fleet(args: string[], change: Record<string, string> = {}) {
+async function fleet(args: string[], change: Record<string, string> = {}, onProgress = (_line: string) => {}) {
   const out: string[] = [];
   const errors: string[] = [];
   const progress: string[] = [];
@@ -74,7 +75,11 @@ async function fleet(args: string[], change: Record<string, string> = {}) {
   const code = await runFleet(args, env, {
     print: (line) => void out.push(line),
     printError: (line) => void errors.push(line),
-    progress: (line) => void (line !== undefined && progress.push(line)),
+    progress(line) {
+      if (line === undefined) return;
+      progress.push(line);
+      onProgress(line);
+    },
   });
   return { code, out: out.join('\n'), errors: errors.join('\n'), progress: [...new Set(progress)] };
 }
@@ -94,16 +99,19 @@ async function inbox(event: Sent, { operationId, outcome }: { operationId: strin
   await records().query(text, values);
 }
 
+/** Both at once, as an operation's end is written. */
 async function end(id: string, state: 'succeeded' | 'failed', said: Record<string, unknown> = {}): Promise<void> {
   const error = state === 'failed' ? `, error_code = 'job-failed', error_text = 'The store is full.'` : '';
-  await records().query(
-    `update operations set state = $2, finished_at = clock_timestamp(), next_check_at = null${error} where id = $1`,
-    [id, state],
-  );
-  if (state === 'failed') return;
-  const data = { operation: id, instance: instanceId, ...said };
-  const text = `insert into outbox (id, type, source, data, extensions, published_at) values ($1, 'x.succeeded', 'x', $2, '{}', now())`;
-  await records().query(text, [randomUUID(), JSON.stringify(data)]);
+  await records().transaction(async (transaction) => {
+    await transaction.query(
+      `update operations set state = $2, finished_at = clock_timestamp(), next_check_at = null${error} where id = $1`,
+      [id, state],
+    );
+    if (state === 'failed') return;
+    const data = { operation: id, instance: instanceId, ...said };
+    const text = `insert into outbox (id, type, source, data, extensions, published_at) values ($1, 'x.succeeded', 'x', $2, '{}', now())`;
+    await transaction.query(text, [randomUUID(), JSON.stringify(data)]);
+  });
 }
 
 test('what is asked for is sent at once, followed to its end, and told with what its event says', async () => {
@@ -112,9 +120,14 @@ test('what is asked for is sent at once, followed to its end, and told with what
     id = await accept(event, 'backup');
     const progress = JSON.stringify({ phase: 'dump', done: 1024, total: 4096, unit: 'bytes' });
     await records().query(`update operations set progress = $2, step = 'make-backup' where id = $1`, [id, progress]);
-    setTimeout(() => void end(id, 'succeeded', { backup: id, dumpbytes: 4096 }), 700);
   };
-  const { code, out, progress } = await fleet(['backup', instanceId, '--reason', 'Before the import']);
+  let ended: Promise<void> | undefined;
+  const onProgress = (line: string) => {
+    if (line.includes('make-backup')) ended ??= end(id, 'succeeded', { backup: id, dumpbytes: 4096 });
+  };
+  const asked = ['backup', instanceId, '--reason', 'Before the import'];
+  const { code, out, progress } = await fleet(asked, {}, onProgress);
+  await ended;
   expect(code).toBe(0);
   expect(sent).toMatchObject([
     {

@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import type { Queryable } from '#shared/adapters/postgres/database.ts';
 import { insertEndpoint, rotateSecret } from '#shared/adapters/postgres/webhook-endpoints.ts';
 import { newOperationId } from '#shared/domain/operation/identifiers.ts';
 import { newSecret } from '#shared/domain/webhook/secret.ts';
@@ -176,14 +177,22 @@ test('killed in the middle, it is gone on with by the next run, and no secret is
     return (await records().query<{ count: number }>(text)).rows[0]?.count ?? 0;
   };
   const env = { ...platformSettings(made(), join(folder, 'password')), WEBHOOK_KEYS_FILE: ring.file };
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), 'webhook-keys', 'rewrap'], {
-    env: { PATH: process.env['PATH'], ...env },
-    stdio: 'ignore',
-  });
-  const isEnded = once(child, 'exit');
-  await vi.waitFor(async () => expect(await rewrapped()).toBeGreaterThan(0), { interval: 2, timeout: 30_000 });
-  child.kill('SIGKILL');
-  await isEnded;
+  // It does not come to its end before it is killed: somebody holds the last two, of which one may be on its way.
+  const killInTheMiddle = async (holder: Queryable) => {
+    await holder.query('select from webhook_endpoints where id = any($1) for update', [ids.toSorted().slice(-2)]);
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), 'webhook-keys', 'rewrap'], {
+      env: { PATH: process.env['PATH'], ...env },
+      stdio: 'ignore',
+    });
+    const isEnded = once(child, 'exit');
+    await vi.waitFor(async () => expect(await rewrapped()).toBeGreaterThan(0), 30_000);
+    child.kill('SIGKILL');
+    await isEnded;
+  };
+  await records().transaction(killInTheMiddle, { idleTimeoutMs: 60_000 });
+  const others = `select from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`;
+  await expect.poll(async () => (await records().query(others)).rowCount, { timeout: 15_000 }).toBe(0);
   const left = count - (await rewrapped());
   expect(left).toBeGreaterThan(0);
   expect((await rewrapWebhookKeys(records(), ring, silent)).json).toMatchObject({ rewrapped: left, closed: [] });

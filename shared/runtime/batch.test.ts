@@ -30,7 +30,7 @@ describe('a batch', () => {
   test('holds what was asked for at the same time, and what comes meanwhile makes the next one', async () => {
     const { started, double } = makeDoubling(never);
     const first = [double(1), double(2)];
-    await expect.poll(() => started.length).toBe(1);
+    await expect.poll(() => started.length, { timeout: 15_000 }).toBe(1);
     const second = [double(3), double(4), double(5)];
     expect(await Promise.all([...first, ...second])).toEqual([2, 4, 6, 8, 10]);
     expect(started).toEqual([

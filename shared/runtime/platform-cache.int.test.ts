@@ -69,6 +69,6 @@ describe("the platform's cache", () => {
     );
     await writer.flush();
     // copies of a process' own are given for a second
-    await expect.poll(() => word('stopped'), { timeout: 5_000 }).toEqual(['stopped', 'miss']);
+    await expect.poll(() => word('stopped'), { timeout: 15_000 }).toEqual(['stopped', 'miss']);
   });
 });

@@ -24,7 +24,7 @@ const urlOf = (served: Served, path = '/') => `http://127.0.0.1:${served.port}${
 const post = (served: Served, body: Uint8Array | string) => fetch(urlOf(served), { method: 'POST', body });
 
 async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5_000;
+  const deadline = Date.now() + 15_000;
   while (!condition()) {
     if (Date.now() > deadline) throw new Error('the condition did not come true');
     await sleep(5);
@@ -176,10 +176,11 @@ describe('draining', () => {
   });
 
   it('says so on /readyz before the shutdown stops listening', async () => {
-    const shutdown = makeShutdown({ log, timeoutMs: 5_000, exit: () => undefined });
+    const shutdown = makeShutdown({ log, timeoutMs: 20_000, exit: () => undefined });
     const served = await start(
       httpFunction(async () => done('done'), { log }),
-      { shutdown, lingerMs: 300 },
+      // as long as the four calls below may take
+      { shutdown, lingerMs: 2_000 },
     );
     expect((await fetch(urlOf(served, '/readyz'))).status).toBe(200);
     const ended = shutdown.begin('SIGTERM');

@@ -60,7 +60,7 @@ test('an older state never replaces a newer one', async () => {
   it.learn(thing('a', 5));
   send({ type: 'MODIFIED', object: thing('a', 3) });
   send({ type: 'ADDED', object: thing('b', 6) });
-  await vi.waitFor(() => expect(seen).toEqual(['+a1', '+a5', '+b6']));
+  await vi.waitFor(() => expect(seen).toEqual(['+a1', '+a5', '+b6']), 15_000);
   expect(it.get('a')?.metadata.resourceVersion).toBe('5');
 });
 
@@ -68,7 +68,7 @@ test('the answer to an own write that the watch has already outrun does not brin
   const { informer: it, send, seen } = await start([{ items: [], resourceVersion: '1' }]);
   send({ type: 'ADDED', object: thing('a', 2) });
   send({ type: 'DELETED', object: thing('a', 3) });
-  await vi.waitFor(() => expect(seen).toEqual(['+a2', '-a']));
+  await vi.waitFor(() => expect(seen).toEqual(['+a2', '-a']), 15_000);
   it.learn(thing('a', 2));
   expect(it.list()).toEqual([]);
   it.learn(thing('b', 9));
@@ -81,7 +81,7 @@ test('after a version that is too old it lists again and reports what changed an
     { items: [thing('b', 2), thing('c', 8, 'another')], resourceVersion: '9' },
   ]);
   send({ type: 'ERROR', object: { code: 410, message: 'too old' } });
-  await vi.waitFor(() => expect(seen).toEqual(['+a1', '+b2', '+c3', '-a', '-c', '+c8']));
+  await vi.waitFor(() => expect(seen).toEqual(['+a1', '+b2', '+c3', '-a', '-c', '+c8']), 15_000);
 });
 
 test('after the stream’s end it watches on from the last bookmark, after a lost connection it lists again', async () => {
@@ -91,7 +91,7 @@ test('after the stream’s end it watches on from the last bookmark, after a los
   ]);
   send({ type: 'BOOKMARK', object: thing('', 40) });
   send('end');
-  await vi.waitFor(() => expect(versions).toEqual(['1', '40']));
+  await vi.waitFor(() => expect(versions).toEqual(['1', '40']), 15_000);
   send(new Error('connection lost'));
-  await vi.waitFor(() => expect(versions).toEqual(['1', '40', '50']));
+  await vi.waitFor(() => expect(versions).toEqual(['1', '40', '50']), 15_000);
 });

@@ -63,15 +63,15 @@ test('a command that does not exist ends with 127 and a reason in the log', asyn
 
 test('stop reaches the children of the program', async () => {
   const started = await group.start(shell('sleep 600 & echo $!; wait'));
-  const child = await vi.waitFor(async () => Number(/^\d+\n/.exec(await log())?.[0] ?? expect.fail()));
+  const child = await vi.waitFor(async () => Number(/^\d+\n/.exec(await log())?.[0] ?? expect.fail()), 15_000);
   await started.stop();
   expect(await started.exited).toEqual({ code: null, signal: 'SIGTERM' });
-  await vi.waitFor(async () => expect(await isRunning(child)).toBe(false));
+  await vi.waitFor(async () => expect(await isRunning(child)).toBe(false), 15_000);
 });
 
 test('a program that does not listen is killed when its time is up', async () => {
   const started = await group.start(shell("trap '' TERM; echo deaf; while :; do sleep 0.1; done"));
-  await vi.waitFor(async () => expect(await log()).toBe('deaf\n'));
+  await vi.waitFor(async () => expect(await log()).toBe('deaf\n'), 15_000);
   await started.stop({ graceMs: 50 });
   expect((await started.exited).signal).toBe('SIGKILL');
   await started.stop();
@@ -82,7 +82,7 @@ test('a program is asked to end by the signal it names', async () => {
     ...shell("trap 'exit 7' INT; echo up; while :; do sleep 0.05; done"),
     stopSignal: 'SIGINT',
   });
-  await vi.waitFor(async () => expect(await log()).toBe('up\n'));
+  await vi.waitFor(async () => expect(await log()).toBe('up\n'), 15_000);
   await started.stop();
   expect(await started.exited).toEqual({ code: 7, signal: null });
 });
@@ -91,7 +91,7 @@ test('what a program leaves behind ends with it', async () => {
   const started = await group.start(shell('sleep 600 & echo $!'));
   await started.exited;
   const child = Number(await log());
-  await vi.waitFor(async () => expect(await isRunning(child)).toBe(false));
+  await vi.waitFor(async () => expect(await isRunning(child)).toBe(false), 15_000);
 });
 
 test('stopAll ends everything, last started first, and nothing starts afterwards', async () => {
@@ -121,13 +121,15 @@ test.each(['SIGKILL', 'SIGTERM'] as const)('everything ends with the opener when
   });
   const lines = createInterface({ input: parent.stdout });
   const pids: number[] = await new Promise((resolve) => lines.once('line', (line) => resolve(JSON.parse(line))));
-  const grandchild = await vi.waitFor(async () =>
-    Number(/grandchild (\d+)/.exec(await readFile(logFile, 'utf8'))?.[1] ?? expect.fail('no grandchild yet')),
+  const grandchild = await vi.waitFor(
+    async () =>
+      Number(/grandchild (\d+)/.exec(await readFile(logFile, 'utf8'))?.[1] ?? expect.fail('no grandchild yet')),
+    15_000,
   );
   const all = [...pids, grandchild];
   expect(await Promise.all(all.map(isRunning))).toEqual(all.map(() => true));
   parent.kill(signal);
   await vi.waitFor(async () => expect((await Promise.all(all.map(isRunning))).includes(true)).toBe(false), {
-    timeout: 6000,
+    timeout: 15_000,
   });
 });

@@ -52,7 +52,7 @@ describe.skipIf(isSkipped)(
         password: 'of this Job alone',
         counts: await Promise.all(counts),
       };
-    }, 300_000);
+    });
     afterEach(async () => void (await served?.stop()));
     afterAll(async () => await site?.close());
 
@@ -76,7 +76,7 @@ describe.skipIf(isSkipped)(
       await site.sql('restored', `update res_users set password = '${oldHash('another')}' where id = 2`);
       const args = ['restored', 1, 'another', 'res.partner', 'search_count', [[]]];
       expect(await jsonRpc(served.url, 'object', 'execute_kw', args)).toBe('odoo.exceptions.AccessDenied');
-    }, 200_000);
+    });
 
     it('that its modules do not load is told, with what Odoo says', async () => {
       await site.sql('restored', 'alter table res_company rename to lost');
@@ -87,7 +87,7 @@ describe.skipIf(isSkipped)(
         /^Odoo did not come up on the restored database within 12 s: (\/web\/login answers 500|counting res\.company, .*UndefinedTable)/,
       );
       await site.sql('restored', 'alter table lost rename to res_company');
-    }, 60_000);
+    });
 
     it('a database server that is away says nothing about the backup', async () => {
       const away = { ...order, database: { ...order.database, port: 1 } };

@@ -197,7 +197,9 @@ describe('a backup while users write', () => {
     });
     try {
       await expect
-        .poll(async () => (await tenant.asSuperuser((c) => c.query('SELECT FROM ir_attachment'))).rowCount)
+        .poll(async () => (await tenant.asSuperuser((c) => c.query('SELECT FROM ir_attachment'))).rowCount, {
+          timeout: 15_000,
+        })
         .toBeGreaterThan(20);
       for (let round = 0; round < 2; round += 1) {
         const backup = await runBackup(backupOrder(tenant), store);

@@ -47,7 +47,7 @@ test('a swap waits for the word of its own order, then exchanges the folders and
   await make(folders.incoming, 'new');
   const order = orderOf();
   const running = begin(order, new AbortController().signal);
-  await expect.poll(() => store.head(`${order.prefix}/ready`)).toBeDefined();
+  await expect.poll(() => store.head(`${order.prefix}/ready`), { timeout: 15_000 }).toBeDefined();
   expect(await contentsOf(folders.live)).toEqual(['old']);
   const word = { version: 1, instanceId: 'a', operationId: order.operationId, attempt: 1 } as const;
   await store.put(`${order.prefix}/go`, sealSwapWord(word, 'swap-go', resultSigner(order)));
@@ -75,7 +75,7 @@ test('a swap that is ended while it waits moves nothing', async () => {
   const order = orderOf();
   const running = begin(order, ending.signal);
   const ended = expect(running).rejects.toThrow();
-  await expect.poll(() => store.head(`${order.prefix}/ready`)).toBeDefined();
+  await expect.poll(() => store.head(`${order.prefix}/ready`), { timeout: 15_000 }).toBeDefined();
   ending.abort(new Error('asked to end'));
   await ended;
   expect(await contentsOf(folders.live)).toEqual(['old']);

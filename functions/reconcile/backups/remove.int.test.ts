@@ -223,6 +223,24 @@ describe('a file that no backup names', () => {
     expect(troubles).toEqual([]);
   });
 
+  test('is found by a tick whose time is over before the store has said what there is', async () => {
+    const instanceId = await insertPlacedInstance(database, 1);
+    await backupsOfWhichOneGoes(instanceId);
+    const list: ObjectStore['list'] = async (page) => {
+      await delay(page.prefix.startsWith('files/') ? 20 : 0);
+      return await place.store.list(page);
+    };
+    const onTrouble = (what: string) => void troubles.push(what);
+    const remover = { ...place.store, list };
+    const turn = makeBackupRemoval({ database, reader: place.store, remover, onTrouble, sweepMs: 10 });
+    for (let tick = 0; tick < 12; tick += 1) {
+      await turn();
+      await database.query('update instance_keys set collect_at = now() where collect_at is not null');
+    }
+    expect(await keys(`files/${instanceId}/`)).toHaveLength(6);
+    expect(troubles).toEqual([]);
+  });
+
   test('stays when the right to remove files was lost to a backup that began meanwhile', async () => {
     const instanceId = await insertPlacedInstance(database, 1);
     await backupsOfWhichOneGoes(instanceId);

@@ -174,7 +174,7 @@ async function collect(removal: BackupRemoval, instanceId: string, passed: Map<s
 /**
  * Removes the files that no kept backup names and that are older than the longest backup. Nothing is removed without the
  * right to it: a process that stood still loses it and stops. True when all files were gone through; else a later tick
- * goes on behind the last one.
+ * goes on behind the last one: each gets further by one at least, however slow the store is.
  */
 async function sweep(removal: BackupRemoval, begun: Collection & { asked: number }, count: Passed): Promise<boolean> {
   const { reader, remover, database, sweepMs = 6_000, clock = Date.now } = removal;
@@ -196,7 +196,6 @@ async function sweep(removal: BackupRemoval, begun: Collection & { asked: number
   };
   const stopAt = performance.now() + sweepMs;
   for await (const key of keysUnder(remover, `files/${begun.instanceId}/`, count.after)) {
-    if (performance.now() > stopAt) return false;
     if (!named.has(key) && (await isOld(key))) {
       if (performance.now() > rightUntil) return false;
       await remover.remove(key);
@@ -205,6 +204,7 @@ async function sweep(removal: BackupRemoval, begun: Collection & { asked: number
       count.left += 1;
     }
     count.after = key;
+    if (performance.now() > stopAt) return false;
   }
   return true;
 }

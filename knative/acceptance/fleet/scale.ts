@@ -29,8 +29,9 @@ export function scaleTests(fleet: () => FleetUnderTest): void {
       instance = await fleet().provision('from-zero', { customer: 'scale' });
     });
     expect(await fleet().settled(instance, { limitMs: 600_000 })).toBe('running');
-    expect((await answers(fleet(), instance, 200)).body).toContain('name="login"');
+    // before it goes again
     expect(await podsOf(fleet(), functionNamespace, `${isFunction}=provision`)).toHaveLength(1);
+    expect((await answers(fleet(), instance, 200)).body).toContain('name="login"');
   }, 1_000_000);
 
   it('ends an operation once when its function is killed in the middle of a step', async () => {

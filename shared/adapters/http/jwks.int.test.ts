@@ -40,8 +40,8 @@ afterEach(async () => {
 });
 
 const pair = () => generateKeyPair('ES256', { extractable: true });
-const open = () => {
-  const jwks = openJwks({ url, timeoutMs: 500, nowMs: () => world.nowMs });
+const open = ({ timeoutMs = 30_000 } = {}) => {
+  const jwks = openJwks({ url, timeoutMs, nowMs: () => world.nowMs });
   opened.push(jwks);
   return jwks;
 };
@@ -102,7 +102,7 @@ const faults: [string, (response: ServerResponse) => void][] = [
 test.each(faults)(
   'an issuer that %s is asked once in the cool-down, and its old keys go on counting',
   async (_how, fault) => {
-    const jwks = open();
+    const jwks = open({ timeoutMs: 2_000 });
     await verify(jwks, 'k1');
     answer = fault;
     world.nowMs = 700_000;
@@ -114,7 +114,7 @@ test.each(faults)(
 
 test.each(faults)('without any keys, because the issuer %s, nobody is refused for good', async (_how, fault) => {
   answer = fault;
-  const jwks = open();
+  const jwks = open({ timeoutMs: 2_000 });
   await expect(verify(jwks, 'k1')).rejects.toThrow(expect.objectContaining({ code: 'unavailable' }));
   await expect(verify(jwks, 'k1')).rejects.toThrow(expect.objectContaining({ code: 'unavailable' }));
   expect(requests).toBe(1);

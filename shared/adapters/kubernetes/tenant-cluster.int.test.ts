@@ -107,7 +107,7 @@ describe('two holders of one instance', () => {
     let newerWrote: Promise<void> | undefined;
     once('PATCH', '/deployments/', () => {
       newerWrote = second.cluster.apply(newer, 'deployment', exampleRuntime({ fence: 7 }));
-      return { delayMs: 300 };
+      return { until: newerWrote };
     });
     await expect(adapter.cluster.apply(older, 'deployment', exampleRuntime({ fence: 6 }))).rejects.toMatchObject({
       code: 'fenced',
@@ -125,7 +125,7 @@ describe('two holders of one instance', () => {
     let touched: Promise<void> | undefined;
     once('PATCH', 'fieldManager=odoo-fleet', () => {
       touched = write('PATCH', kinds.ingress, name, { metadata: { annotations: { note: 'by hand' } } });
-      return { delayMs: 300 };
+      return { until: touched };
     });
     await adapter.cluster.apply(moved, 'ingress', exampleRuntime());
     await touched;

@@ -36,7 +36,7 @@ function open(options: Partial<SmtpOptions> = {}): Mailer {
     host: '127.0.0.1',
     port: server.port,
     security: 'none',
-    timeoutMs: 1_000,
+    timeoutMs: 30_000,
     ...options,
   });
   mailers.push(mailer);

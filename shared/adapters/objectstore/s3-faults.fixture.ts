@@ -77,13 +77,16 @@ export function forgetfulService(
   };
 }
 
-/** A store at that endpoint that gives up quickly. */
+/** Of a store that gives up quickly. */
+export const hasty = { connectMs: 500, idleMs: 300, callMs: 1_500 };
+
+/** A store at that endpoint that tries twice. */
 export function impatientStore(endpoint: string, limits: Partial<S3Limits> = {}) {
   return openS3Store({
     endpoint,
     region: 'us-east-1',
     bucket: 'b',
     credentials: async () => ({ accessKeyId: 'a', secretAccessKey: 'secret-of-the-test' }),
-    limits: { connectMs: 500, idleMs: 300, callMs: 1_500, attempts: 2, partBytes: 5 * 1024 * 1024, ...limits },
+    limits: { connectMs: 10_000, idleMs: 10_000, callMs: 20_000, attempts: 2, partBytes: 5 * 1024 * 1024, ...limits },
   });
 }

@@ -74,22 +74,28 @@ describe.each(['system', 'embedded'] as const)('faults while setting aside on th
     await on.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
     const instance = someInstance();
     const fenced = fencedBy(instance, 1);
+    // The copying has begun once the new database has files. It lasts a tenth of a second: the server looks by itself.
+    const striking = on.query(
+      `DO $$ BEGIN
+         FOR tries IN 1 .. 1000000 LOOP
+           PERFORM pg_stat_clear_snapshot();
+           PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE query ~ '^CREATE DATABASE "making_${instance.id}' AND pid <> pg_backend_pid() AND state = 'active'
+               AND (SELECT count(*) FROM pg_ls_dir('base') AS d (oid)) > (SELECT count(*) FROM pg_database);
+           EXIT WHEN FOUND;
+         END LOOP;
+       END $$`,
+    );
+    await expect
+      .poll(() => on.query("SELECT FROM pg_stat_activity WHERE state = 'active' AND query ~ '^DO'"), {
+        timeout: 15_000,
+      })
+      .toHaveLength(1);
     const outcome = older.databases
       .cloneTemplate(on.server, fenced, large)
       .catch((error: { code: string }) => error.code);
-    // the copying has begun once the new database has files
-    await expect
-      .poll(
-        () =>
-          on.query(
-            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-             WHERE query ~ '^CREATE DATABASE "making_${instance.id}' AND pid <> pg_backend_pid()
-               AND (SELECT count(*) FROM pg_ls_dir('base') AS d (oid)) > (SELECT count(*) FROM pg_database)`,
-          ),
-        { interval: 1 },
-      )
-      .toHaveLength(1);
     expect(await outcome).toBe('unavailable');
+    await striking;
     expect(await on.query(`SELECT datname FROM pg_database WHERE datname ~ '${instance.id}'`)).toEqual([]);
     expect(await older.databases.cloneTemplate(on.server, fenced, large)).toBe(true);
     expect(await older.databases.lookDatabase(on.server, instance.id)).toBe('initialised');
@@ -162,8 +168,12 @@ describe.each(['system', 'embedded'] as const)('faults while setting aside on th
     const holder = await holdDatabase(database);
     const outcome = older.databases.setAside(on.server, fencedBy(instance, 2)).catch((e: { code: string }) => e.code);
     await expect
-      .poll(() =>
-        on.query("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'RENAME TO \"tombstone'"),
+      .poll(
+        () =>
+          on.query(
+            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'RENAME TO \"tombstone'",
+          ),
+        { timeout: 15_000 },
       )
       .toHaveLength(1);
     await newer.databases.takeOver(on.server, fencedBy(instance, 3));

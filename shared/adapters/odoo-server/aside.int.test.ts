@@ -89,10 +89,10 @@ describe.each(['system', 'embedded'] as const)('setting aside on the %s PostgreS
     };
     const pods = [pod(), pod(), pod()];
     const inside = () => servers.databases.countSessions(on.server, instance.id);
-    await expect.poll(inside).toBe(3);
+    await expect.poll(inside, { timeout: 15_000 }).toBe(3);
     await servers.databases.setAside(on.server, fencedBy(instance, 2));
     expect(await inside()).toBe(0);
-    await expect.poll(() => refusals).toBeGreaterThan(3);
+    await expect.poll(() => refusals, { timeout: 15_000 }).toBeGreaterThan(3);
     // the login goes first: after the first cut nobody is back
     expect(entries).toBeLessThanOrEqual(2 * pods.length);
     expect(await placeOf(instance.id)).toBe('aside');
@@ -112,7 +112,7 @@ describe.each(['system', 'embedded'] as const)('setting aside on the %s PostgreS
     await watcher.end();
     await servers.databases.setAside(on.server, fencedBy(instance, 2));
     expect(await placeOf(instance.id)).toBe('aside');
-  }, 20_000);
+  });
 
   test('a session that is in the way of the rename only is waited for and tried again', async () => {
     const { instance, database } = await provision(on, servers, template);
@@ -120,16 +120,18 @@ describe.each(['system', 'embedded'] as const)('setting aside on the %s PostgreS
     const own = await openSession(on, { database, user: 'fleet_admin' });
     const going = servers.databases.setAside(on.server, fencedBy(instance, 2));
     await expect
-      .poll(() =>
-        on.query(
-          "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND state = 'active' AND query ~ 'RENAME TO \"tombstone'",
-        ),
+      .poll(
+        () =>
+          on.query(
+            "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND state = 'active' AND query ~ 'RENAME TO \"tombstone'",
+          ),
+        { timeout: 15_000 },
       )
       .toHaveLength(1);
     await own.end();
     await going;
     expect(await placeOf(instance.id)).toBe('aside');
-  }, 20_000);
+  });
 
   test('every point a kill can leave it at goes on, forward and back', async () => {
     const { databases } = servers;

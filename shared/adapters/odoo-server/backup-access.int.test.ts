@@ -57,7 +57,7 @@ describe.each(['system', 'embedded'] as const)('the role of a backup on the %s s
     const sleeping = on.query('SELECT pg_sleep(60)', backup);
     const ended = expect(sleeping).rejects.toThrow();
     const sessions = `SELECT FROM pg_stat_activity WHERE usename = '${backup.user}'`;
-    await expect.poll(async () => (await on.query(sessions)).length).toBe(1);
+    await expect.poll(async () => (await on.query(sessions)).length, { timeout: 15_000 }).toBe(1);
     await servers.backupAccess.close(on.server, fencedBy(instance, 2));
     await ended;
     await servers.backupAccess.close(on.server, fencedBy(instance, 2));
@@ -135,7 +135,7 @@ describe.each(['system', 'embedded'] as const)('databases of verifications on th
     const lost = on.query('SELECT pg_sleep(60)', own);
     const ended = expect(lost).rejects.toThrow();
     const sessions = `SELECT FROM pg_stat_activity WHERE usename = '${name}'`;
-    await expect.poll(async () => (await on.query(sessions)).length).toBe(1);
+    await expect.poll(async () => (await on.query(sessions)).length, { timeout: 15_000 }).toBe(1);
     await servers.verifications.create(on.server, fenced, { ...wanted, password: 'a-new-one' });
     await ended;
     const again = { ...own, password: 'a-new-one' };

@@ -135,8 +135,10 @@ describe.each(['system', 'embedded'] as const)('a survey of the %s PostgreSQL', 
       (error: { code: string }) => error.code,
     );
     await expect
-      .poll(() =>
-        on.query("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'INTO public.fence'"),
+      .poll(
+        () =>
+          on.query("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'INTO public.fence'"),
+        { timeout: 15_000 },
       )
       .toHaveLength(1);
     await working.query('COMMIT');

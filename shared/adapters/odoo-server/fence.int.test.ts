@@ -83,7 +83,7 @@ describe.each(['system', 'embedded'] as const)('fences on the %s PostgreSQL', (v
     const cloning = older.databases.cloneTemplate(on.server, fencedBy(instance, 1), template);
     // caught in the log, which has every statement before it runs
     await expect
-      .poll(() => readFile(on.logFile, 'utf8'), { interval: 1 })
+      .poll(() => readFile(on.logFile, 'utf8'), { timeout: 15_000, interval: 1 })
       .toContain(`CREATE DATABASE "making_${instance.id}_1"`);
     await on.query(`UPDATE fence SET n = 2 WHERE instance_id = '${instance.id}'`, { database: 'fleet_control' });
     await catalogue.end();
@@ -117,10 +117,12 @@ describe.each(['system', 'embedded'] as const)('fences on the %s PostgreSQL', (v
     });
     const taking = newer.databases.takeOver(on.server, fencedBy(instance, 2));
     await expect
-      .poll(() =>
-        on.query(
-          `SELECT pid FROM pg_stat_activity WHERE application_name = 'fleet:${instance.id}:2' AND wait_event_type = 'Lock'`,
-        ),
+      .poll(
+        () =>
+          on.query(
+            `SELECT pid FROM pg_stat_activity WHERE application_name = 'fleet:${instance.id}:2' AND wait_event_type = 'Lock'`,
+          ),
+        { timeout: 15_000 },
       )
       .toHaveLength(1);
     await holder.query('COMMIT');
@@ -175,7 +177,7 @@ describe.each(['system', 'embedded'] as const)('fences on the %s PostgreSQL', (v
       () => 'committed',
       (error: { code: string }) => error.code,
     );
-    await expect.poll(() => sessions(`fleet:${instance.id}:1`)).toHaveLength(2);
+    await expect.poll(() => sessions(`fleet:${instance.id}:1`), { timeout: 15_000 }).toHaveLength(2);
     await newer.databases.takeOver(on.server, fencedBy(instance, 2));
     expect(await outcome).toBe('unavailable');
     await blocker.end();
@@ -201,7 +203,7 @@ describe.each(['system', 'embedded'] as const)('fences on the %s PostgreSQL', (v
       () => 'committed',
       (error: { code: string }) => error.code,
     );
-    await expect.poll(() => sessions(`fleet:${instance.id}:1`)).toHaveLength(2);
+    await expect.poll(() => sessions(`fleet:${instance.id}:1`), { timeout: 15_000 }).toHaveLength(2);
     // only the session that holds the fence: as if the one inside had been opened after the search for it
     await on.query(
       `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity

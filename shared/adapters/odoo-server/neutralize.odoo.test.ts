@@ -46,7 +46,7 @@ describe.skipIf(isSkipped)(
         await site.sql('source', sql);
       }
       await site.sql('source', 'alter table acme_connector owner to tenant');
-    }, 400_000);
+    });
     afterAll(async () => {
       world?.server.close();
       await site?.close();

@@ -62,7 +62,7 @@ test('a server that accepts and says nothing is unavailable after the connect ti
   expect(failure).toMatchObject({ code: 'unavailable' });
   await servers.end();
   silent.close();
-}, 10_000);
+});
 
 test('a server that was away is used again as soon as it is back', async () => {
   const servers = on.open();
@@ -71,7 +71,9 @@ test('a server that was away is used again as soon as it is back', async () => {
   await on.query("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'fleet_admin'");
   // the pool may learn of the loss by its next query only
   await expect
-    .poll(() => servers.databases.hasRoles(on.server, instance.id).catch((error: { code: string }) => error.code))
+    .poll(() => servers.databases.hasRoles(on.server, instance.id).catch((error: { code: string }) => error.code), {
+      timeout: 15_000,
+    })
     .toBe(false);
 });
 
@@ -82,13 +84,13 @@ test('a database that a superuser is in stays for the next sweep and holds nothi
   const watching = on.query('SELECT pg_sleep(60)', { database: 'trash_a' }).catch(() => undefined);
   const own = on.query('SELECT pg_sleep(60)', { database: 'trash_b', user: 'fleet_admin' }).catch(() => undefined);
   const inside = () => on.query("SELECT pid FROM pg_stat_activity WHERE datname LIKE 'trash%'");
-  await expect.poll(inside).toHaveLength(2);
+  await expect.poll(inside, { timeout: 15_000 }).toHaveLength(2);
   expect(await servers.sweep(on.server)).toEqual(['trash_b']);
   await own;
   await on.query("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'trash_a'");
   await watching;
   expect(await servers.sweep(on.server)).toEqual(['trash_a']);
-}, 20_000);
+});
 
 test('twenty calls at once share a few connections, and none is left open in a database', async () => {
   const servers = on.open();

@@ -27,7 +27,7 @@ export async function terminateWaiting(on: TestServer, statement: string): Promi
   const ended = () =>
     on.query(`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
       WHERE wait_event_type = 'Lock' AND query ~ '${statement}' AND pid <> pg_backend_pid()`);
-  await expect.poll(ended, { interval: 5 }).toHaveLength(1);
+  await expect.poll(ended, { timeout: 15_000, interval: 5 }).toHaveLength(1);
 }
 
 /** A way to the server on which the answer to the n-th COMMIT, counted from `lose`, never arrives. */

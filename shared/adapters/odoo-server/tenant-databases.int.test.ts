@@ -191,7 +191,9 @@ describe.each(['system', 'embedded'] as const)('tenants on the %s PostgreSQL', (
   test('a database in use is not removed, and can be removed afterwards', async () => {
     const { instance, database, role } = await provision(on, servers, template);
     const sleeping = on.query('SELECT pg_sleep(30)', asTenant(role, database)).catch((error: Error) => error.message);
-    await expect.poll(() => on.query(`SELECT pid FROM pg_stat_activity WHERE datname = '${database}'`)).toHaveLength(1);
+    await expect
+      .poll(() => on.query(`SELECT pid FROM pg_stat_activity WHERE datname = '${database}'`), { timeout: 15_000 })
+      .toHaveLength(1);
     await expect(servers.databases.remove(on.server, fencedBy(instance, 1))).rejects.toMatchObject({
       code: 'conflict',
     });
@@ -200,7 +202,7 @@ describe.each(['system', 'embedded'] as const)('tenants on the %s PostgreSQL', (
     await sleeping;
     await servers.databases.remove(on.server, fencedBy(instance, 1));
     expect(await servers.databases.lookDatabase(on.server, instance.id)).toBe('absent');
-  }, 15_000);
+  });
 
   test('use is seen once somebody has logged in, or has tampered with the notes of it', async () => {
     expect(await servers.databases.wasUsed(on.server, someInstance().id)).toBe(false);

@@ -110,7 +110,7 @@ describe.each(['system', 'embedded'] as const)('warm databases on the %s Postgre
     await on.query('CREATE TABLE ir_module_module (name varchar, state varchar)', as);
     const running = on.query('SELECT pg_sleep(30)', as).catch(() => undefined);
     const inside = () => on.query(`SELECT pid FROM pg_stat_activity WHERE datname = '${build.database}'`);
-    await expect.poll(inside).toHaveLength(1);
+    await expect.poll(inside, { timeout: 15_000 }).toHaveLength(1);
     await expect(servers.warm.beginTemplate(on.server, template, { password: 'new' })).rejects.toMatchObject({
       code: 'conflict',
     });
@@ -189,7 +189,7 @@ describe.each(['system', 'embedded'] as const)('warm databases on the %s Postgre
     );
     const sleeping = on.query('SELECT pg_sleep(30)', { database: busy?.name ?? '' }).catch(() => undefined);
     await expect
-      .poll(() => on.query(`SELECT pid FROM pg_stat_activity WHERE datname = '${busy?.name}'`))
+      .poll(() => on.query(`SELECT pid FROM pg_stat_activity WHERE datname = '${busy?.name}'`), { timeout: 15_000 })
       .toHaveLength(1);
     expect(await servers.databases.claimWarm(on.server, fencedBy(someInstance(), 1), template)).toBe(true);
     expect(await servers.databases.claimWarm(on.server, fencedBy(someInstance(), 1), template)).toBe(false);
@@ -216,7 +216,9 @@ describe.each(['system', 'embedded'] as const)('warm databases on the %s Postgre
     await servers.databases.claimWarm(on.server, fenced, template);
     await servers.databases.personalise(on.server, fenced, personalOf(instance));
     await expect
-      .poll(() => on.query(`SELECT pid FROM pg_stat_activity WHERE datname = 'odoo_${instance.id}'`))
+      .poll(() => on.query(`SELECT pid FROM pg_stat_activity WHERE datname = 'odoo_${instance.id}'`), {
+        timeout: 15_000,
+      })
       .toEqual([]);
     expect(servers.stats()[on.server.id]).toMatchObject({ waiting: 0, unpooled: 0, unpooledWaiting: 0 });
   });

@@ -20,8 +20,8 @@ let proxy: TcpProxy;
 beforeAll(async () => {
   processes = await openProcessGroup();
   folder = await mkdtemp(join(tmpdir(), 'crash-'));
-  // what is not committed stays in memory for ten seconds
-  const settings = { wal_writer_delay: '10s' };
+  // no other transaction takes to the disk what is not committed
+  const settings = { autovacuum: 'off' };
   server = await startPostgres({ processes, folder, name: 'platform', settings });
   proxy = await startTcpProxy(server);
   await asAdmin('create table ledger (name text)');
@@ -60,13 +60,26 @@ const open = () =>
     onError: () => undefined,
   });
 
-/** The server goes on by itself after the loss of one process, having lost what all of them had in memory. */
-async function killProcess(): Promise<void> {
-  const started = await startOfCheckpointer();
-  const text = "select pid from pg_stat_activity where backend_type = 'background writer'";
+/** Stops the process that writes now and then what is not committed, so that it stays in memory. Returns its id. */
+async function stopWriter(): Promise<number> {
+  const text = "select pid from pg_stat_activity where backend_type = 'walwriter'";
   const [row] = await asAdmin<{ pid: number }>(text);
-  if (row === undefined) throw new Error('the server has no background writer');
-  process.kill(row.pid, 'SIGKILL');
+  if (row === undefined) throw new Error('the server has no process that writes its log');
+  process.kill(row.pid, 'SIGSTOP');
+  return row.pid;
+}
+
+async function stopWithoutNotice(writer: number): Promise<void> {
+  const restarted = server.restart({ signal: 'SIGQUIT' });
+  // one that stands still hears nothing of it
+  process.kill(writer, 'SIGKILL');
+  await restarted;
+}
+
+/** The server goes on by itself after the loss of one process, having lost what all of them had in memory. */
+async function loseProcess(writer: number): Promise<void> {
+  const started = await startOfCheckpointer();
+  process.kill(writer, 'SIGKILL');
   const isBack = async () => (await startOfCheckpointer().catch(() => started)) !== started;
   await expect.poll(isBack, { timeout: 20_000 }).toBe(true);
 }
@@ -76,13 +89,14 @@ async function startOfCheckpointer(): Promise<string | undefined> {
   return (await asAdmin<{ start: string }>(text))[0]?.start;
 }
 
-it.each<[string, () => Promise<void>]>([
-  ['is stopped without notice', () => server.restart({ signal: 'SIGQUIT' })],
-  ['loses a process', killProcess],
+it.each<[string, (writer: number) => Promise<void>]>([
+  ['is stopped without notice', stopWithoutNotice],
+  ['loses a process', loseProcess],
 ])(
   'a server that %s before a COMMIT reached it is not taken for one that committed',
   { timeout: 60_000 },
   async (_what, crash) => {
+    const writer = await stopWriter();
     const database = open();
     let id = '';
     const cut = proxy.cutAt('commit\0', { when: 'before' });
@@ -94,7 +108,7 @@ it.each<[string, () => Promise<void>]>([
       }),
     );
     await cut;
-    await crash();
+    await crash(writer);
     // somebody else's transactions, until one has our id
     for (let next = ''; next !== id; ) {
       const rows = await asAdmin<{ id: string }>(

@@ -119,7 +119,7 @@ test('after a lost answer to COMMIT, with nobody to ask, the outcome is unknown'
   await database.end();
   expect(runs).toBe(1);
   expect(await asAdmin('select name from receipts')).toEqual([{ name: 'a' }]);
-}, 15_000);
+});
 
 test('a bouncer that lets no more clients in is unavailable, until one leaves', async () => {
   const narrow = await startPgBouncer({
@@ -137,11 +137,11 @@ test('a bouncer that lets no more clients in is unavailable, until one leaves', 
   expect(failure.code).toBe('unavailable');
   expect(failure.message).toContain('PgBouncer has no connection left');
   await first.end();
-  await vi.waitFor(() => second.query('select 1'));
+  await vi.waitFor(() => second.query('select 1'), 15_000);
   await second.end();
   await proxy.close();
   await narrow.stop();
-}, 30_000);
+});
 
 test('a server that is down behind its bouncer is told of in time, and used when it is back', async () => {
   const way = surroundings('pg', { proxy: bouncerProxy, restart: () => bouncer.restart() });

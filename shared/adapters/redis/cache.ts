@@ -34,6 +34,8 @@ export type CacheOptions = {
   staleMs?: number;
   /** How long this process keeps copies of its own; 0 keeps none. */
   localTtlMs?: number;
+  /** How long Redis is waited for, for tests. */
+  patienceMs?: number | undefined;
 };
 
 export type OpenedCache = Cache & {
@@ -66,6 +68,7 @@ export function openCache(options: CacheOptions): OpenedCache {
   const missed = new Set<string>();
   const redis = openRedisConnection(options.address, {
     log: options.log,
+    patienceMs: options.patienceMs,
     sentAtOnce: [sentAtOnce],
     scripts: { ...entryScripts, ...windowScripts },
     async onConnect(fresh) {

@@ -29,6 +29,8 @@ export type RedisScript = { numberOfKeys: number; lua: string };
 /** What the driver is told. */
 type ConnectionOptions = {
   log: RedisLog;
+  /** How long a connection and an answer are waited for; tests whose subject is not the waiting give more. */
+  patienceMs?: number | undefined;
   /** Runs first on every new connection. */
   onConnect?: (redis: Redis) => Promise<void>;
   /** Commands that leave the process at once; others wait for the end of the turn and for answers that are on their way, and go together. */
@@ -46,6 +48,8 @@ type ConnectionOptions = {
  */
 export function openRedisConnection(address: RedisAddress, options: ConnectionOptions): RedisConnection {
   let current: Promise<Redis> | undefined;
+  const answerMs = options.patienceMs ?? commandTimeoutMs;
+  const connectMs = options.patienceMs ?? connectTimeoutMs;
   /** What `current` has become: then a command is sent before `attempt` returns. */
   let connected: Redis | undefined;
   let nextTryAt = 0;
@@ -80,7 +84,7 @@ export function openRedisConnection(address: RedisAddress, options: ConnectionOp
     // Without a listener an error event ends the process. Commands report their own failures.
     redis.on('error', () => undefined);
     try {
-      await inTime(begin(redis), connectTimeoutMs + commandTimeoutMs);
+      await inTime(begin(redis), connectMs + answerMs);
       return redis;
     } catch (error) {
       redis.disconnect();
@@ -103,7 +107,7 @@ export function openRedisConnection(address: RedisAddress, options: ConnectionOp
         if (redis === undefined) return undefined;
         if (current === mine) connected = redis;
         try {
-          return { answer: await inTime(command(redis)) };
+          return { answer: await inTime(command(redis), answerMs) };
         } catch (error) {
           if (!mustBeTaken && isRefusedAlone(error)) return undefined;
           const isSecondChance = tries === 1 && isClosed(error);
@@ -129,7 +133,7 @@ export function openRedisConnection(address: RedisAddress, options: ConnectionOp
  * Not ioredis' own commandTimeout: when this process did not get to run for a while, its timers are due before the answers
  * that came meanwhile are read, and a busy machine would look like a Redis that is down. The answers are read first here.
  */
-async function inTime<T>(work: Promise<T>, timeoutMs = commandTimeoutMs): Promise<T> {
+async function inTime<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => setImmediate(() => late.reject(new Error(timedOut))), timeoutMs);
   try {
@@ -141,7 +145,10 @@ async function inTime<T>(work: Promise<T>, timeoutMs = commandTimeoutMs): Promis
 
 const timedOut = 'Command timed out';
 
-function redisOptions(address: RedisAddress, { sentAtOnce = [], scripts = {} }: ConnectionOptions) {
+function redisOptions(
+  address: RedisAddress,
+  { sentAtOnce = [], scripts = {}, patienceMs = connectTimeoutMs }: ConnectionOptions,
+) {
   return {
     host: address.host,
     port: address.port,
@@ -155,7 +162,7 @@ function redisOptions(address: RedisAddress, { sentAtOnce = [], scripts = {} }: 
     scripts: { ...scripts },
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
-    connectTimeout: connectTimeoutMs,
+    connectTimeout: patienceMs,
   } satisfies RedisOptions;
 }
 

@@ -50,11 +50,13 @@ export function openSharedWindows(options: {
   /** First part of every key: one Redis may serve several platforms. */
   namespace: string;
   log: RedisLog;
+  /** How long Redis is waited for, for tests. */
+  patienceMs?: number | undefined;
   /** One that is there already, and knows `windowScripts`; what its owner asks at the same time then goes with what is asked here. */
   redis?: RedisConnection | undefined;
 }): SharedWindows {
-  const { address, namespace, log } = options;
-  const redis = options.redis ?? openRedisConnection(address, { log, scripts: windowScripts });
+  const { address, namespace, log, patienceMs } = options;
+  const redis = options.redis ?? openRedisConnection(address, { log, patienceMs, scripts: windowScripts });
   // members must differ, or two requests of one moment would be counted once
   const process = randomBytes(9).toString('base64url');
   let last = 0;

@@ -74,7 +74,7 @@ describe('a receiver', () => {
       response.writeHead(200);
       timers.push(setInterval(() => response.write('a'), 20));
     };
-    expect(await open({ timeoutMs: 300 }).send(here())).toEqual({ status: 200, error: null });
+    expect(await open({ timeoutMs: 1_500 }).send(here())).toEqual({ status: 200, error: null });
     for (const timer of timers) clearInterval(timer);
   });
 

@@ -156,7 +156,7 @@ describe('a step that takes its time', () => {
     world.acts.set('two', async () => {
       const renewed = world.records.row(id).leaseUntilMs ?? 0;
       world.pass(20);
-      await expect.poll(() => world.records.row(id).leaseUntilMs).toBeGreaterThan(renewed);
+      await expect.poll(() => world.records.row(id).leaseUntilMs, { timeout: 15_000 }).toBeGreaterThan(renewed);
       return undefined;
     });
     expect(await world.go(id)).toBe('succeeded');

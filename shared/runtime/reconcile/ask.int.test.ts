@@ -235,7 +235,7 @@ describe('the fleet', () => {
     await isPlacing.promise;
     const correction = correctServerCount(database(), 'one');
     const waiting = 'select 1 from pg_locks where not granted';
-    await expect.poll(async () => (await database().query(waiting)).rowCount, { timeout: 5_000 }).toBeGreaterThan(0);
+    await expect.poll(async () => (await database().query(waiting)).rowCount, { timeout: 15_000 }).toBeGreaterThan(0);
     mayCommit.resolve();
     await placement;
     expect(await correction).toEqual({ from: 101, to: 2 });

@@ -15,7 +15,7 @@ test('what a broker accepted before kill -9 is delivered by the next one', async
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   const ids = Array.from({ length: 20 }, (_, n) => String(n));
   const statuses = await Promise.all(ids.map((id) => publish(line.toString().trim(), id)));
-  await vi.waitFor(() => expect(sub.received.length).toBe(1));
+  await vi.waitFor(() => expect(sub.received.length).toBe(1), 15_000);
   child.kill('SIGKILL');
   await exited;
   expect(new Set(statuses)).toEqual(new Set([202]));
@@ -43,7 +43,7 @@ test('a dead letter waits for its sink across a restart', async () => {
     })),
   });
   await publish(first.url, '1');
-  await vi.waitFor(() => expect(first.stats().triggers['t']?.deadLettered).toBe(1), 5000);
+  await vi.waitFor(() => expect(first.stats().triggers['t']?.deadLettered).toBe(1), 15_000);
   await first.stop();
   const sink = await subscriber(answering(204));
   const second = await broker({ urls: {}, deadLetterUrl: () => sink.url, triggers: [trigger('t')] });
@@ -70,7 +70,7 @@ test('RabbitMQ: a rollout dead-letters what its dispatcher holds, delivered or n
     triggers: [trigger('t', { parallelism: 1 })],
   });
   for (const id of ['1', '2', '3']) await publish(started.url, id);
-  await vi.waitFor(() => expect(sub.received).toHaveLength(1));
+  await vi.waitFor(() => expect(sub.received).toHaveLength(1), 15_000);
   await started.rollOut();
   await started.idle();
   expect(sub.received).toHaveLength(1);
@@ -107,7 +107,7 @@ test.each([
     triggers: [trigger('t', { parallelism: 1, timeoutMs: 60_000 })],
   });
   for (let n = 0; n < 120; n += 1) await publish(started.url, String(n));
-  await vi.waitFor(() => expect(sub.received.length).toBeGreaterThan(0));
+  await vi.waitFor(() => expect(sub.received.length).toBeGreaterThan(0), 15_000);
   isReady = true;
   await started.rollOut();
   await started.idle();

@@ -15,7 +15,7 @@ test('faults drop, double and delay deliveries, the same ones in every run', asy
       folder: await mkdtemp(join(folder(), 'run-')),
       subscriberUrl: () => sub.url,
       triggers: [trigger('t')],
-      faults: { dropPercent: 20, duplicatePercent: 20, delayMs: 20, random: 42 },
+      faults: { dropPercent: 20, duplicatePercent: 20, delayMs: 500, random: 42 },
     });
     for (let n = 0; n < 60; n++) await publish(started.url, String(n));
     await started.idle();
@@ -73,6 +73,6 @@ test('each fault does its own thing to every delivery when asked for all of them
       )[0] !== 0;
     return isHeldBack('1') && !isHeldBack('2') && !isHeldBack('3');
   });
-  const reordered = await run({ reorderPercent: 50, reorderMs: 300, random: seed ?? 0 });
+  const reordered = await run({ reorderPercent: 50, reorderMs: 2_000, random: seed ?? 0 });
   expect(reordered.ids).toEqual(['2', '3', '1']);
 });

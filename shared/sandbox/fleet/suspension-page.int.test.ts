@@ -56,4 +56,4 @@ it('a suspended instance’s host shows the page of its reason, on every path', 
   expect((await ask(billing, '/websocket')).statusCode).toBe(402);
   expect((await ask(billing, '/')).text).toContain('This Odoo is paused');
   expect((await ask(abuse, '/')).statusCode).toBe(403);
-}, 30_000);
+});

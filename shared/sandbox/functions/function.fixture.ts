@@ -1,4 +1,5 @@
-// A function for the tests of its host. What it does is in the path.
+// A function for the tests of its host. What it does is in the path: it takes `ms`, or until the file `until` is there.
+import { existsSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -16,6 +17,8 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
   if (url.pathname === '/crash') process.exit(1);
   await sleep(Number(url.searchParams.get('ms') ?? 0));
+  const until = url.searchParams.get('until');
+  while (until !== null && !existsSync(until)) await sleep(10);
   const body = Buffer.concat(chunks).toString();
   const { method, headers } = request;
   if (isStopping) response.setHeader('connection', 'close');

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { request } from 'undici';
@@ -62,6 +62,11 @@ async function call(
 }
 
 const kinds = (): string[] => events.map(({ kind }) => kind);
+/** Requests that are held until `goOn`. */
+function held(url: string) {
+  const file = join(folder, 'go-on');
+  return { url: `${url}/?until=${file}`, goOn: () => writeFile(file, '') };
+}
 const calls = (count: number, url: string) => Promise.all(Array.from({ length: count }, () => call(url)));
 
 test('the first request starts the process, the next ones find it', async () => {
@@ -97,8 +102,9 @@ test('requests that arrive while the process starts wait for one process', async
 test('an idle process is stopped, and the next request starts another', async () => {
   const hosts = await start({ idleMs: 100 });
   const first = await call(hosts.url('echo'));
-  await vi.waitFor(() => expect(hosts.running()).toEqual([]), 5000);
-  expect(events.at(-1)).toEqual({ kind: 'stopped', function: 'echo', pid: first.shown.pid, reason: 'idle' });
+  const stopped = { kind: 'stopped', function: 'echo', pid: first.shown.pid, reason: 'idle' };
+  await vi.waitFor(() => expect(events.at(-1)).toEqual(stopped), 15_000);
+  expect(hosts.running()).toEqual([]);
   const second = await call(hosts.url('echo'));
   expect(second.shown.pid).not.toBe(first.shown.pid);
 });
@@ -115,27 +121,29 @@ test('a process that dies in the middle of a request gives 502, and the next req
   const crashed = await call(`${hosts.url('echo')}/crash`);
   expect(crashed.status).toBe(502);
   expect((await call(hosts.url('echo'))).status).toBe(200);
-  await vi.waitFor(() => expect(kinds()).toEqual(['started', 'exited', 'started']));
+  await vi.waitFor(() => expect(kinds()).toEqual(['started', 'exited', 'started']), 15_000);
 });
 
 test('kill reaches the process, and what was in flight gets 502', async () => {
   const hosts = await start();
   const { shown } = await call(hosts.url('echo'));
   const inFlight = call(`${hosts.url('echo')}/?ms=30000`);
-  await vi.waitFor(() => expect(hosts.running()[0]?.inFlight).toBe(1));
+  await vi.waitFor(() => expect(hosts.running()[0]?.inFlight).toBe(1), 15_000);
   expect(hosts.kill('echo', 'SIGKILL')).toEqual([shown.pid]);
   expect((await inFlight).status).toBe(502);
-  await vi.waitFor(() => expect(events.at(-1)).toMatchObject({ kind: 'exited', signal: 'SIGKILL' }));
+  await vi.waitFor(() => expect(events.at(-1)).toMatchObject({ kind: 'exited', signal: 'SIGKILL' }), 15_000);
 });
 
 test('stop lets the request in flight finish while a new one starts another process', async () => {
   const hosts = await start();
   const { shown } = await call(hosts.url('echo'));
-  const inFlight = call(`${hosts.url('echo')}/?ms=500`);
-  await vi.waitFor(() => expect(hosts.running()[0]?.inFlight).toBe(1));
+  const { url, goOn } = held(hosts.url('echo'));
+  const inFlight = call(url);
+  await vi.waitFor(() => expect(hosts.running()[0]?.inFlight).toBe(1), 15_000);
   const stopped = hosts.stop('echo');
   const next = await call(hosts.url('echo'));
   expect(next.shown.pid).not.toBe(shown.pid);
+  await goOn();
   expect(await inFlight).toMatchObject({ status: 200, shown: { pid: shown.pid } });
   await stopped;
   expect(hosts.running().map(({ pid }) => pid)).toEqual([next.shown.pid]);
@@ -144,13 +152,15 @@ test('stop lets the request in flight finish while a new one starts another proc
 test('requests that wait for a place when their process is stopped get one in its successor', async () => {
   const hosts = await start({ functions: { echo: { ...program(), containerConcurrency: 1 } } });
   const { shown } = await call(hosts.url('echo'));
-  const inFlight = call(`${hosts.url('echo')}/?ms=600`);
-  await vi.waitFor(() => expect(hosts.running()[0]?.inFlight).toBe(1));
+  const { url, goOn } = held(hosts.url('echo'));
+  const inFlight = call(url);
+  await vi.waitFor(() => expect(hosts.running()[0]?.inFlight).toBe(1), 15_000);
   const waiting = call(hosts.url('echo'));
   // an answer from the listener: the request before it on this machine has arrived too
   await call(hosts.url('echo').replace('/echo', '/none'));
   const stopped = hosts.stop('echo');
   expect((await waiting).shown.pid).not.toBe(shown.pid);
+  await goOn();
   expect((await inFlight).status).toBe(200);
   await stopped;
 });
@@ -170,7 +180,11 @@ test('one process gets no more requests at a time than its concurrency; the othe
 
 test('more requests than one process takes start others, up to the scale', async () => {
   const hosts = await start({ functions: { echo: { ...program(), containerConcurrency: 2, maxScale: 3 } } });
-  const answers = await calls(12, `${hosts.url('echo')}/?ms=300`);
+  const { url, goOn } = held(hosts.url('echo'));
+  const asked = calls(12, url);
+  await vi.waitFor(() => expect(hosts.running().map(({ inFlight }) => inFlight)).toEqual([2, 2, 2]), 30_000);
+  await goOn();
+  const answers = await asked;
   expect(new Set(answers.map(({ shown }) => shown.pid)).size).toBe(3);
 });
 
@@ -185,7 +199,7 @@ test('warm functions are all there at once, share the requests evenly and stay',
   for (let n = 0; n < 3; n++) oneByOne.add((await call(hosts.url('echo'))).shown.pid);
   expect(oneByOne.size).toBe(3);
   process.kill([...oneByOne][0] ?? 0, 'SIGKILL');
-  await vi.waitFor(() => expect(kinds().filter((kind) => kind === 'started')).toHaveLength(4), 5000);
+  await vi.waitFor(() => expect(kinds().filter((kind) => kind === 'started')).toHaveLength(4), 15_000);
   expect(hosts.running().filter(({ isReady }) => isReady)).toHaveLength(3);
 });
 
@@ -193,7 +207,7 @@ test('a process that never becomes ready gives 503 in time', async () => {
   const hosts = await start({ functions: { echo: program({ NEVER_READY: '1' }) }, waitMs: 400 });
   const { status } = await call(hosts.url('echo'));
   expect(status).toBe(503);
-  await vi.waitFor(() => expect(kinds()).toEqual(['start-failed']));
+  await vi.waitFor(() => expect(kinds()).toEqual(['start-failed']), 15_000);
 });
 
 test('a program that ends at once gives 503 at once, and its output is kept', async () => {
@@ -211,7 +225,7 @@ test('warm functions that cannot start are an error', async () => {
 });
 
 test('a request that takes too long gives 504', async () => {
-  const hosts = await start({ functions: { echo: { ...program(), timeoutMs: 600 } } });
+  const hosts = await start({ functions: { echo: { ...program(), timeoutMs: 1_500 } } });
   await call(hosts.url('echo'));
   expect((await call(`${hosts.url('echo')}/?ms=30000`)).status).toBe(504);
 });

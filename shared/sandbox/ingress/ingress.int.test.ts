@@ -40,7 +40,12 @@ beforeAll(async () => {
   await exposed('shop', 'http');
   await exposed('closed', undefined);
   await exposed('nobody', 'http');
+  // each proxy hears of the objects by itself
+  const shop = `shop.${namespace}.svc.cluster.local:8069`;
   await until('the shop to answer', async () => (await ask(ingress, 'shop.localhost')).status === 200);
+  await until('its Service to answer', async () => (await ask(service, shop)).status === 200);
+  await until('the closed one to be known', async () => (await ask(ingress, 'closed.localhost')).status === 502);
+  await until('the empty one to be known', async () => (await ask(ingress, 'nobody.localhost')).status === 503);
 });
 afterAll(async () => {
   await ingress.stop();

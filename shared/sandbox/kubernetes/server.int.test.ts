@@ -141,7 +141,9 @@ describe('a second start', () => {
       `${JSON.stringify({ version, resource: 'v1/configmaps', key: 'default/owner' })}\n`,
     );
     await open();
-    await expect.poll(async () => (await client.request('GET', `${configMaps}/dependent`)).status).toBe(404);
+    await expect
+      .poll(async () => (await client.request('GET', `${configMaps}/dependent`)).status, { timeout: 15_000 })
+      .toBe(404);
   });
 });
 

@@ -25,6 +25,8 @@ import type { Api } from './writes.ts';
 /** What a test does to one request. `dropAnswer` carries the request out and then breaks the connection. */
 export type Fault = {
   delayMs?: number;
+  /** The request waits for its end, however that ends. */
+  until?: Promise<unknown>;
   status?: number;
   body?: unknown;
   retryAfterSeconds?: number;
@@ -128,6 +130,7 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
   const body = await readBody(request);
   const fault = context.options.intercept?.({ method, path: url.pathname + url.search });
   if (fault?.delayMs) await pause(fault.delayMs);
+  await fault?.until?.catch(() => undefined);
   if (fault?.status !== undefined) return sendFault(response, fault);
   const known = discover(url.pathname);
   if (known !== undefined && method === 'GET') return send(response, 200, known);

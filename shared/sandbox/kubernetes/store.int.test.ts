@@ -61,6 +61,6 @@ it('tells listeners of a write only when it is on disk, in order', async () => {
   expect(seen).toEqual([]);
   expect(store.changesSince(1)).toEqual([]);
   await store.durable();
-  await expect.poll(() => seen).toEqual(['default/a', 'default/b']);
+  await expect.poll(() => seen, { timeout: 15_000 }).toEqual(['default/a', 'default/b']);
   await store.close();
 });

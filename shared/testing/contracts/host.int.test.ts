@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll } from 'vitest';
 import { operationAdvance } from '#events/operation/advance.ts';
 import { openProcessGroup, type ProcessGroup } from '#shared/sandbox/processes.ts';
+import { freePort } from '#shared/sandbox/servers/free-port.ts';
 import {
   type EventRequest,
   hostCoreContract,
@@ -40,7 +40,8 @@ for (const kind of ['serve', 'functions-framework'] as const) {
   const hosted = {
     start: () => start(kind),
     good: { make: () => advance('nothing special'), outcome: 'done' },
-    slow: { make: () => advance('wait 700') },
+    // what is broken off is not waited for: it must not have ended by itself when the process is told to
+    slow: { make: () => advance(kind === 'serve' ? 'wait 700' : 'wait 5000') },
     unavailable: { make: () => advance('unavailable') },
     bug: { make: () => advance('bug') },
     uncaught: { make: () => advance('uncaught') },
@@ -92,15 +93,6 @@ async function readDeadReasons(kind: string): Promise<string[]> {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => (JSON.parse(line) as { reason: string }).reason);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
 }
 
 async function listening(port: number): Promise<void> {

@@ -117,7 +117,7 @@ export function clusterSurveyContract(name: string, open: () => Promise<Cluster>
       const instance = await make();
       await send('DELETE', kind, `odoo-${instance.id}`, {});
       await expect
-        .poll(() => driftOf(instance), { timeout: 5_000 })
+        .poll(() => driftOf(instance), { timeout: 15_000 })
         .toEqual([{ kind: expected, detail: `odoo-${instance.id}` }]);
     });
 
@@ -178,7 +178,7 @@ export function clusterSurveyContract(name: string, open: () => Promise<Cluster>
         if (part !== 'volume') await adapter.cluster.remove(instance, part, fenced(instance));
       }
       const drift = () => driftOf({ ...instance, desiredState: 'terminated' });
-      await expect.poll(drift, { timeout: 5_000 }).toEqual([]);
+      await expect.poll(drift, { timeout: 15_000 }).toEqual([]);
     });
 
     it('tells what belongs to no known instance', async () => {

@@ -103,10 +103,10 @@ test('killed before a call, nothing of it has left the process', async () => {
 
 test('killed after a call was sent, it takes place', async () => {
   expect(await call('/http', stopAt('POST /things sent'))).toMatchObject({ wasKilled: true });
-  await vi.waitFor(() => expect(received).toEqual(['whole']));
+  await vi.waitFor(() => expect(received).toEqual(['whole']), 15_000);
   const sql = await call('/sql', stopAt('stop_points: INSERT marks sent'));
   expect(sql.wasKilled).toBe(true);
-  await vi.waitFor(async () => expect(await marks()).toBe(1));
+  await vi.waitFor(async () => expect(await marks()).toBe(1), 15_000);
 });
 
 test('killed after the answer, the point is noted with it', async () => {

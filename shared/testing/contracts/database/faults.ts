@@ -39,14 +39,14 @@ export function faultTests({ open, database, surroundings }: World): void {
     });
     expect(runs).toBe(2);
     expect((await database().query('select 1 from ledger')).rowCount).toBe(2);
-  }, 30_000);
+  });
 
   test('connections that broke while nobody used them are told of and replaced', async () => {
     const onError = vi.fn();
     const one = open({ onError });
     await Promise.all([one.query('select pg_sleep(0.05)'), one.query('select pg_sleep(0.05)')]);
     surroundings().proxy.cutAll();
-    await vi.waitFor(() => expect(onError).toHaveBeenCalledTimes(2));
+    await vi.waitFor(() => expect(onError).toHaveBeenCalledTimes(2), 15_000);
     expect(onError.mock.calls[0]?.[0]).toMatchObject({ code: 'unavailable' });
     expect((await one.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
     expect(one.stats().total).toBe(1);
@@ -54,10 +54,12 @@ export function faultTests({ open, database, surroundings }: World): void {
 
   test('a connection that breaks under a statement is unavailable, and the process lives', async () => {
     const running = failureOf(database().query('select pg_sleep(5)'));
-    await vi.waitFor(async () =>
-      expect(
-        await surroundings().asAdmin("select 1 from pg_stat_activity where query = 'select pg_sleep(5)'"),
-      ).toHaveLength(1),
+    await vi.waitFor(
+      async () =>
+        expect(
+          await surroundings().asAdmin("select 1 from pg_stat_activity where query = 'select pg_sleep(5)'"),
+        ).toHaveLength(1),
+      15_000,
     );
     surroundings().proxy.cutAll();
     expect((await running).code).toBe('unavailable');
