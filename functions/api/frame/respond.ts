@@ -22,7 +22,7 @@ export type RoutedRequest = {
   requestId: string;
   /** Nobody reads a body. */
   isHead: boolean;
-  /** Whoever asks has, by the first of the proxies before us. */
+  /** Whoever asks has, by the first of the proxies before us; of IPv6 his network. */
   address: string;
   /** Aborted when the client is gone. */
   signal: AbortSignal;
