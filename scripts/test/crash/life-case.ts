@@ -47,8 +47,8 @@ export type LifeResult = {
 const timeoutMs = 60_000;
 /** Longer than the broker tries: its five retries come 2, 4, 8, 16 and 32 s after one another. */
 const acceptMs = 75_000;
-/** The world follows the records within seconds: pods end, events are published, the ingress sees its objects. */
-const settleMs = 15_000;
+/** The world follows the records within seconds: pods end, the ingress sees its objects; what a killed process has not published the tick does. */
+const settleMs = 30_000;
 /** A process answers within this after it has ended the operation. */
 const publishMs = 1_500;
 const endStates = ['succeeded', 'failed', 'cancelled'];
