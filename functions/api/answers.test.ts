@@ -3,7 +3,20 @@ import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { type FinishedSpan, recordSpansTo } from '#shared/adapters/tracing/spans.ts';
 import { type FailureCode, failureCodes } from '#shared/domain/failure.ts';
-import { addressOf, ask, calls, get, good, lines, post, problemOf, serveTestRoutes, streams } from './app.fixture.ts';
+import {
+  addressOf,
+  ask,
+  calls,
+  get,
+  good,
+  lines,
+  metrics,
+  post,
+  problemOf,
+  serveTestRoutes,
+  streams,
+  waiting,
+} from './app.fixture.ts';
 
 serveTestRoutes();
 
@@ -131,6 +144,24 @@ describe('an answer', () => {
     while (!text.includes('data: 2')) text += Buffer.from((await reader?.read())?.value ?? []).toString();
     stop.abort();
     await expect.poll(() => [calls[0]?.signal.aborted, streams.ended], { timeout: 15_000 }).toEqual([true, 1]);
+  });
+});
+
+describe('a caller who leaves before his turn', () => {
+  it('is neither an error nor slow: he has a status of his own in numbers and log', async () => {
+    const leaves = new AbortController();
+    const asked = ask('/v1/things', { headers: { authorization: 'Bearer waiting' }, signal: leaves.signal });
+    await expect.poll(() => waiting.come).toBe(1);
+    leaves.abort();
+    await expect(asked).rejects.toThrow('aborted');
+    await expect.poll(() => waiting.left).toBe(1);
+    waiting.end();
+    await expect.poll(() => lines.length).toBe(1);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ level: 'info', operation: 'list', status: 499 });
+    const counted = await metrics.registry.getSingleMetricAsString('fleet_request_duration_seconds');
+    const ofList = counted.split('\n').filter((line) => /_count\{.*type="list"/.test(line));
+    expect(ofList.filter((line) => line.includes('outcome="gone",status="499"} 1'))).toHaveLength(1);
+    expect(ofList.join()).not.toContain('status="503"');
   });
 });
 

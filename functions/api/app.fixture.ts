@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
 import { Failure, type FailureCode } from '#shared/domain/failure.ts';
 import { type Log, openLog } from '#shared/runtime/log.ts';
+import { makeMetrics } from '#shared/runtime/metrics.ts';
 import { type Served, serve } from '#shared/runtime/serve.ts';
 import { apiHandler } from './app.ts';
 import type { LimitAnswer } from './ports.ts';
@@ -16,6 +17,10 @@ export const limits: { answer: LimitAnswer } = { answer: roomLeft };
 /** What reached a route, and what was logged, in this test. */
 export const calls: Call[] = [];
 export const lines: string[] = [];
+/** Who asks as `waiting` is known only when `end` is called. How many of them came, and left. */
+export const waiting = { end: () => undefined as void, come: 0, left: 0 };
+/** The numbers of this file. */
+export const metrics = makeMetrics({ functionName: 'api', withNodeMetrics: false });
 /** How many streams began and ended in this test. */
 export const streams = { begun: 0, ended: 0 };
 let served: Served;
@@ -150,12 +155,18 @@ function handlerOf(log: Log) {
       async authenticate({ authorization }) {
         if (authorization === 'Bearer support') return { ...nobody, role: 'support', scopes: ['instances:read'] };
         if (authorization === 'Bearer weak') return nobody;
+        if (authorization === 'Bearer waiting') {
+          waiting.come += 1;
+          await new Promise<void>((end) => Object.assign(waiting, { end }));
+          return { ...nobody, id: 'u-1', scopes: ['instances:read'] };
+        }
         if (authorization !== 'Bearer good') throw new Failure('unauthenticated', 'Send a bearer token.');
         return { ...nobody, id: 'u-1', scopes: ['instances:read'] };
       },
       limit: async ({ id }) => (id === '10.1.1.1' ? { ...roomLeft, isAllowed: false } : limits.answer),
     },
     log,
+    metrics,
     slowMs: 40,
   });
 }
@@ -169,7 +180,14 @@ export function serveTestRoutes(): void {
       level: 'info',
       stream: stream as unknown as NonNullable<Parameters<typeof openLog>[0]['stream']>,
     });
-    served = await serve(handlerOf(log), {
+    const handler = handlerOf(log);
+    const noting: typeof handler = (request, response) => {
+      response.once('close', () => {
+        if (!response.writableFinished) waiting.left += 1;
+      });
+      return handler(request, response);
+    };
+    served = await serve(noting, {
       port: 0,
       host: '127.0.0.1',
       log,
@@ -181,6 +199,7 @@ export function serveTestRoutes(): void {
   afterAll(() => served.drain());
   beforeEach(() => {
     limits.answer = roomLeft;
+    Object.assign(waiting, { come: 0, left: 0 });
     Object.assign(streams, { begun: 0, ended: 0 });
     for (const list of [calls, lines]) list.length = 0;
   });

@@ -9,7 +9,8 @@ import { defaultBodyLimitBytes, readBody } from '#shared/runtime/body.ts';
 import type { HostRequest, HttpHandler } from '#shared/runtime/http-function.ts';
 import type { Log } from '#shared/runtime/log.ts';
 import type { Metrics } from '#shared/runtime/metrics.ts';
-import { type Finished, failed, finish } from './frame/finish.ts';
+import { type Finished, failed, finish, finishedByCaller } from './frame/finish.ts';
+import type { Gone } from './frame/in-time.ts';
 import { type Responded, type RoutedRequest, respond } from './frame/respond.ts';
 import type { AccessPorts } from './ports.ts';
 import type { Route } from './route.ts';
@@ -67,15 +68,21 @@ async function answer(route: Route, context: Context<Bindings>, options: AppOpti
   const startedMs = performance.now();
   const requestId = currentContext()?.requestId ?? '';
   const request = await routedRequest(context, requestId, options);
-  const responded: Responded | Failure = await respond(route, request, options.access).catch(asFailure);
+  const responded: Responded | Gone | Failure = await respond(route, request, options.access).catch(asFailure);
   if (responded instanceof Failure) logFailure(options.log, responded);
-  const finished =
-    responded instanceof Failure
-      ? failed(responded, requestId, { isKeyed: isKeyed(route, request) })
-      : await finish(route, request, responded);
+  const finished = await finishedOf(responded, { route, request });
   await options.settle?.();
   await traceRequest(route, finished, performance.now() - startedMs);
   return written(finished, { startedMs, requestId, type: route.operationId, options });
+}
+
+async function finishedOf(
+  responded: Responded | Gone | Failure,
+  { route, request }: { route: Route; request: RoutedRequest },
+): Promise<Finished> {
+  if (responded === 'gone') return finishedByCaller;
+  if (responded instanceof Failure) return failed(responded, request.requestId, { isKeyed: isKeyed(route, request) });
+  return await finish(route, request, responded);
 }
 
 /** Is it done once, however often it is repeated? */
@@ -127,7 +134,13 @@ function written(
   const { log, metrics, slowMs = 1_000 } = request.options;
   const milliseconds = performance.now() - request.startedMs;
   metrics?.observeRequest({ type: request.type, outcome, status, seconds: milliseconds / 1_000 });
-  if (milliseconds > slowMs)
+  // how long somebody waited who then left is his own choice
+  if (outcome === finishedByCaller.outcome)
+    log.info(
+      { operation: request.type, status, milliseconds: Math.round(milliseconds) },
+      'a caller left before his turn',
+    );
+  else if (milliseconds > slowMs)
     log.warn({ operation: request.type, milliseconds: Math.round(milliseconds), outcome }, 'a slow request');
   return new Response(body as ConstructorParameters<typeof Response>[0], {
     status,
@@ -183,6 +196,7 @@ async function bodyOf(incoming: HostRequest): Promise<{ body: Buffer; isTooLarge
 
 function goneSignal(outgoing: ServerResponse): AbortSignal {
   const gone = new AbortController();
+  if (outgoing.destroyed) gone.abort();
   outgoing.once('close', () => {
     if (!outgoing.writableFinished) gone.abort();
   });

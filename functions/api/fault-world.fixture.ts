@@ -15,8 +15,7 @@ import { mintKey } from '#shared/runtime/access/mint-key.ts';
 import { openAccess } from '#shared/runtime/access/open.ts';
 import { defineConfig, parseConfig } from '#shared/runtime/config.ts';
 import { access as accessRows } from '#shared/runtime/edge-rows.ts';
-import { flusher } from '#shared/runtime/flush.ts';
-import { flushOutbox } from '#shared/runtime/outbox.ts';
+import { eventsOfRequest } from '#shared/runtime/own-events.ts';
 import { cache as cacheRows } from '#shared/runtime/rows.ts';
 import { openProcessGroup, type ProcessGroup } from '#shared/sandbox/processes.ts';
 import { startPgBouncer } from '#shared/sandbox/servers/pgbouncer.ts';
@@ -103,7 +102,7 @@ export function faultWorldOfThisFile(): () => FaultWorld {
       const resender = openResender({ timeoutMs: 3_000 });
       ends.push(publisher.end, resender.end);
       return {
-        flush: flusher({ send: (limit) => flushOutbox(database, publisher.publish, limit), log }),
+        ...eventsOfRequest({ database, publish: publisher.publish, log }),
         replay: { ...replay, brokerUrl, resend: resender.send },
         resolver: { texts: async () => [`odoo-fleet=${proofToken}`] },
       };

@@ -74,7 +74,7 @@ async function answerForm(
   }
   try {
     const outcome = await database.transaction((transaction) => form.accept(transaction, request));
-    // Repeated, too: what its first delivery wrote may not have been sent. It is kept: nobody waits long for a broker.
+    // it is kept: nobody waits long for a broker
     await Promise.race([flush(), delay(flushWaitMs, undefined, { ref: false })]);
     return { status: 202, outcome, headers: json, body: JSON.stringify({ status: outcome }) };
   } catch (caught) {

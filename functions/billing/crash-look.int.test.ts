@@ -11,8 +11,10 @@ import { inParallel, killAt } from '#scripts/test/crash/case.ts';
 import { everyOfLife } from '#scripts/test/crash/compare.ts';
 import { evenly } from '#scripts/test/crash/life-points.ts';
 import { printLines } from '#scripts/test/crash/life-table.ts';
+import { openPublisher, type Publisher } from '#shared/adapters/eventing/publish.ts';
 import { upsertSourceRule } from '#shared/adapters/postgres/sources.ts';
 import { askForDueLooks, lookEvent } from '#shared/runtime/kill-bill/look.ts';
+import { flushOutbox } from '#shared/runtime/outbox.ts';
 import { becomeReady, startInstance } from '#shared/sandbox/functions/instance.ts';
 import { type KillBillStandIn, killBillAccess, startKillBill } from '#shared/sandbox/kill-bill/server.ts';
 import { openProcessGroup, type ProcessGroup } from '#shared/sandbox/processes.ts';
@@ -37,6 +39,7 @@ let folder: string;
 let killBill: KillBillStandIn;
 let broker: Server;
 let settings: Record<string, string>;
+let publisher: Publisher;
 let survivor: string;
 let started = 0;
 const dispatcher = new Agent();
@@ -56,10 +59,12 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => broker.listen(0, '127.0.0.1', resolve));
   settings = await settingsOf(folder);
+  publisher = openPublisher({ brokerUrl: settings['BROKER_URL'] ?? '' });
   survivor = (await start()).url;
 });
 afterAll(async () => {
   await group.stopAll();
+  await publisher.end();
   await dispatcher.close();
   broker.closeAllConnections();
   await new Promise((resolve) => broker.close(resolve));
@@ -145,7 +150,7 @@ async function runCase(name: string, stops: readonly Stop[]): Promise<Case> {
   };
 }
 
-/** What time brings about: the lease is over, and whoever was sent the event has had his; what the tick asks for is done. */
+/** What time brings about: the lease is over, and whoever was sent the event has had his; what the tick asks for is done, and what waits is sent. */
 async function tick(account: string): Promise<void> {
   await records().query(
     `update kill_bill_accounts set leased_until = case when leased_until is null then null else clock_timestamp() end,
@@ -158,8 +163,7 @@ async function tick(account: string): Promise<void> {
     [accountRefresh.type, account],
   );
   if (asked.rowCount > 0) expect(await look(survivor, account)).toBe(204);
-  // whoever comes publishes what is there
-  await look(survivor, randomUUID());
+  await flushOutbox(records(), publisher.publish);
 }
 
 /** Looks that are to come, and events that are to be published. */

@@ -3,7 +3,7 @@ import type { Database } from '#shared/adapters/postgres/database.ts';
 import { enqueue } from '#shared/adapters/postgres/outbox.ts';
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import type { Config } from '#shared/runtime/config.ts';
-import { flushOutbox } from '#shared/runtime/outbox.ts';
+import { flushOutbox, type Publish } from '#shared/runtime/outbox.ts';
 import type { publishing } from '#shared/runtime/rows.ts';
 import { signAs } from '#shared/runtime/signing.ts';
 import { acceptedAs, type Following, follow } from './follow.ts';
@@ -23,7 +23,7 @@ export async function ask(
   { database, config, following }: Asking,
 ): Promise<Done> {
   await database.transaction((transaction) => enqueue(transaction, [event]));
-  await send(database, config, following);
+  await send(database, event.id, { config, following });
   const { instance: instanceId } = event.data as { instance: string };
   const asked = { source: event.source, eventId: event.id, kind, instanceId };
   const operationId = await acceptedAs(database, asked, following);
@@ -37,12 +37,17 @@ export async function ask(
   };
 }
 
-async function send(database: Database, config: Asking['config'], { screen }: Following): Promise<void> {
+async function send(
+  database: Database,
+  eventId: string,
+  { config, following }: Pick<Asking, 'config' | 'following'>,
+): Promise<void> {
   const sign = signAs(config.eventSource, config.eventSigningKey);
   const publisher = openPublisher({ brokerUrl: config.brokerUrl });
   try {
-    const { failed } = await flushOutbox(database, (events) => publisher.publish(events, { prepare: sign }));
-    if (failed > 0) screen.printError('The broker did not take the request: the tick sends it.');
+    const publish: Publish = (events) => publisher.publish(events, { prepare: sign });
+    const { failed } = await flushOutbox(database, publish, { ids: [eventId] });
+    if (failed > 0) following.screen.printError('The broker did not take the request: the tick sends it.');
   } finally {
     await publisher.end();
   }

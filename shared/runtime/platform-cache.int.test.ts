@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { statusChanged } from '#events/instance/status-changed.ts';
 import { enqueue } from '#shared/adapters/postgres/outbox.ts';
+import { contextOf, runInContext } from '#shared/adapters/tracing/request-context.ts';
 import { announce } from '#shared/domain/event/announce.ts';
 import { databaseOfThisFile, platformSettings } from '#shared/testing/databases.ts';
 import { sharedServers } from '#shared/testing/servers.ts';
@@ -64,10 +65,12 @@ describe("the platform's cache", () => {
       ['running', 'hit'],
     ]);
     const data = { ...statusChanged.example, instance: id };
-    await writer.database.transaction((transaction) =>
-      enqueue(transaction, [announce(statusChanged, data, { id: randomUUID(), source: 'urn:odoo-fleet' })]),
-    );
-    await writer.flush();
+    await runInContext(contextOf({}), async () => {
+      await writer.database.transaction((transaction) =>
+        enqueue(transaction, [announce(statusChanged, data, { id: randomUUID(), source: 'urn:odoo-fleet' })]),
+      );
+      await writer.flush();
+    });
     // copies of a process' own are given for a second
     await expect.poll(() => word('stopped'), { timeout: 15_000 }).toEqual(['stopped', 'miss']);
   });

@@ -8,10 +8,10 @@ import { Failure } from '#shared/domain/failure.ts';
 import { authoriseBy } from './authorise.ts';
 import { type Config, defineConfig } from './config.ts';
 import type { EventFunctionOptions } from './event-function.ts';
-import { flusher } from './flush.ts';
 import { type Log, openLog } from './log.ts';
 import { type Metrics, makeMetrics } from './metrics.ts';
-import { flushOutbox, type Publish } from './outbox.ts';
+import type { Publish } from './outbox.ts';
+import { eventsOfRequest } from './own-events.ts';
 import { openPlatformCache } from './platform-cache.ts';
 import { openPlatformDatabase } from './platform-database.ts';
 import { cache as cacheRows, platformDatabase, publishing, receiving, serving, tracing } from './rows.ts';
@@ -44,7 +44,7 @@ export type Platform = {
   publish: Publish;
   /** Signs our own events and POSTs them straight to a function. */
   publishTo(sink: string, events: readonly OutgoingEvent[]): ReturnType<Publish>;
-  /** Publishes what this request put into the outbox, before its answer, in 2 s at most. What fails is left for the tick. */
+  /** Publishes what this request has committed to the outbox, before its answer, in 2 s at most. What fails is left for the tick. */
   flush(): Promise<void>;
   eventSource: string;
   /** Names this process in leases. */
@@ -68,8 +68,7 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
     maxConnections: config.databasePoolMax,
     onError: (failure) => log.warn({ code: failure.code, reason: failure.message }, 'an idle connection broke'),
   });
-  const database = tracedDatabase(opened);
-  metrics.addPool('platform', () => database.stats());
+  metrics.addPool('platform', () => opened.stats());
   const sinks = new Map<string, ReturnType<typeof openPublisher>>();
   const publisherOf = (sink: string, timeoutMs?: number) => {
     const known = sinks.get(sink);
@@ -96,8 +95,8 @@ export function openPlatform(name: string, config: Config<typeof platformRows>):
   shutdown.during('close-connections', 'publishers', async () => {
     await Promise.all([...sinks.values()].map((publisher) => publisher.end()));
   });
-  shutdown.during('close-connections', 'platform database', () => database.end());
-  const flush = flusher({ send: (limit) => flushOutbox(database, publish, limit), log });
+  shutdown.during('close-connections', 'platform database', () => opened.end());
+  const { database, flush } = eventsOfRequest({ database: tracedDatabase(opened), publish, log });
   return {
     name,
     log,

@@ -5,7 +5,8 @@ import { element, facts, momentOf, say, stateOf, table, timeOf } from './element
 /** The newest backups of an instance, with what proves them. `ports`: caller, onAccepted, fail. */
 export function backupsPart(instance, { items, next = null }, ports) {
   const hasMore = next !== null;
-  const { last, lastProven } = instance.backups;
+  const { backups, undoableRestore } = instance;
+  const { last, lastProven } = backups;
   const mayRestore =
     ports.caller.commands.includes('restore') && !['terminating', 'terminated'].includes(instance.status);
   const columns = [
@@ -21,9 +22,11 @@ export function backupsPart(instance, { items, next = null }, ports) {
   const summary = facts([
     ['Newest', timeOf(last?.at)],
     ['Last proven', timeOf(lastProven?.at)],
+    ...(undoableRestore ? [['Restored', restoredText(undoableRestore)]] : []),
   ]);
+  const undo = undoableRestore && mayRestore ? undoButton(undoableRestore, { instance, ...ports }) : undefined;
   const rest = hasMore ? element('p', { class: 'quiet' }, `The ${items.length} newest are shown.`) : undefined;
-  return [heading, summary, table('Backups', columns, items), rest];
+  return [heading, summary, undo, table('Backups', columns, items), rest];
 }
 
 function restoreButton(backup, ports) {
@@ -34,22 +37,42 @@ function restoreButton(backup, ports) {
   return element('button', { ...attributes, onclick: press }, 'Restore');
 }
 
-async function restore({ id, snapshotAt, proof }, { instance, button, onAccepted, fail }) {
+function restoredText({ at, until }) {
+  return element('span', {}, timeOf(at), '; can be undone until ', timeOf(until));
+}
+
+function undoButton({ id, at }, ports) {
+  const press = (event) =>
+    exchange(
+      { yes: 'Undo restore', body: { undoes: id }, to: `before the restore of ${momentOf(at)}` },
+      { ...ports, button: event.currentTarget },
+    );
+  const attributes = { type: 'button', class: 'severe', 'data-command': 'undo-restore', onclick: press };
+  return element('p', { class: 'buttons' }, element('button', attributes, 'Undo restore'));
+}
+
+async function restore({ id, snapshotAt, proof }, ports) {
+  const warning = proof.state === 'proven' ? undefined : 'This backup was not proven.';
+  await exchange({ yes: 'Restore', body: { backup: id }, to: `on ${momentOf(snapshotAt)}`, warning }, ports);
+}
+
+/** Puts the instance back to what it was then, after a question. */
+async function exchange({ yes, body, to, warning }, { instance, button, onAccepted, fail }) {
   if (button.getAttribute('aria-disabled') === 'true') return;
   const words = [
-    `${instance.name} (${instance.host ?? instance.id}) goes back to what it was on ${momentOf(snapshotAt)}.`,
-    'What was entered since then is no longer in it; it is kept aside for some days, in which an operator can undo this.',
+    `${instance.name} (${instance.host ?? instance.id}) goes back to what it was ${to}.`,
+    'What was entered since then is no longer in it; it is kept aside for some days, in which this can be undone.',
     'Whoever works in it is cut off for a moment.',
-    proof.state === 'proven' ? undefined : 'This backup was not proven.',
+    warning,
   ];
   const text = words.filter(Boolean).join(' ');
-  const title = `Restore: ${instance.name}?`;
-  if ((await confirmed({ title, text, yes: 'Restore', isSevere: true })) === undefined) return;
+  const title = `${yes}: ${instance.name}?`;
+  if ((await confirmed({ title, text, yes, isSevere: true })) === undefined) return;
   button.setAttribute('aria-disabled', 'true');
   try {
     const path = `v1/instances/${encodeURIComponent(instance.id)}/restore`;
-    const answer = await ask('POST', path, { body: { backup: id }, key: newKey() });
-    say(`Restore: ${instance.name}. It is accepted.`);
+    const answer = await ask('POST', path, { body, key: newKey() });
+    say(`${yes}: ${instance.name}. It is accepted.`);
     await onAccepted(await answer.json());
   } catch (error) {
     fail(error);

@@ -38,12 +38,33 @@ export async function ask(method, path, { body, key, signal, headers = {} } = {}
   throw await refusalOf(answer);
 }
 
+/** What was read for the page that is shown: paths with their validators. */
+const seen = new Map();
+
 export async function read(path, options) {
   const answer = await ask('GET', path, options);
+  const tag = answer.headers.get('etag');
+  if (tag !== null) seen.set(path, tag);
   return await answer.json().catch((error) => {
     if (options?.signal?.aborted) throw error;
     throw unreached('GET', error);
   });
+}
+
+/** From here on another page reads. */
+export function forgetReads() {
+  seen.clear();
+}
+
+/** Would the shown page read something else now? Where nothing has changed, no body is sent. */
+export async function hasChanged({ signal }) {
+  for (const [path, tag] of [...seen]) {
+    const answer = await ask('GET', path, { signal, headers: { 'if-none-match': tag } });
+    if (answer.status === 304) continue;
+    await answer.body?.cancel();
+    return true;
+  }
+  return false;
 }
 
 async function send(path, request) {

@@ -185,6 +185,31 @@ describe.runIf(obstacle === undefined)('the console', () => {
     expect(complaints).toEqual([]);
   });
 
+  test('undoes a restore after a question, as long as what was before is kept', async () => {
+    const [restored = '', over = ''] = [ids[6], ids[7]];
+    const restores = [await insertRestore(restored, '1 hour'), await insertRestore(over, '-1 second')];
+    const { page, complaints } = await signedIn('customer', { at: `#/instances/${restored}` });
+    await page.getByText('can be undone until').waitFor();
+    await page.getByRole('button', { name: 'Undo restore' }).press('Enter');
+    const dialog = page.getByRole('dialog', { name: `Undo restore: n-${restored}?` });
+    await dialog.getByText('goes back to what it was before the restore of').waitFor();
+    await shoot(page, 'undo-restore');
+    await page.keyboard.press('Escape');
+    expect(await operations(restored)).toEqual([]);
+    await page.keyboard.press('Enter');
+    await page.locator('#dialog-yes').press('Enter');
+    await page.locator('#progress-state').getByText('restore: queued').waitFor();
+    const { rows } = await api().database.query('select request from operations where instance_id = $1', [restored]);
+    expect(rows).toMatchObject([{ request: { undoes: restores[0] } }]);
+    expect(complaints).toEqual([]);
+    await page.goto(`${api().url}/console#/instances/${over}`);
+    await page.getByRole('heading', { name: `n-${over}` }).waitFor();
+    expect(await page.getByText('can be undone until').count()).toBe(0);
+    const support = await signedIn('support', { at: `#/instances/${restored}` });
+    await support.page.getByText('can be undone until').waitFor();
+    expect(await support.page.getByRole('button', { name: 'Undo restore' }).count()).toBe(0);
+  });
+
   test('lets an admin replay and discard dead letters', async () => {
     const { page } = await signedIn('admin', { at: '#/dead-letters' });
     await shoot(page, 'dead-letters');
@@ -241,6 +266,26 @@ async function insertRows(): Promise<void> {
        values ('urn:x', $1, 'dev.odoofleet.instance.stop.requested', 'stop', 'invalid-event', $2, '{}', $3)`,
       [randomUUID(), reason, createHash('sha256').update(reason).digest()],
     );
+}
+
+/** A restore that has succeeded; its id. */
+async function insertRestore(of: string, keptFor: string): Promise<string> {
+  const restore = randomUUID();
+  const backup = randomUUID();
+  const { database } = api();
+  await database.query(
+    `insert into backups (id, instance_id, customer_id, kind, state, round, server_id, dump_key, started_at, finished_at,
+       snapshot_at, manifest_key, manifest_sha256, dump_bytes, files_bytes, files_count, uploaded_bytes)
+     select $1, id, customer_id, 'scheduled', 'succeeded', 1, 'pg-1', 'wrapped-key', now(), now(), now(), 'place',
+       repeat('0', 64), 1, 1, 1, 1 from instances where id = $2`,
+    [backup, of],
+  );
+  await database.query(
+    `insert into restores (id, instance_id, server_id, backup_id, state, round, job_key, switched_at, swapped_at, finished_at,
+       keep_until) values ($1, $2, 'pg-1', $3, 'succeeded', 1, 'k', now(), now(), now(), now() + $4::interval)`,
+    [restore, of, backup, keptFor],
+  );
+  return restore;
 }
 
 async function operations(of = id): Promise<unknown[]> {

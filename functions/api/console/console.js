@@ -1,10 +1,11 @@
-import { read, session } from './client.js';
+import { forgetReads, hasChanged, read, session } from './client.js';
 import { deadLettersPage } from './dead-letters.js';
 import { byId, element, labelled, say, show } from './elements.js';
 import { instancePage } from './instance.js';
 import { instancesPage } from './instances.js';
 import { newInstancePage } from './new-instance.js';
 import { pause } from './progress.js';
+import { isHeldUp, keepLooking } from './refresh.js';
 import { isPassing, tellBack, tellTrouble } from './trouble.js';
 
 const retryMs = 3_000;
@@ -33,6 +34,7 @@ async function open({ isMoved }) {
     caller ??= await read('v1/me', { signal });
     if (signal.aborted) return;
     showCaller();
+    forgetReads();
     const [path, query = ''] = (location.hash.slice(1) || '/instances').split('?');
     const [, part, page] = pages.find(([pattern]) => pattern.test(path)) ?? pages[0];
     const id = pages.map(([pattern]) => pattern.exec(path)?.[1]).find(Boolean);
@@ -45,6 +47,7 @@ async function open({ isMoved }) {
     tellBack();
     if (isMoved) byId('main').focus();
     else if (focused !== undefined) focusAgain(focused);
+    void refresh(signal);
   } catch (error) {
     if (signal.aborted) return;
     if (!isPassing(error)) {
@@ -59,12 +62,32 @@ async function open({ isMoved }) {
   }
 }
 
-/** What had the keyboard was replaced: it goes to what took its place, or to the beginning. */
-function focusAgain({ isConnected, dataset: { command } }) {
-  if (isConnected) return;
-  const same = command === undefined ? null : document.querySelector(`[data-command="${command}"]`);
-  (same ?? byId('main')).focus();
+/** Shows anew what others have changed. Whoever is filling in or being asked something is left alone. */
+async function refresh(signal) {
+  await keepLooking(signal, async () => {
+    if (isHeldUp()) return;
+    try {
+      const isOther = await hasChanged({ signal });
+      if (signal.aborted) return;
+      tellBack();
+      if (isOther && !isHeldUp()) await open({ isMoved: false });
+    } catch (error) {
+      if (signal.aborted) return;
+      if (isPassing(error)) tellTrouble(error);
+      else fail(error);
+    }
+  });
 }
+
+/** What had the keyboard was replaced: it goes to what took its place, or to the beginning. */
+function focusAgain(before) {
+  if (before.isConnected) return;
+  const same = [...byId('main').querySelectorAll(before.tagName)].find((one) => nameOf(one) === nameOf(before));
+  (same ?? byId('main')).focus({ preventScroll: true });
+}
+
+const nameOf = (one) =>
+  one.dataset.command ?? one.getAttribute('href') ?? one.getAttribute('aria-label') ?? (one.name || one.textContent);
 
 /** Says what went wrong; a token that is not taken any more is forgotten. */
 function fail(error) {

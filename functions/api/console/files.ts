@@ -11,6 +11,7 @@ export const consoleScripts = [
   'instances.js',
   'new-instance.js',
   'progress.js',
+  'refresh.js',
   'trouble.js',
 ] as const;
 export const consoleStyle = 'console.css';

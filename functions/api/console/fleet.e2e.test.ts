@@ -156,6 +156,16 @@ describe.runIf(obstacle === undefined)('the console before a whole fleet', () =>
     expect(complaints.filter((text) => !text.includes('400'))).toEqual([]);
   });
 
+  test('undoes the restore after a question, and offers the way back again', async () => {
+    await ask('Undo restore');
+    await progress('restore: succeeded');
+    expect(await marks()).toEqual([{ value: 'after' }]);
+    await state('running');
+    await page.getByRole('button', { name: 'Undo restore' }).waitFor();
+    await shoot(page, 'restore-undone');
+    await pageAnswers(fleet(), name, 200);
+  });
+
   test('says that the connection is lost when the API is killed, and goes on with what was at work', async () => {
     await worker?.hold();
     await ask('Back up');

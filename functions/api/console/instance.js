@@ -45,11 +45,14 @@ function progressPart() {
 function watch(operation, ports) {
   const { signal, fail } = ports;
   showProgress(operation);
+  byId('progress').dataset.followed = '';
   const onProgress = (now) => {
     if (signal.aborted) return;
     tellBack();
     showProgress(now);
-    if (['succeeded', 'failed', 'cancelled'].includes(now.state)) void ended(now, ports);
+    if (!['succeeded', 'failed', 'cancelled'].includes(now.state)) return;
+    delete byId('progress').dataset.followed;
+    void ended(now, ports);
   };
   follow(operation.id, { onProgress, onTrouble: tellTrouble, signal }).catch((error) => {
     if (!signal.aborted) fail(error);

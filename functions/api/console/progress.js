@@ -1,4 +1,4 @@
-import { ask, read } from './client.js';
+import { ask } from './client.js';
 
 const ends = ['succeeded', 'failed', 'cancelled'];
 const pollMs = 3_000;
@@ -32,7 +32,7 @@ async function stream(id, { state, tell, signal }) {
   const headers = { accept: 'text/event-stream', ...(state.lastId ? { 'last-event-id': state.lastId } : {}) };
   const answer = await ask('GET', `v1/operations/${id}/events`, { signal, headers });
   if (answer.status === 204) {
-    tell(await read(`v1/operations/${id}`, { signal }));
+    tell(await (await ask('GET', `v1/operations/${id}`, { signal })).json());
     return;
   }
   let text = '';

@@ -43,7 +43,7 @@ describe('a read of somebody who most likely may', () => {
     await asFarAsItGets();
     expect(begun.times).toBe(1);
     count(true);
-    expect((await asked).reply.body).toEqual({ secret: 'found' });
+    expect(await asked).toMatchObject({ reply: { body: { secret: 'found' } } });
     expect(begun.times).toBe(1);
   });
 

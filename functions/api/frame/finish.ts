@@ -67,6 +67,9 @@ function tagOf(route: Route, { etag, status }: Reply, text: string): string | un
   return etag === undefined ? undefined : `"${etag}"`;
 }
 
+/** For the numbers and the log alone, by the status that nginx gives it: there is nobody to answer. */
+export const finishedByCaller: Finished = { status: 499, headers: {}, body: null, outcome: 'gone' };
+
 /** The answer to a failure. */
 export function failed(
   failure: Failure,

@@ -10,15 +10,22 @@ export type Timed = {
   begin(): void;
 };
 
-/** A stream may go on; what comes before its first piece may not take longer than any other answer. */
+/** Nobody waits for the answer any more, and nothing was begun. */
+export type Gone = 'gone';
+
+/**
+ * A stream may go on; what comes before its first piece may not take longer than any other answer. Whoever leaves before
+ * something is begun is `gone`. @throws Failure.
+ */
 export async function inTime<Result>(
   { method, deadlineMs: limit = defaultDeadlineMs }: Route,
   gone: AbortSignal,
   act: (timed: Timed) => Promise<Result>,
-): Promise<Result> {
+): Promise<Result | Gone> {
   const over = new AbortController();
   const { promise: late, reject } = Promise.withResolvers<never>();
   let isBegun = false;
+  let left: Failure | undefined;
   const timer = setTimeout(() => {
     over.abort();
     // what changes something goes on, and may yet be committed
@@ -28,6 +35,8 @@ export async function inTime<Result>(
   if (gone.aborted) over.abort();
   gone.addEventListener('abort', () => over.abort(), { once: true });
   const begin = () => {
+    if (gone.aborted) left = new Failure('cancelled', 'Whoever asked has left.');
+    if (left !== undefined) throw left;
     if (over.signal.aborted) throw new Failure('timeout', 'Nobody waits for it any more.');
     isBegun = true;
   };
@@ -37,6 +46,7 @@ export async function inTime<Result>(
   try {
     return await Promise.race([work, late]);
   } catch (caught) {
+    if (caught === left) return 'gone';
     throw asFailure(caught);
   } finally {
     clearTimeout(timer);

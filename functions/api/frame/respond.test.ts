@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Failure } from '#shared/domain/failure.ts';
+import { Failure } from '#shared/domain/failure.ts';
 import type { AccessPorts } from '../ports.ts';
 import { nobody, type Route, route } from '../route.ts';
 import { respond } from './respond.ts';
@@ -64,6 +64,32 @@ describe('the time of a request', () => {
       { ...routedRequest, signal: gone },
       access(async () => somebody),
     );
-    expect([await codeOf(asked), handled]).toEqual(['timeout', 0]);
+    expect([await codeOf(asked), handled]).toEqual(['gone', 0]);
+  });
+
+  it('of one who leaves while something is changed is used for it all the same', async () => {
+    const leaves = new AbortController();
+    const route = changing(async () => {
+      leaves.abort();
+      return { status: 204 };
+    });
+    const asked = respond(
+      route,
+      { ...routedRequest, signal: leaves.signal },
+      access(async () => somebody),
+    );
+    expect(await asked).toMatchObject({ reply: { status: 204 } });
+  });
+
+  it.each([
+    ['who asks cannot be told now', 'unavailable'],
+    ['he is nobody we know', 'unauthenticated'],
+  ] as const)('of one who leaves says what it came to where %s', async (_why, code) => {
+    const asked = respond(
+      changing(async () => ({ status: 204 })),
+      { ...routedRequest, signal: AbortSignal.abort() },
+      access(() => Promise.reject(new Failure(code, 'x'))),
+    );
+    expect([await codeOf(asked), handled]).toEqual([code, 0]);
   });
 });

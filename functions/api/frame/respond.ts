@@ -6,7 +6,7 @@ import type { AccessPorts, LimitAnswer } from '../ports.ts';
 import { invalidRequest } from '../problem.ts';
 import { type Call, nobody, type Reply, type Route } from '../route.ts';
 import { forCustomer } from '../views/for-customer.ts';
-import { inTime, type Timed } from './in-time.ts';
+import { type Gone, inTime, type Timed } from './in-time.ts';
 import { jsonOf, parsed, queryOf } from './parse.ts';
 import { fieldsOf, pickFields } from './pick-fields.ts';
 
@@ -22,7 +22,7 @@ export type RoutedRequest = {
   requestId: string;
   /** Nobody reads a body. */
   isHead: boolean;
-  /** Whoever asks has, by the first of the proxies before us. */
+  /** Whoever asks has, by the first of the proxies before us; of IPv6 his network. */
   address: string;
   /** Aborted when the client is gone. */
   signal: AbortSignal;
@@ -33,7 +33,7 @@ const mostHeaders = 100;
 export type Responded = { reply: Reply; limited: LimitAnswer | undefined; principal: Principal | undefined };
 
 /** Who asks, may he, how often, for what: then the route, all of it within the route's time. @throws Failure. */
-export async function respond(route: Route, request: RoutedRequest, access: AccessPorts): Promise<Responded> {
+export async function respond(route: Route, request: RoutedRequest, access: AccessPorts): Promise<Responded | Gone> {
   const headers = singleHeaders(request);
   return await inTime(route, request.signal, async (timed) => {
     const principal = route.scope === 'anyone' ? nobody : await access.authenticate(headers);

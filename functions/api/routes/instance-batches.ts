@@ -14,10 +14,6 @@ import { acceptedExample, acceptedSchema, askerOf, bodiesOf, keyHeader, perform,
 type Ports = Pick<ApiPorts, 'database' | 'cache' | 'eventSource' | 'flush'>;
 
 const atMost = 100;
-/** Each publishes what one flush takes; the tick sends the rest. */
-const flushesAtMost = 5;
-/** No flush is begun later than that after the first one: what is accepted is to be answered in time, also with a slow broker. */
-const flushedWithinMs = 1_000;
 
 const body = v.strictObject({
   command: v.picklist(
@@ -98,23 +94,13 @@ type AskedCall = Call & { body: Asked };
 
 async function askAll(ports: Ports, { call, operationId }: { call: AskedCall; operationId: string }): Promise<Reply> {
   const works = await prepareAll(ports, call, call.body);
-  let firstMs: number | undefined;
-  const flush = async () => {
-    firstMs ??= performance.now();
-    await ports.flush();
-  };
-  const reply = await perform({ ...ports, flush }, { call, operationId }, async (transaction) => {
+  return await perform(ports, { call, operationId }, async (transaction) => {
     const asked: Result[] = [];
     for (const { id, work } of works) asked.push({ id, result: await work(transaction) });
     const items = await itemsOf(transaction, asked, { order: call.body.instances, requestId: call.requestId });
     const accepted = items.filter(({ operation }) => operation !== null).length;
     return { status: 200, headers: {}, body: { accepted, refused: items.length - accepted, items } };
   });
-  // two events each
-  const flushes = Math.min(flushesAtMost, Math.ceil(works.length / 10));
-  const isQuick = () => firstMs !== undefined && performance.now() - firstMs < flushedWithinMs;
-  for (let done = 1; done < flushes && isQuick(); done += 1) await flush();
-  return reply;
 }
 
 /** In the order of their ids, so that two batches do not wait for each other's locks crosswise. */

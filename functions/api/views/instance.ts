@@ -55,6 +55,8 @@ export const instanceDetailBody = v.strictObject({
     }),
   ),
   backups: v.strictObject({ last: backupPoint, lastProven: backupPoint }),
+  /** The newest restore that can be undone: when the database was exchanged, and until when what was before is kept. */
+  undoableRestore: v.nullable(v.strictObject({ id: uuidText, at: time, until: time })),
   /** Only to callers that are not limited to one customer. */
   databaseServer: v.optional(v.nullable(idText)),
 });
@@ -91,6 +93,11 @@ export const instanceDetailExample: v.InferOutput<typeof instanceDetailBody> = {
   backups: {
     last: { id: '0198c0de-0000-7000-8000-000000000002', at: '2027-02-03T02:00:00.000Z' },
     lastProven: { id: '0198c0de-0000-7000-8000-000000000001', at: '2027-02-02T02:00:00.000Z' },
+  },
+  undoableRestore: {
+    id: '0198c0de-0000-7000-8000-000000000003',
+    at: '2027-02-03T08:30:00.000Z',
+    until: '2027-02-06T08:31:00.000Z',
   },
 };
 
@@ -146,13 +153,17 @@ type DetailRow = InstanceRow & {
   last_at: Date | null;
   proven_id: string | null;
   proven_at: Date | null;
+  restore_id: string | null;
+  restored_at: Date | null;
+  undoable_until: Date | null;
 };
 
 /** All of one instance, whoever asks; undefined when there is none. One statement. */
 export async function readInstanceDetail(queryable: Queryable, id: string) {
   const { rows } = await queryable.query<DetailRow>(
     `select ${columns}, o.operation, last.id as last_id, last.snapshot_at as last_at, proven.id as proven_id,
-       proven.snapshot_at as proven_at
+       proven.snapshot_at as proven_at, restored.id as restore_id, restored.switched_at as restored_at,
+       restored.keep_until as undoable_until
      from instances i join clusters c on c.id = i.cluster_id
      left join lateral (
        select jsonb_build_object('id', id, 'kind', kind, 'state', state, 'step', step) as operation from operations
@@ -165,6 +176,12 @@ export async function readInstanceDetail(queryable: Queryable, id: string) {
        select id, snapshot_at from backups where instance_id = i.id and state = 'succeeded' and proof = 'proven'
        order by snapshot_at desc limit 1
      ) proven on true
+     left join lateral (
+       select id, switched_at, keep_until from restores
+       where instance_id = i.id and state = 'succeeded' and taken_back_by is null and dropping_at is null
+         and keep_until > clock_timestamp()
+       order by started_at desc limit 1
+     ) restored on true
      where i.id = $1`,
     [id],
   );
@@ -180,6 +197,8 @@ export async function readInstanceDetail(queryable: Queryable, id: string) {
       last: row.last_id === null ? null : { id: row.last_id, at: row.last_at },
       lastProven: row.proven_id === null ? null : { id: row.proven_id, at: row.proven_at },
     },
+    undoableRestore:
+      row.restore_id === null ? null : { id: row.restore_id, at: row.restored_at, until: row.undoable_until },
     databaseServer: row.db_server_id,
   };
 }

@@ -9,6 +9,8 @@ export const customerId = 'c-1';
 export const buyers = Array.from({ length: 200 }, (_, number) => `buyer-${number}`);
 /** As many as a limit per key does not stop: the highest one is 100,000 a minute. */
 const keyCount = 10;
+/** So that a busy machine writes them in a statement's time. */
+const rowsAtOnce = 5_000;
 
 export type Filled = {
   /** Of instances that run. */
@@ -31,14 +33,15 @@ export async function fillFleet(database: Database, count: number): Promise<Fill
     `insert into db_servers (id, host, admin_user, secret_key, max_instances, reached_at)
      values ('pg-1', 'pg-1.example', 'fleet_admin', 'pg-1', 1000000, now())`,
   );
-  await database.query(
-    `insert into instances (id, customer_id, name, host, cluster_id, plan_id, image_id, admin_login, status,
+  for (let at = 0; at < count; at += rowsAtOnce)
+    await database.query(
+      `insert into instances (id, customer_id, name, host, cluster_id, plan_id, image_id, admin_login, status,
        observed_generation, db_server_id, created_at)
      select id, $2, 'n-' || id, 'n-' || id || '.odoo.example', 'default', 'small', 'odoo-19', 'owner@acme.example',
-       'running', 1, 'pg-1', now() - number * interval '1 minute'
+       'running', 1, 'pg-1', now() - ($3 + number) * interval '1 minute'
      from unnest($1::text[]) with ordinality as new (id, number)`,
-    [ids, customerId],
-  );
+      [ids.slice(at, at + rowsAtOnce), customerId, at],
+    );
   for (const table of ['instances', 'operations', 'suspensions', 'backups']) await database.query(`analyze ${table}`);
   const keys: string[] = [];
   for (let number = 0; number < keyCount; number += 1) keys.push(await keyOf(database, 'customer', customerId));

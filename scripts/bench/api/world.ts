@@ -22,16 +22,17 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 const name = 'fleet';
 
 export type ApiWorld = Filled & {
-  /** Of the function `api`, in a process of its own. */
-  apiUrl: string;
-  /** Of `servers/bare.ts`, in another, beside the same servers. */
-  bareUrl: string;
+  /** The function `api`, in a process of its own. */
+  api: Server;
+  /** `servers/bare.ts`, in another, beside the same servers. */
+  bare: Server;
   redis: RedisServer;
   /** Takes away what waits to be published: `servers/bare.ts` publishes nothing, and what it wrote is not the function's work. */
   forgetEvents(): Promise<void>;
   stop(): Promise<void>;
 };
 
+type Server = { url: string; pid: number };
 type Place = Pick<Surroundings, 'folder' | 'processes' | 'say'>;
 
 /** A PostgreSQL that waits for its disk, behind PgBouncer; Redis; a broker that takes everything; `instances` rows. */
@@ -64,8 +65,8 @@ export async function openApiWorld({ folder, processes, say }: Place, instances:
   });
   return {
     ...filled,
-    apiUrl: api.url,
-    bareUrl: bare.url,
+    api,
+    bare,
     redis,
     async forgetEvents() {
       const client = new Client({ ...direct, user: name, password, database: name });
@@ -132,7 +133,7 @@ async function startServer(
   { processes, folder }: Pick<Place, 'folder' | 'processes'>,
   called: keyof typeof programs,
   env: Record<string, string>,
-): Promise<{ url: string; stop(): Promise<unknown> }> {
+): Promise<Server & { stop(): Promise<unknown> }> {
   const port = await freePort();
   const started = await processes.start({
     name: called,
@@ -143,7 +144,7 @@ async function startServer(
   });
   const url = `http://127.0.0.1:${port}`;
   await untilTrue(`${called} to be ready`, () => isReady(url), { timeoutMs: 30_000, everyMs: 50 });
-  return { url, stop: () => started.stop() };
+  return { url, pid: started.pid, stop: () => started.stop() };
 }
 
 async function isReady(url: string): Promise<boolean> {

@@ -41,7 +41,7 @@ export async function benchLoad(surroundings: Surroundings): Promise<BenchReport
     await writeFile(keys, world.keys.join('\n'), { mode: 0o600 });
     await writeFile(ids, world.ids.join('\n'));
     const settings = {
-      ...{ URL: world.apiUrl, KEYS_FILE: keys, INSTANCES_FILE: ids, ORDERS: 'on' },
+      ...{ URL: world.api.url, KEYS_FILE: keys, INSTANCES_FILE: ids, ORDERS: 'on' },
       ...{ VUS: String(scale.users), TIME: String(scale.time) },
     };
     const given = Object.entries(settings).flatMap(([name, value]) => ['-e', `${name}=${value}`]);

@@ -1,6 +1,6 @@
-import { drainer } from '#functions/observe/flush.ts';
 import type { Database } from '#shared/adapters/postgres/database.ts';
 import type { Publish } from '#shared/runtime/outbox.ts';
+import { eventsOfProcess, type OwnEvents } from '#shared/runtime/own-events.ts';
 import type { BenchReport } from '../report.ts';
 import { interleave } from '../rounds.ts';
 import { median, medianRatio, percentile } from '../statistics.ts';
@@ -37,7 +37,8 @@ export async function benchStatus(surroundings: Surroundings): Promise<BenchRepo
     const pgbench = await openPgbench(world, surroundings.folder);
     const scripts = await captureFrom(world);
     const observe = openObserve(database);
-    const published = openObserve(database, publishing(database));
+    const own = publishing(database);
+    const published = openObserve(own.database, own.flush);
     const seen: Record<string, number> = {};
     const cycle = async (send: Send): Promise<Sample> => {
       const { sample, driven } = await timed(() => driveCycle(send));
@@ -79,12 +80,12 @@ async function captureFrom(world: StatusWorld) {
 }
 
 /** The outbox with a broker that takes everything at once. */
-function publishing(database: Database): () => Promise<void> {
+function publishing(database: Database): OwnEvents {
   const publish: Publish = async (events) => ({ published: events.map(({ id }) => id), failed: [] });
   const warn = (cause: unknown, text?: string) => {
     throw new Error(text, { cause });
   };
-  return drainer({ database, publish, log: { warn } });
+  return eventsOfProcess({ database, publish, log: { warn } });
 }
 
 /** As a function without a pool does it. */

@@ -17,6 +17,11 @@ export async function processorTimeOfAllMs(): Promise<number> {
   return ticks * tickMs;
 }
 
+/** Processor time that one process has used. */
+export async function processorTimeOfMs(pid: number): Promise<number> {
+  return ((await readStat(String(pid)))?.ticks ?? 0) * tickMs;
+}
+
 async function readStat(pid: string): Promise<{ pid: number; parent: number; ticks: number } | undefined> {
   // it may have ended by now
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);

@@ -46,7 +46,7 @@ export type LifeResult = {
 const timeoutMs = 120_000;
 /** Longer than the broker tries: its five retries come 2, 4, 8, 16 and 32 s after one another. */
 const acceptMs = 75_000;
-/** The world follows the records: pods end, events are published, the ingress sees its objects. */
+/** The world follows the records: pods end, the tick publishes what a killed process has not, the ingress sees its objects. */
 const settleMs = 60_000;
 const endStates = ['succeeded', 'failed', 'cancelled'];
 

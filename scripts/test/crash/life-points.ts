@@ -17,8 +17,8 @@ export function chosenPoints(points: readonly PassedPoint[], every: number): Pas
 }
 
 /**
- * The points of publishing, from the beginning of its transaction to its end. Whoever looks into the outbox first sends what is there, also for others: another run need not
- * come by them.
+ * The points of publishing, from the beginning of its transaction, where it has one, to its end. The tick sends what a request
+ * has not sent for a while: another run need not come by them.
  */
 export function outboxPoints(points: readonly PassedPoint[]): ReadonlySet<PassedPoint> {
   let isPublishing = false;
@@ -30,7 +30,7 @@ export function outboxPoints(points: readonly PassedPoint[]): ReadonlySet<Passed
       if (begins.has(number) || /\bSELECT outbox before$/.test(name)) isPublishing = true;
       const wasPublishing = isPublishing;
       if (name === 'platform: COMMIT answered') isPublishing = false;
-      return wasPublishing;
+      return wasPublishing || /^platform: UPDATE outbox\b|^POST \//.test(name);
     }),
   );
 }

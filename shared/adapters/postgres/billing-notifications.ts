@@ -2,6 +2,7 @@ import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { traceAttributes } from '#shared/domain/trace/trace-context.ts';
 import { currentContext } from '../tracing/request-context.ts';
 import type { Queryable } from './database.ts';
+import { noteWritten, type OutboxRow, outboxColumns } from './outbox.ts';
 
 /** Names of what a billing service told, and what its repetition is recognised by. */
 export type BillingNotification = {
@@ -43,7 +44,7 @@ export async function noteForLook(
   ask: OutgoingEvent,
 ): Promise<'new' | 'repeated'> {
   const { form, key, contentHash, type, accountId, objectId } = notification;
-  const { rows } = await transaction.query<{ deliveries: number }>(
+  const { rows } = await transaction.query<{ deliveries: number } & (OutboxRow | { id: null })>(
     `with noted as (
        insert into billing_notifications as known (form, key, content_hash, type, account_id, object_id)
        values ($1, $2, $3, $4, $5, $6)
@@ -58,13 +59,17 @@ export async function noteForLook(
      sent as (
        insert into outbox (id, type, source, subject, data, extensions)
        select $7, $8, $9, $10, $11::jsonb, $12::jsonb from asked where is_first
-       returning 1)
-     select deliveries from noted`,
+       returning ${outboxColumns})
+     select deliveries, sent.* from noted left join sent on true`,
     [
       ...[form, key, contentHash, type, accountId, objectId],
       ...[ask.id, ask.type, ask.source, ask.subject ?? null, JSON.stringify(ask.data)],
       JSON.stringify({ ...ask.extensions, ...traceAttributes(currentContext()) }),
     ],
+  );
+  noteWritten(
+    transaction,
+    rows.filter((row) => row.id !== null),
   );
   return (rows[0]?.deliveries ?? 1) > 1 ? 'repeated' : 'new';
 }

@@ -1,7 +1,7 @@
 import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { traceAttributes } from '#shared/domain/trace/trace-context.ts';
 import { currentContext } from '../tracing/request-context.ts';
-import type { Queryable } from './database.ts';
+import type { Database, Queryable } from './database.ts';
 
 /** An event that waits to be published. */
 export type WaitingEvent = OutgoingEvent & {
@@ -11,6 +11,27 @@ export type WaitingEvent = OutgoingEvent & {
   attempts: number;
 };
 
+/** What transactions have written that are under way, where somebody wants to be told. */
+const written = new WeakMap<Queryable, WaitingEvent[]>();
+
+/** The same database; `tell` gets what a transaction has written into the outbox, once it is committed. */
+export function tellOfOutbox(database: Database, tell: (events: readonly WaitingEvent[]) => void): Database {
+  return {
+    ...database,
+    async transaction(work, options) {
+      let events: WaitingEvent[] = [];
+      const result = await database.transaction(async (transaction) => {
+        // of this run: what is rolled back and run again is another transaction
+        events = written.get(transaction) ?? [];
+        written.set(transaction, events);
+        return await work(transaction);
+      }, options);
+      if (events.length > 0) tell(events);
+      return result;
+    },
+  };
+}
+
 /**
  * Writes events in the transaction of the change they tell of. One whose id is there already is left as it is. They keep the
  * trace of the request that writes them, whoever publishes them in the end, unless they carry another one. A command to
@@ -19,7 +40,7 @@ export type WaitingEvent = OutgoingEvent & {
 export async function enqueue(transaction: Queryable, events: readonly OutgoingEvent[]): Promise<void> {
   if (events.length === 0) return;
   const trace = traceAttributes(currentContext());
-  await transaction.query(
+  const { rows } = await transaction.query<OutboxRow>(
     `insert into outbox (id, type, source, subject, data, extensions)
      select event.id, type, source, subject, data, case when o.traceparent is null then extensions
        else extensions - 'tracestate' || jsonb_build_object('traceparent', o.traceparent) end
@@ -28,7 +49,8 @@ export async function enqueue(transaction: Queryable, events: readonly OutgoingE
      left join operations o
        on o.id = case when extensions ? 'opkind' then (extensions ->> 'operationid')::uuid end
      order by position
-     on conflict (id) do nothing`,
+     on conflict (id) do nothing
+     returning ${outboxColumns}`,
     [
       events.map((event) => event.id),
       events.map((event) => event.type),
@@ -42,9 +64,17 @@ export async function enqueue(transaction: Queryable, events: readonly OutgoingE
       ),
     ],
   );
+  noteWritten(transaction, rows);
 }
 
-type Row = {
+/** For statements that write into the outbox beside other things: what they returned of `outboxColumns`. */
+export function noteWritten(transaction: Queryable, rows: readonly OutboxRow[]): void {
+  written.get(transaction)?.push(...rows.map(waitingOf));
+}
+
+export const outboxColumns = 'id, type, source, subject, data, extensions, created_at, attempts';
+
+export type OutboxRow = {
   id: string;
   type: string;
   source: string;
@@ -55,36 +85,40 @@ type Row = {
   attempts: number;
 };
 
+function waitingOf({ created_at, subject, ...row }: OutboxRow): WaitingEvent {
+  return { ...row, ...(subject === null ? {} : { subject }), time: created_at };
+}
+
 /**
- * Events to publish, oldest first; those that failed come after the others, so that one which no broker takes does not hold
+ * Events to publish, all or those with these ids, oldest first; those that failed come after the others, so that one which no broker takes does not hold
  * up the rest. Inside a transaction they are the taker's until its end. Outside, two takers may get the same event: it is
  * then published twice under one id.
  */
 export async function takeUnpublished(
   queryable: Queryable,
-  { limit, olderThanMs = 0 }: { limit: number; olderThanMs?: number },
+  { limit, olderThanMs = 0, ids }: { limit: number; olderThanMs?: number; ids?: readonly string[] },
 ): Promise<WaitingEvent[]> {
-  const { rows } = await queryable.query<Row>(
-    `select id, type, source, subject, data, extensions, created_at, attempts
-     from outbox
+  const { rows } = await queryable.query<OutboxRow>(
+    `select ${outboxColumns} from outbox
      where published_at is null and created_at <= clock_timestamp() - $2 * interval '1 millisecond'
+       and ($3::uuid[] is null or id = any($3))
      order by attempts, sequence
      limit $1
      for update skip locked`,
-    [limit, olderThanMs],
+    [limit, olderThanMs, ids ?? null],
   );
-  return rows.map(({ created_at, subject, ...row }) => ({
-    ...row,
-    ...(subject === null ? {} : { subject }),
-    time: created_at,
-  }));
+  return rows.map(waitingOf);
 }
 
-/** The broker has accepted them. */
+/**
+ * The broker has accepted them. COMMIT does not wait for the disk: a note that is forgotten sends its event again, under the
+ * same id.
+ */
 export async function markPublished(queryable: Queryable, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
   await queryable.query(
-    'update outbox set published_at = clock_timestamp() where id = any($1::uuid[]) and published_at is null',
+    `with note as (select set_config('synchronous_commit', 'off', true))
+     update outbox set published_at = clock_timestamp() from note where id = any($1::uuid[]) and published_at is null`,
     [ids],
   );
 }

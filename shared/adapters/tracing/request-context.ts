@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import type { OutgoingEvent } from '#shared/domain/event/outgoing.ts';
 import { continuedTrace, parseTrace, type TraceContext } from '#shared/domain/trace/trace-context.ts';
 
 /**
@@ -13,9 +14,14 @@ export type RequestContext = TraceContext & {
   readonly parentSpanId: string | undefined;
   /** The trace of the way here, where the event belongs to another one. */
   readonly link: TraceContext | undefined;
+  /** Events that it has committed, until it publishes them. */
+  readonly written: WrittenEvent[];
   eventId?: string;
   operationId?: string;
 };
+
+/** An event of the outbox, and when its transaction was committed, by `performance.now()`. */
+export type WrittenEvent = { event: OutgoingEvent; committedMs: number };
 
 const storage = new AsyncLocalStorage<RequestContext>();
 
@@ -80,6 +86,7 @@ export function continueEvent(extensions: Readonly<Record<string, string>>): voi
 /** Draws ids and reads headers when first asked for: most requests log nothing and send nothing. */
 class LazyContext implements RequestContext {
   readonly requestId: string;
+  readonly written: WrittenEvent[] = [];
   eventId?: string;
   operationId?: string;
   readonly #headers: IncomingHttpHeaders;

@@ -128,9 +128,9 @@ function traceOf({ traceId, spanId, traceFlags, traceState }: TraceContext): Tra
 
 /** The same request, seen from inside a span. */
 function insideOf(context: RequestContext, trace: TraceContext): RequestContext {
-  const { requestId, parentSpanId, link, eventId, operationId } = context;
+  const { requestId, parentSpanId, link, written, eventId, operationId } = context;
   return {
-    ...{ requestId, traceState: undefined, parentSpanId, link },
+    ...{ requestId, traceState: undefined, parentSpanId, link, written },
     ...trace,
     ...(eventId === undefined ? {} : { eventId }),
     ...(operationId === undefined ? {} : { operationId }),

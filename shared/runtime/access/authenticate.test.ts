@@ -34,10 +34,10 @@ beforeEach(() => {
 const open = () =>
   openAuthenticator({
     keys: {
-      async find(id) {
+      async find(ids) {
         finds += 1;
         if (isDown) throw new Failure('unavailable', 'The database at db.internal:5432 is away.');
-        return stored?.id === id ? stored : undefined;
+        return stored !== undefined && ids.includes(stored.id) ? [stored] : [];
       },
       async noteUse() {
         uses += 1;
@@ -51,6 +51,9 @@ const open = () =>
     onTrouble: (failure) => troubles.push(failure),
     now: () => new Date(start.getTime() + world.nowMs),
     nowMs: () => world.nowMs,
+    wait: async (ms) => {
+      world.nowMs += ms;
+    },
   });
 
 const withKey = (shown: string) => ({ authorization: `Bearer ${shown}` });
@@ -97,7 +100,7 @@ describe('who asks', () => {
 
   test('where no issuer is set needs a key', async () => {
     const keysOnly = openAuthenticator({
-      keys: { find: async () => undefined, noteUse: async () => undefined },
+      keys: { find: async () => [], noteUse: async () => undefined },
       verifyToken: undefined,
       onTrouble: () => undefined,
     });
@@ -106,18 +109,38 @@ describe('who asks', () => {
 });
 
 describe('keys that somebody makes up', () => {
-  test('cost fifty look-ups a second at most, and keep nobody out whose key was used lately', async () => {
+  const madeUp = (count: number) => Array.from({ length: count }, () => makeApiKey().text);
+  const codesOf = (asked: readonly Promise<unknown>[]) =>
+    Promise.all(asked.map((one) => one.then(String, (failure: Failure) => failure.code)));
+
+  test('are told to slow down after fifty in a second, and keep nobody out', async () => {
     const authenticator = open();
-    await authenticator.authenticate(withKey(text));
-    const codes: string[] = [];
-    for (let count = 0; count < 100; count += 1) {
-      await authenticator.authenticate(withKey(makeApiKey().text)).catch((error: Failure) => codes.push(error.code));
-    }
-    expect([codes.filter((code) => code === 'unauthenticated').length, finds]).toEqual([49, 50]);
-    expect(codes.filter((code) => code === 'too-many-requests')).toHaveLength(51);
-    expect(await authenticator.authenticate(withKey(text))).toMatchObject({ customerId: 'acme' });
-    world.nowMs = 1_000;
-    await expect(authenticator.authenticate(withKey(makeApiKey().text))).rejects.toThrow('There is no such API key');
+    const first = codesOf(madeUp(100).map((key) => authenticator.authenticate(withKey(key))));
+    // its process has never seen it, and others ask before it
+    const good = Array.from({ length: 200 }, () => authenticator.authenticate(withKey(text)));
+    const last = codesOf(madeUp(100).map((key) => authenticator.authenticate(withKey(key))));
+    for (const one of await Promise.all(good)) expect(one).toMatchObject({ customerId: 'acme' });
+    const codes = [...(await first), ...(await last)];
+    expect(codes.filter((code) => code === 'unauthenticated')).toHaveLength(50);
+    expect(codes.filter((code) => code === 'too-many-requests')).toHaveLength(150);
+    world.nowMs += 1_000;
+    await expect(authenticator.authenticate(withKey(text))).resolves.toMatchObject({ customerId: 'acme' });
+    await expect(authenticator.authenticate(withKey(madeUp(1)[0] ?? ''))).rejects.toThrow('There is no such API key');
+  });
+
+  test('cost fifty look-ups a second at most, however they come', async () => {
+    const authenticator = open();
+    await codesOf(madeUp(500).map((key) => authenticator.authenticate(withKey(key))));
+    expect(finds).toBe(2);
+    for (const key of madeUp(98)) await codesOf([authenticator.authenticate(withKey(key))]);
+    expect([finds, world.nowMs]).toEqual([100, 99 * 20]);
+  });
+
+  test('are each counted, also when many show the same', async () => {
+    const [key = ''] = madeUp(1);
+    const authenticator = open();
+    const codes = await codesOf(Array.from({ length: 60 }, () => authenticator.authenticate(withKey(key))));
+    expect([codes.filter((code) => code === 'too-many-requests').length, finds]).toEqual([10, 1]);
   });
 
   test('are looked for again each time: one of them may have been made meanwhile', async () => {
@@ -174,7 +197,10 @@ describe('a key', () => {
 
   test('whose use cannot be noted is no trouble for who asks', async () => {
     const authenticator = openAuthenticator({
-      keys: { find: async () => stored, noteUse: () => Promise.reject(new Failure('unavailable', 'away')) },
+      keys: {
+        find: async () => (stored === undefined ? [] : [stored]),
+        noteUse: () => Promise.reject(new Failure('unavailable', 'away')),
+      },
       verifyToken: undefined,
       onTrouble: (failure) => troubles.push(failure),
       now: () => start,

@@ -3,11 +3,13 @@ import { grantedScopes, type Principal } from '#shared/domain/access/principal.t
 import { openLocalWindows } from '#shared/domain/access/rate-limit.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import { briefMemory } from '#shared/runtime/brief-memory.ts';
+import { gatheredReads } from './gathered-reads.ts';
 import type { VerifyToken } from './tokens.ts';
 
 /** Where keys are kept. */
 export type KeyRecords = {
-  find(id: string): Promise<ApiKey | undefined>;
+  /** Those of them that there are, in any order. */
+  find(ids: readonly string[]): Promise<readonly ApiKey[]>;
   /** Notes the use, if the noted one is older than a minute. */
   noteUse(id: string): Promise<void>;
 };
@@ -21,6 +23,7 @@ export type AuthenticatorOptions = {
   now?: () => Date;
   /** Of a clock that nobody sets. */
   nowMs?: () => number;
+  wait?: (ms: number) => Promise<unknown>;
 };
 
 export type Authenticator = {
@@ -38,15 +41,29 @@ export type Authenticator = {
 const keyKeptMs = 10_000;
 const keysKept = 2_000;
 const useNotedMs = 60_000;
-/** Look-ups of ids this process has not seen used: whoever makes ids up must not keep the database busy. */
-const strangers = { count: 50, windowMs: 1_000 };
+/**
+ * Ids this process has not seen used are looked up together: whoever makes ids up must not keep the database busy, and cannot
+ * be told from one who comes here first before they are looked up. So it is asked 50 times a second at most.
+ */
+const strangers = { everyMs: 20, mostKeys: 1_000 };
+/** Keys that are none are told so; who shows more of them is told to slow down. No other key is counted. */
+const wrongKeys = { count: 50, windowMs: 1_000 };
+
+/** For all who share a look-up: each of them is told in his own turn. */
+const notThere = new Failure('not-found', 'There is no such API key.');
 
 const bearer = /^Bearer +([\x21-\x7e]+)$/i;
 
 export function openAuthenticator(options: AuthenticatorOptions): Authenticator {
   const { keys, verifyToken, onTrouble, now = () => new Date(), nowMs = () => performance.now() } = options;
+  const findStranger = gatheredReads(async (ids) => new Map((await keys.find(ids)).map((key) => [key.id, key])), {
+    ...strangers,
+    nowMs,
+    ...(options.wait === undefined ? {} : { wait: options.wait }),
+  });
+  const find = async (id: string) => (notedAtMs.has(id) ? (await keys.find([id]))[0] : await findStranger(id));
   // what is not there fails, and so is not remembered: made-up ids push out no real one
-  const read = async (id: string) => (await keys.find(id)) ?? Promise.reject(unknownKey());
+  const read = async (id: string) => (await find(id)) ?? Promise.reject(notThere);
   const memory = briefMemory(read, { keptMs: keyKeptMs, maxEntries: keysKept, nowMs });
   const revoked = new Set<string>();
   const notedAtMs = new Map<string, number>();
@@ -63,23 +80,23 @@ export function openAuthenticator(options: AuthenticatorOptions): Authenticator 
     await keys.noteUse(id).catch(onTrouble);
   }
 
-  function letStrangerIn(): void {
-    const { isAllowed, retryAfterMs } = windows.take('strangers', strangers);
-    if (isAllowed) return;
-    throw new Failure('too-many-requests', 'Too many keys that were not used lately are shown: try again.', {
+  /** What to say of a key that is none. One text for all: it does not tell which keys there are. */
+  function noSuchKey(): Failure {
+    const { isAllowed, retryAfterMs } = windows.take('wrong keys', wrongKeys);
+    if (isAllowed) return new Failure('unauthenticated', 'There is no such API key.');
+    return new Failure('too-many-requests', 'Too many keys that are none are shown: slow down.', {
       facts: { retryAfterMs },
     });
   }
 
   async function ofKey(text: string): Promise<Principal> {
     const shown = readApiKey(text);
-    if (shown === undefined || revoked.has(shown.id)) throw unknownKey();
-    if (!notedAtMs.has(shown.id)) letStrangerIn();
+    if (shown === undefined || revoked.has(shown.id)) throw noSuchKey();
     const key = await memory.get(shown.id).value.catch((cause: unknown) => {
-      if (cause instanceof Failure && cause.code === 'unauthenticated') throw cause;
+      if (cause === notThere) return undefined;
       throw new Failure('unavailable', 'API keys cannot be looked up now. Try again.', { cause });
     });
-    if (!isSecretOf(key, shown)) throw unknownKey();
+    if (key === undefined || !isSecretOf(key, shown)) throw noSuchKey();
     const why = whyUnusable(key, now());
     if (why !== undefined) throw new Failure('unauthenticated', why);
     await noteUse(key.id);
@@ -110,9 +127,4 @@ export function openAuthenticator(options: AuthenticatorOptions): Authenticator 
       if (revoked.size > keysKept && oldest !== undefined) revoked.delete(oldest);
     },
   };
-}
-
-/** One text for all: it does not tell which keys there are. */
-function unknownKey(): Failure {
-  return new Failure('unauthenticated', 'There is no such API key.');
 }
