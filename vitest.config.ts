@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 const everywhere = ['events', 'functions', 'shared', 'scripts', 'knative'];
+/** Vitest's is one second, which a process takes to start on a busy machine. */
+const patience = { poll: { timeout: 15_000 } };
 const files = (suffix: string) => everywhere.map((folder) => `${folder}/**/*${suffix}`);
 
 /**
@@ -29,6 +31,7 @@ export default defineConfig({
           include: files('.int.test.ts'),
           globalSetup: ['shared/testing/global-setup.ts'],
           testTimeout: 60_000,
+          expect: patience,
           hookTimeout: 120_000,
           maxWorkers: 2,
         },
@@ -39,6 +42,7 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
           include: files('.e2e.test.ts'),
           testTimeout: 180_000,
+          expect: patience,
           hookTimeout: 300_000,
           // A fleet waits most of the time: one file by itself leaves two cores idle for nine parts of ten.
           maxWorkers: 2,
@@ -50,6 +54,7 @@ export default defineConfig({
           sequence: { groupOrder: 3 },
           include: files('.odoo.test.ts'),
           testTimeout: 300_000,
+          expect: patience,
           hookTimeout: 1_200_000,
           fileParallelism: false,
         },
@@ -60,6 +65,7 @@ export default defineConfig({
           sequence: { groupOrder: 4 },
           include: files('.control-plane.test.ts'),
           testTimeout: 120_000,
+          expect: patience,
           hookTimeout: 1_800_000,
           fileParallelism: false,
         },
@@ -71,6 +77,7 @@ export default defineConfig({
           include: files('.cluster.test.ts'),
           globalSetup: ['scripts/cluster/global-setup.ts'],
           testTimeout: 300_000,
+          expect: patience,
           hookTimeout: 1_800_000,
           fileParallelism: false,
         },
