@@ -33,7 +33,7 @@ export type CaseResult = {
 };
 
 const endStates = ['succeeded', 'failed', 'cancelled'];
-const timeoutMs = 60_000;
+const timeoutMs = 120_000;
 
 /** A run to the end without a crash; the points it passed, and what it left. */
 export async function runUndisturbed(

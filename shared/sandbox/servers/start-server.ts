@@ -12,13 +12,14 @@ export type ServerProcess = {
   restart(options?: { signal?: NodeJS.Signals }): Promise<void>;
 };
 
-const READY_WITHIN_MS = 30_000;
+// one that crashed goes through its log first, and through its whole data folder where it is to be durable
+const READY_WITHIN_MS = 90_000;
 const PORT_ATTEMPTS = 5;
 
 /**
  * Starts a server and resolves when `isReady` does not throw. Another free port is taken when somebody took the first one
  * in between.
- * @throws Error with the last lines of the log when the server ends or is not ready in 30 s.
+ * @throws Error with the last lines of the log when the server ends or is not ready in 90 s.
  */
 export async function startServer(options: {
   processes: ProcessGroup;
@@ -100,9 +101,9 @@ async function waitUntilReady(options: {
     // whoever answered on this port, it was not a server that has ended
     if (problem === undefined && !hasEnded) return;
     if (hasEnded || Date.now() > deadline) {
+      const what = hasEnded ? 'ended while it started' : `was not ready in ${READY_WITHIN_MS / 1000} s`;
       await server.stop({ signal: 'SIGKILL' });
       const log = (await readFile(logFile)).subarray(logStart).toString().trim().split('\n').slice(-8).join('\n');
-      const what = hasEnded ? 'ended while it started' : `was not ready in ${READY_WITHIN_MS / 1000} s`;
       throw new Error(`${server.name} ${what}; its log says:\n${log}`, { cause: problem });
     }
     await delay(15);
