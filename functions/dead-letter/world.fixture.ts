@@ -90,7 +90,7 @@ export async function makeWorld(database: Database): Promise<World> {
   const stops: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
   const log = openLog({ name: 'test', level: 'silent' });
   const standIn = await startStandIn(database, stops);
-  const resender = openResender({ timeoutMs: 2_000 });
+  const resender = openResender({ timeoutMs: 30_000 });
   stops.push(() => resender.end());
   let brokerUrl = 'http://127.0.0.1:1/';
   return {
@@ -137,6 +137,8 @@ export async function makeWorld(database: Database): Promise<World> {
         brokerUrl,
         functionUrl: standIn.pattern,
         functions: ['provision'],
+        // all that is due, on a busy machine too
+        budgetMs: 60_000,
         onTrouble(what, error) {
           throw new Error(what, { cause: error });
         },

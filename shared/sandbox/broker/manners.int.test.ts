@@ -28,7 +28,8 @@ test.each(cases)('$manners, $answer: $expected', async ({ manners, gives, expect
     triggers: [
       trigger('t', {
         retry: 3,
-        timeoutMs: gives === 'silence' ? 100 : 5000,
+        // each try must have arrived before it is given up
+        timeoutMs: gives === 'silence' ? 750 : 20_000,
         filterAttributes: { type: 't' },
       }),
     ],
