@@ -23,7 +23,7 @@ export function superuserOptions({ host, port, superuser: user, superuserPasswor
   return { host, port, user, password };
 }
 
-/** What there is of an instance: whatever has its id in the name; without the pods of Jobs that were removed. */
+/** What there is of an instance: whatever has its id in the name; without what Jobs that were removed had. */
 export async function tracesOf(fleet: Fleet, cluster: ClusterClient, instanceId: string): Promise<InstanceTraces> {
   const databases = await queryAsSuperuser<{ name: string }>(
     fleet.servers.odoo,
@@ -62,14 +62,13 @@ export async function listObjects(cluster: ClusterClient): Promise<ListedObject[
 
 const orphansEndWithinMs = 30_000;
 
-/** The same, when the pods of Jobs that were removed are gone, too: the garbage collector takes them a moment later. */
+/** The same, when the pods and Secrets of Jobs that were removed are gone, too: the garbage collector takes them a moment later. */
 export async function listObjectsAtRest(cluster: ClusterClient): Promise<ListedObject[]> {
   const deadline = Date.now() + orphansEndWithinMs;
   for (;;) {
     const objects = await listObjects(cluster);
     const jobs = new Set(objects.filter(({ kind }) => kind === 'Job').map(({ name }) => name));
-    const isOrphan = ({ kind, object }: ListedObject) =>
-      kind === 'Pod' && jobsOwning(object).some((job) => !jobs.has(job));
+    const isOrphan = ({ object }: ListedObject) => jobsOwning(object).some((job) => !jobs.has(job));
     if (!objects.some(isOrphan) || Date.now() > deadline) return objects;
     await delay(100);
   }
