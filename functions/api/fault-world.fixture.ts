@@ -129,7 +129,7 @@ export function faultWorldOfThisFile(): () => FaultWorld {
     const wanted = { grant, name: 'faults', expiresAt: new Date(Date.now() + 86_400_000), by: 'a test' };
     const key = await records.transaction((transaction) => mintKey(transaction, wanted));
     const authorization = `Bearer ${key.text}`;
-    // strangers with keys are let in a few at a time
+    // known from here on, whatever becomes of the records
     await api().ask('nobody', 'GET', '/v1/me', { headers: { authorization } });
     world = {
       api: api(),

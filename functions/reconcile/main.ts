@@ -88,14 +88,15 @@ const onTrouble = (what: string, error: unknown) => {
   ticks.troubles.inc();
   log.warn({ what, err: asFailure(error) }, 'a part of the tick failed');
 };
-const onEdgeTrouble = (error: unknown) => onTrouble('numbers of the edge', error);
+// a number that stands still says that nothing waits: after a few minutes none is shown, of which an alert tells
+const edgeKept = { keptMs: 300_000, onTrouble: (error: unknown) => onTrouble('numbers of the edge', error) };
 // They read something of every instance, or of days, and change slowly. Without those of the edge the others are shown.
 const seldom = {
   readPoints: nowAndThen(() => readPointNumbers(platform.database), { everyMs: 60_000 }),
   edge: {
-    readWaiting: lastKnown(() => readEdgeWaiting(platform.database), onEdgeTrouble),
+    readWaiting: lastKnown(() => readEdgeWaiting(platform.database), edgeKept),
     readCounts: nowAndThen(
-      lastKnown(() => readEdgeCounts(platform.database), onEdgeTrouble),
+      lastKnown(() => readEdgeCounts(platform.database), edgeKept),
       { everyMs: 60_000 },
     ),
   },

@@ -30,7 +30,7 @@ test('what cannot be read is told, and is what it was last, until it is time to 
       if (count !== 2) throw new Error(`away ${count}`);
       return count;
     },
-    (error) => void troubles.push(String(error)),
+    { keptMs: 600_000, onTrouble: (error) => void troubles.push(String(error)), clock: () => nowMs },
   );
   const read = nowAndThen(once, { everyMs: 60_000, clock: () => nowMs });
   expect([await read(), await read()]).toEqual([undefined, undefined]);
@@ -39,4 +39,28 @@ test('what cannot be read is told, and is what it was last, until it is time to 
   nowMs = 120_000;
   expect([await read(), await read()]).toEqual([2, 2]);
   expect(troubles).toEqual(['Error: away 1', 'Error: away 3']);
+});
+
+test('what was read last is given for so long, and then nothing until it can be read again', async () => {
+  let [nowMs, isAway] = [0, false];
+  const read = lastKnown(
+    async () => {
+      if (isAway) throw new Error('away');
+      return nowMs;
+    },
+    { keptMs: 300_000, onTrouble: () => undefined, clock: () => nowMs },
+  );
+  const given: (number | undefined)[] = [];
+  for (const [atMs, away] of [
+    [10_000, false],
+    [20_000, true],
+    [310_000, true],
+    [310_001, true],
+    [900_000, true],
+    [910_000, false],
+  ] as const) {
+    [nowMs, isAway] = [atMs, away];
+    given.push(await read());
+  }
+  expect(given).toEqual([10_000, 10_000, 10_000, undefined, undefined, 910_000]);
 });

@@ -1,16 +1,23 @@
-/** Reads, and where that fails tells of it and gives what it read last; undefined where it never read anything. Never throws. */
+/**
+ * Reads, and where that fails tells of it and gives what it read last, if that is not older than `keptMs`. Undefined where it has
+ * nothing to give. Never throws.
+ */
 export function lastKnown<Result>(
   read: () => Promise<Result>,
-  onTrouble: (error: unknown) => void,
+  {
+    keptMs,
+    onTrouble,
+    clock = () => performance.now(),
+  }: { keptMs: number; onTrouble: (error: unknown) => void; clock?: () => number },
 ): () => Promise<Result | undefined> {
-  let last: Result | undefined;
+  let last: { result: Result; atMs: number } | undefined;
   return async () => {
     try {
-      last = await read();
+      last = { result: await read(), atMs: clock() };
     } catch (error) {
       onTrouble(error);
     }
-    return last;
+    return last !== undefined && clock() - last.atMs <= keptMs ? last.result : undefined;
   };
 }
 

@@ -158,6 +158,8 @@ describe.runIf(obstacle === undefined)('the console before a whole fleet', () =>
 
   test('undoes the restore after a question, and offers the way back again', async () => {
     await ask('Undo restore');
+    // that the one before has succeeded is still shown
+    await progress(/restore: (queued|running|waiting)/);
     await progress('restore: succeeded');
     expect(await marks()).toEqual([{ value: 'after' }]);
     await state('running');

@@ -11,7 +11,11 @@ const healthy = {
 };
 
 /** What the doctor finds where the API answers this. */
-async function examined(health: Partial<Answer>, list: Partial<Answer> = {}) {
+async function examined(
+  health: Partial<Answer>,
+  list: Partial<Answer> = {},
+  fleet: Readonly<Record<string, Partial<Answer>>> = {},
+) {
   const answer = (given: Partial<Answer>): Answer => ({
     status: 200,
     headers: { date: new Date().toUTCString() },
@@ -20,7 +24,11 @@ async function examined(health: Partial<Answer>, list: Partial<Answer> = {}) {
   });
   const api = {
     host: 'api.example',
-    look: async (path: string) => answer(path === '/v1/health' ? health : list),
+    async look(path: string) {
+      if (path === '/v1/health') return answer(health);
+      const name = path.replace(/^\/v1\/|\?.*$/g, '');
+      return answer(name === 'instances' ? list : (fleet[name] ?? { status: 403, body: {} }));
+    },
   } as unknown as Api;
   const screen = { print: () => undefined, printError: () => undefined };
   const { json, exitCode } = await doctor.run({ operands: [], options: {}, env: {}, screen, api: () => api });
@@ -79,4 +87,31 @@ test('somebody else’s answer is not taken for the API’s, and none is told as
   const { exitCode, lines } = await doctor.run({ operands: [], options: {}, env: {}, screen, api: () => api });
   expect(exitCode).toBe(3);
   expect(lines.join('\n')).toContain('FLEET_URL');
+});
+
+const server = { id: 'pg-1', purpose: 'tenants', instances: 3, maxInstances: 50, reachedAt: '2027-01-01T00:00:00Z' };
+const pageOf = (...items: unknown[]) => ({ body: { items, next: null, total: items.length } });
+const fleetIsWell = { 'db-servers': pageOf(server), findings: pageOf(), 'dead-events': pageOf() };
+
+test('an admin is told of servers, clusters and dead letters; whoever may not see them is told nothing', async () => {
+  expect(await examined({}, {}, fleetIsWell)).toEqual({ exitCode: 0, notWell: [] });
+  const troubled = {
+    'db-servers': pageOf(server, { ...server, id: 'pg-2', reachedAt: null }),
+    findings: pageOf({ subject: 'cluster default' }),
+    'dead-events': pageOf({ sequence: 1 }),
+  };
+  expect(await examined({}, {}, troubled)).toEqual({
+    exitCode: 1,
+    notWell: ['database servers warning', 'places failed', 'dead letters warning'],
+  });
+  const full = { ...fleetIsWell, 'db-servers': pageOf({ ...server, instances: 50 }) };
+  expect(await examined({}, {}, full)).toEqual({ exitCode: 0, notWell: ['database servers warning'] });
+});
+
+test('what the API cannot tell now is not taken for well', async () => {
+  const away = { status: 503, body: {} };
+  expect(await examined({}, {}, { ...fleetIsWell, findings: away })).toEqual({
+    exitCode: 0,
+    notWell: ['findings warning'],
+  });
 });

@@ -2,10 +2,17 @@ import { asFailure } from '#shared/domain/failure.ts';
 import { table } from '../screen.ts';
 import type { Answer, Api } from './api.ts';
 import type { Definition, Result } from './command.ts';
+import { partsOfFleet } from './doctor-fleet.ts';
 import { type ExitCode, exitCodeOf, failureOf } from './failures.ts';
 
 /** One thing that was looked at, and what to do where it is not well. */
-type Finding = { what: string; state: 'ok' | 'warning' | 'failed'; text: string; remedy?: string; exitCode?: ExitCode };
+export type Finding = {
+  what: string;
+  state: 'ok' | 'warning' | 'failed';
+  text: string;
+  remedy?: string;
+  exitCode?: ExitCode;
+};
 
 type Health = {
   database: { isReachable: boolean; pool: { total: number; idle: number; waiting: number; max: number } };
@@ -56,6 +63,7 @@ async function examine(api: Api): Promise<Finding[]> {
     { what: 'API', state: 'ok', text: `${api.host} answered in ${afterMs - before} ms` },
     await tokenOf(api),
     ...partsOf(body as Health),
+    ...(await partsOfFleet(api)),
     clockOf(answer, { before, afterMs }),
   ];
 }
