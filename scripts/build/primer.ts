@@ -48,7 +48,7 @@ export async function primeFunction(name: string, folder: string): Promise<numbe
   }
 }
 
-/** In the outbox whenever somebody looks: the way to the broker is compiled, too. */
+/** What anybody finds in the outbox, or has written there: the way to the broker is compiled, too. */
 const waitingEvent = {
   id: { type: 2950, text: '01a2000f-ef46-7c28-9f73-15905c7835b3' },
   type: { type: 25, text: 'dev.odoofleet.operation.advance' },

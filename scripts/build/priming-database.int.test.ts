@@ -35,11 +35,14 @@ it('gives a row without a table, with and without values, and among several stat
   await client.query('commit');
 });
 
-it('gives the row of a table it has one for, and none of others', async () => {
+it('gives the row of a table it has one for, also of what is written there, and none of others', async () => {
   expect(await rows('select id, content from boxes where id = $1', [7])).toEqual([
     { id: 7, content: { a: 1 }, note: null },
   ]);
   expect(await rows('select id from others')).toEqual([]);
-  const { rowCount, rows: returned } = await client.query('insert into boxes (id) values ($1) returning id', [7]);
+  expect(await rows('insert into boxes (id) values ($1) returning id', [7])).toEqual([
+    { id: 7, content: { a: 1 }, note: null },
+  ]);
+  const { rowCount, rows: returned } = await client.query('insert into others (id) values ($1) returning id', [7]);
   expect({ rowCount, returned }).toEqual({ rowCount: 1, returned: [] });
 });

@@ -6,7 +6,7 @@ export type Field = { type: number; text: string | null };
 
 /**
  * Speaks PostgreSQL's protocol and lets in whoever knows the password (SCRAM-SHA-256). Every statement succeeds; rows are
- * given by those without a table, and by a `select` of a table that `rows` has one for. A function that is compiled for its
+ * given by those without a table, and by a `select` of a table, or an `insert` into it, that `rows` has one for. A function that is compiled for its
  * cache meets it, so that the way of an event through the driver is compiled, too: a build has no PostgreSQL.
  */
 export async function startPrimingDatabase(
@@ -92,7 +92,7 @@ function answerOf(statement: string, tables: Readonly<Record<string, Readonly<Re
   if (!/^\s*(select|with)\b|\breturning\b/i.test(statement)) return undefined;
   let flat = statement;
   for (let before = ''; before !== flat; flat = flat.replaceAll(/\([^()]*\)/g, '')) before = flat;
-  const known = tables[/^\s*select\b[^]*\bfrom (\w+)/i.exec(flat)?.[1] ?? ''];
+  const known = tables[/^\s*(?:select\b[^]*\bfrom|insert into) (\w+)/i.exec(flat)?.[1] ?? ''];
   const named = [...statement.matchAll(/\bas (\w+)/gi)].map((match): [string, Field] => [match[1] ?? '', one]);
   const fields = known === undefined ? named : Object.entries(known);
   const hasRow = known !== undefined || !/\b(from|into|update)\b/i.test(flat);
