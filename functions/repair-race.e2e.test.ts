@@ -75,3 +75,15 @@ describe('a repair never starts what a suspension has stopped:', () => {
     },
   );
 });
+
+it('a resume that leaves another reason open takes down what runs all the same, and waits for no repair', async () => {
+  for (const cause of ['abuse', 'billing']) await carryOut(fleet(), 'suspend', id, { cause });
+  await scaleByHand(1);
+  await until('a pod', async () => (await pods()).length > 0);
+  const before = (await repairsOf(fleet(), id)).length;
+  expect(await carryOut(fleet(), 'resume', id, { cause: 'billing' })).toMatchObject({ status: 'suspended' });
+  expect([await replicas(), await pods()]).toEqual([0, []]);
+  expect(await repairsOf(fleet(), id)).toHaveLength(before);
+  expect(await carryOut(fleet(), 'resume', id, { cause: 'abuse' })).toMatchObject({ status: 'running' });
+  expect(await replicas()).toBe(1);
+});

@@ -9,19 +9,20 @@ import { settle } from '#shared/steps/runtime/settle.ts';
 
 /**
  * Closes one reason of a suspension. With none left the instance is again what is desired, running or stopped; with
- * another one open only its page changes.
+ * another one open its page changes, and what a suspension that failed has left running is taken down.
  */
 export function resumeOperation(ports: RuntimePorts): InstanceOperation {
+  const parts = onlyWhile((instance) => isAlive(instance) && isFree(instance), bringUp(ports));
+  const page = onlyWhile(
+    (instance) => isAlive(instance) && !isFree(instance),
+    [{ ...applyPart('ingress', ports), name: 'suspension-page' }],
+  );
+  const settleFree = onlyWhile((instance) => isAlive(instance) && isFree(instance), settle(ports));
   return {
     definition: {
       ...definitionFacts.resume,
-      steps: [
-        ...onlyWhile((instance) => isAlive(instance) && isFree(instance), [...bringUp(ports), ...settle(ports)]),
-        ...onlyWhile(
-          (instance) => isAlive(instance) && !isFree(instance),
-          [{ ...applyPart('ingress', ports), name: 'suspension-page' }],
-        ),
-      ],
+      steps: [...parts, ...page, ...onlyWhile(isAlive, settle(ports))],
+      others: [{ version: 1, steps: [...parts, ...settleFree, ...page] }],
     },
     events: { accepted: resumeAccepted, failed: resumeFailed },
     succeeded: resumeSucceeded,

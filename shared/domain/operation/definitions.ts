@@ -24,7 +24,7 @@ export const definitionFacts = {
   // As a start, with the stop before it.
   restart: { kind: 'restart', version: 1, deadlineMs: 20 * minutes, cancel: 'refused' },
   suspend: { kind: 'suspend', version: 1, deadlineMs: 10 * minutes, cancel: 'refused' },
-  resume: { kind: 'resume', version: 1, deadlineMs: 15 * minutes, cancel: 'refused' },
+  resume: { kind: 'resume', version: 2, deadlineMs: 15 * minutes, cancel: 'refused' },
   // As a stop, and the database's way aside.
   terminate: { kind: 'terminate', version: 1, deadlineMs: 20 * minutes, cancel: 'refused' },
   // As a start, and the database's way back.
