@@ -22,8 +22,11 @@ const pages = [
   [/^\/dead-letters$/, 'dead-letters', deadLettersPage],
 ];
 
-/** Shows what the address names. `isMoved`: somebody went there, and the keyboard goes along. */
-async function open({ isMoved }) {
+/**
+ * Shows what the address names. `isMoved`: somebody went there, and the keyboard goes along. `accepted`: the operation that
+ * the page has just asked for.
+ */
+async function open({ isMoved, accepted }) {
   shown.abort();
   shown = new AbortController();
   const { signal } = shown;
@@ -42,7 +45,8 @@ async function open({ isMoved }) {
       if (link.dataset.part === part) link.setAttribute('aria-current', 'page');
       else link.removeAttribute('aria-current');
     }
-    await page({ id, query: new URLSearchParams(query), caller, signal, reload: () => open({ isMoved: false }), fail });
+    const reload = (operation) => open({ isMoved: false, accepted: operation });
+    await page({ id, query: new URLSearchParams(query), caller, signal, accepted, reload, fail });
     if (signal.aborted) return;
     tellBack();
     if (isMoved) byId('main').focus();
@@ -58,7 +62,7 @@ async function open({ isMoved }) {
     tellTrouble(error);
     if (byId('main').childElementCount === 0) show('Not there yet', againButton());
     await pause(Math.max(retryMs, error.retryAfterMs || 0), signal);
-    if (!signal.aborted) await open({ isMoved });
+    if (!signal.aborted) await open({ isMoved, accepted });
   }
 }
 

@@ -6,7 +6,7 @@ import { follow } from './progress.js';
 import { tellBack, tellTrouble } from './trouble.js';
 
 /** One instance: its state, how far its operation is, its backups, and what can be done. */
-export async function instancePage({ id, caller, signal, reload, fail }) {
+export async function instancePage({ id, caller, signal, accepted, reload, fail }) {
   const path = encodeURIComponent(id);
   const [instance, backups] = await Promise.all([
     read(`v1/instances/${path}`, { signal }),
@@ -22,8 +22,9 @@ export async function instancePage({ id, caller, signal, reload, fail }) {
     ...factsOf(instance, caller),
     ...backupsPart(instance, backups, { caller, onAccepted: reload, fail }),
   );
-  if (instance.operation !== null && caller.scopes.includes('operations:read'))
-    watch(instance.operation, { caller, signal, reload, fail });
+  // what was asked for may have ended by now
+  const operation = instance.operation ?? accepted;
+  if (operation && caller.scopes.includes('operations:read')) watch(operation, { caller, signal, reload, fail });
 }
 
 function stateLine({ status, statusReason, suspensions }) {
