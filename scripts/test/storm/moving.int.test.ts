@@ -17,7 +17,9 @@ beforeAll(async () => {
   await insertServer(database, { id: 'one', maxInstances: 5 });
 });
 beforeEach(async () => {
-  await database.query('truncate instances, operations, outbox, observations, findings, dead_events cascade');
+  await database.query(
+    'truncate instances, operations, outbox, observations, findings, dead_events, billing_requests cascade',
+  );
   await insertTestInstance(database, id);
   await database.query(`update instances set observed_generation = 1, status = 'running'`);
 });
@@ -85,6 +87,28 @@ test('an instance that was never made, or is purged, waits for none', async () =
   await database.query('update instances set observed_generation = 0');
   expect(await countersLeft()).toEqual([]);
   await database.query('update instances set observed_generation = 1, purged_at = now()');
+  expect(await countersLeft()).toEqual([]);
+});
+
+test.each([
+  ['a suspension that no function has', 'suspend', null, ['requests of billing']],
+  ['a suspension for which there was no room', 'suspend', 'refused: too-many-operations', ['requests of billing']],
+  ['a suspension that was accepted', 'suspend', 'accepted', []],
+  ['an undo, behind which others may wait, until it is looked at', 'undo', 'accepted', ['requests of billing']],
+])('of billing moves: %s', async (_, kind, outcome, expected) => {
+  const eventId = newOperationId();
+  await database.query(
+    `insert into billing_requests (instance_id, customer_id, kind, is_suspended, is_terminated, sequence, event_id, data, check_at)
+     values ($1, 'c-1', $2, true, false, 1, $3, '{}', now())`,
+    [id, kind, eventId],
+  );
+  if (outcome !== null)
+    await database.query(
+      `insert into inbox (source, id, type, data_hash, outcome) values ('x', $1, 't', sha256(''), $2)`,
+      [eventId, outcome],
+    );
+  expect(await countersLeft()).toEqual(expected);
+  await database.query('update billing_requests set check_at = null');
   expect(await countersLeft()).toEqual([]);
 });
 

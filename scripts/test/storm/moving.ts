@@ -20,10 +20,12 @@ const counters: readonly Counter[] = [
       from outbox where published_at is null`,
   },
   {
+    // Until one is looked at, nothing else is asked for behind an end or its undo, nor anew where there was no room.
     name: 'requests of billing',
     text: `select instance_id, format('%s by event %s, sent again %s times', kind, event_id, resends)
       from billing_requests r where check_at is not null
-        and not exists (select 1 from inbox where inbox.id = r.event_id::text)`,
+        and (kind in ('terminate', 'undo') or not exists (select 1 from inbox
+          where inbox.id = r.event_id::text and inbox.outcome <> 'refused: too-many-operations'))`,
   },
   {
     name: 'dead events',
