@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { lockInstanceRequests } from '#shared/adapters/postgres/operation-requests.ts';
 import { tryLockBilling } from '#shared/adapters/postgres/subscriptions.ts';
 import { Failure } from '#shared/domain/failure.ts';
 import { billingUpkeep } from '#shared/runtime/billing/upkeep.ts';
@@ -20,6 +21,8 @@ const world = billingWorld(platform);
 const { say } = world;
 beforeEach(() => world.reset());
 
+const waiting = `select 1 from pg_locks where locktype = 'advisory' and not granted
+  and database = (select oid from pg_database where datname = current_database())`;
 const inGrace = { paid: false, overduesince: inDays(-1) } as const;
 
 describe('a grace period', () => {
@@ -64,6 +67,24 @@ describe('a grace period', () => {
     expect(await world.kinds()).toEqual(['suspend', 'suspend']);
     await world.carryOut();
     for (let round = 0; round < 2; round += 1) expect(await world.tick()).toMatchObject({ asked: 0 });
+  });
+
+  test('that ends while somebody lifts the suspension suspends again: neither overlooks the other', async () => {
+    const instance = await world.addInstance();
+    await say('billing.overdue.changed', subscription(1, { instance, ...overdue }));
+    await world.carryOut();
+    await world.tick();
+    await say('billing.overdue.changed', subscription(2, inGrace));
+    await world.pass(14);
+    let tick: Promise<unknown> | undefined;
+    await platform().transaction(async (transaction) => {
+      await lockInstanceRequests(transaction, instance);
+      await transaction.query('update suspensions set closed_at = now() where instance_id = $1', [instance]);
+      tick = world.tick();
+      await expect.poll(async () => (await world.rows(waiting)).length, { timeout: 15_000 }).toBe(1);
+    });
+    expect(await tick).toMatchObject({ asked: 1 });
+    expect(await world.kinds()).toEqual(['suspend', 'suspend']);
   });
 
   test('of many customers ends for all of them, a bounded number at a time, ten ticks at once', async () => {

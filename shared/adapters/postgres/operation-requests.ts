@@ -16,9 +16,15 @@ export type NewOperation = {
   request: unknown;
 };
 
-/** Serialises everything that is asked of one instance until the transaction ends. */
-export async function lockInstanceRequests(transaction: Queryable, instanceId: string): Promise<void> {
-  await transaction.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [`instance ${instanceId}`]);
+/**
+ * Serialises everything that is asked of these instances until the transaction ends. In the order of their ids, so that
+ * nobody waits for another crosswise.
+ */
+export async function lockInstanceRequests(transaction: Queryable, ...instanceIds: readonly string[]): Promise<void> {
+  await transaction.query(
+    `select pg_advisory_xact_lock(hashtextextended('instance ' || id, 0)) from unnest($1::text[]) as id`,
+    [instanceIds.toSorted()],
+  );
 }
 
 /**

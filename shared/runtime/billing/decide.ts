@@ -7,6 +7,7 @@ import {
   saveRequest,
 } from '#shared/adapters/postgres/billing-requests.ts';
 import type { Queryable } from '#shared/adapters/postgres/database.ts';
+import { lockInstanceRequests } from '#shared/adapters/postgres/operation-requests.ts';
 import { enqueue } from '#shared/adapters/postgres/outbox.ts';
 import {
   type HeldSubscription,
@@ -39,6 +40,8 @@ export type BillingOccasion = {
 export async function decideInstances(transaction: Queryable, occasion: BillingOccasion): Promise<number> {
   const { customerId, instanceIds } = occasion;
   if (instanceIds.length === 0) return 0;
+  // Whoever lifts a suspension has asked what the bills say: he is done before it is decided here, or comes after it.
+  await lockInstanceRequests(transaction, ...instanceIds);
   const { now, subscriptions } = await listSubscriptions(transaction, occasion);
   const customer = await standingOfCustomer(transaction, customerId);
   const instances = await readBilledInstances(transaction, occasion);
