@@ -178,10 +178,11 @@ async function routedRequest(
     ...read,
     requestId,
     isHead: incoming.method === 'HEAD',
-    address: callerAddress(
-      { forwardedFor: forwarded === undefined ? undefined : String(forwarded), peer: incoming.socket.remoteAddress },
-      proxies,
-    ),
+    address: () =>
+      callerAddress(
+        { forwardedFor: forwarded === undefined ? undefined : String(forwarded), peer: incoming.socket.remoteAddress },
+        proxies,
+      ),
     signal: goneSignal(context.env.outgoing as ServerResponse),
   };
 }
