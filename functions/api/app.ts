@@ -37,19 +37,32 @@ export function apiHandler(options: AppOptions): HttpHandler {
     const path = route.path.replaceAll(/\{([a-zA-Z]+)\}/g, ':$1');
     app.on(route.method, path, (context) => answer(route, context, options));
   }
-  for (const [path, methods] of methodsByPath(options.routes)) {
-    app.all(path, (context) => refuse(context, options, { status: 405, allow: methods }));
-  }
-  app.notFound((context) => refuse(context, options, { status: 404 }));
-  // whatever a frame of ours did not see coming
-  app.onError((error) => {
-    options.log.error({ err: error }, 'a request ended with a bug');
-    return new Response(null, { status: 500 });
-  });
+  const refusals = refusalsOf(options);
+  app.notFound((context) => refusals.fetch(context.req.raw, context.env));
+  app.onError(bugOf(options));
   const listener = getRequestListener(app.fetch, {
     errorHandler: () => new Response(null, { status: 400 }),
   });
   return (request, response) => runInContext(contextOf(request.headers), () => listener(request, response));
+}
+
+/** What no route takes. An app of its own: where one handler matches, Hono calls it at once, else it makes a chain of them. */
+function refusalsOf(options: AppOptions): Hono<Bindings> {
+  const app = new Hono<Bindings>();
+  for (const [path, methods] of methodsByPath(options.routes)) {
+    app.all(path, (context) => refuse(context, options, { status: 405, allow: methods }));
+  }
+  app.notFound((context) => refuse(context, options, { status: 404 }));
+  app.onError(bugOf(options));
+  return app;
+}
+
+/** Whatever a frame of ours did not see coming. */
+function bugOf({ log }: Pick<AppOptions, 'log'>): (error: Error) => Response {
+  return (error) => {
+    log.error({ err: error }, 'a request ended with a bug');
+    return new Response(null, { status: 500 });
+  };
 }
 
 function methodsByPath(routes: readonly Route[]): Map<string, string> {
@@ -178,10 +191,11 @@ async function routedRequest(
     ...read,
     requestId,
     isHead: incoming.method === 'HEAD',
-    address: callerAddress(
-      { forwardedFor: forwarded === undefined ? undefined : String(forwarded), peer: incoming.socket.remoteAddress },
-      proxies,
-    ),
+    address: () =>
+      callerAddress(
+        { forwardedFor: forwarded === undefined ? undefined : String(forwarded), peer: incoming.socket.remoteAddress },
+        proxies,
+      ),
     signal: goneSignal(context.env.outgoing as ServerResponse),
   };
 }

@@ -22,8 +22,8 @@ export type RoutedRequest = {
   requestId: string;
   /** Nobody reads a body. */
   isHead: boolean;
-  /** Whoever asks has, by the first of the proxies before us; of IPv6 his network. */
-  address: string;
+  /** Whoever asks has, by the first of the proxies before us; of IPv6 his network. Few ask for it, and it takes a while to tell. */
+  address: () => string;
   /** Aborted when the client is gone. */
   signal: AbortSignal;
 };
@@ -93,12 +93,12 @@ async function handled(
 
 function takeTurn(
   { limit }: Pick<Route, 'limit'>,
-  { principal, address }: { principal: Principal; address: string },
+  { principal, address }: { principal: Principal; address: () => string },
   access: AccessPorts,
 ): Promise<LimitAnswer> | undefined {
   if (limit === 'none') return undefined;
   // nothing but his address is known of a stranger: that is who he is to the limit of changes
-  if (limit === 'attempt') return access.limit({ ...nobody, id: address, customerId: null }, 'write');
+  if (limit === 'attempt') return access.limit({ ...nobody, id: address(), customerId: null }, 'write');
   return access.limit(principal, limit);
 }
 

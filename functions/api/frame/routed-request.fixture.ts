@@ -10,6 +10,6 @@ export const routedRequest: RoutedRequest = {
   isTooLarge: false,
   requestId: 'r-1',
   isHead: false,
-  address: '192.0.2.1',
+  address: () => '192.0.2.1',
   signal: new AbortController().signal,
 };

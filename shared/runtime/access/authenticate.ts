@@ -63,7 +63,7 @@ export function openAuthenticator(options: AuthenticatorOptions): Authenticator 
   });
   const find = async (id: string) => (notedAtMs.has(id) ? (await keys.find([id]))[0] : await findStranger(id));
   // what is not there fails, and so is not remembered: made-up ids push out no real one
-  const read = async (id: string) => (await find(id)) ?? Promise.reject(notThere);
+  const read = async (id: string) => knownOf((await find(id)) ?? (await Promise.reject(notThere)));
   const memory = briefMemory(read, { keptMs: keyKeptMs, maxEntries: keysKept, nowMs });
   const revoked = new Set<string>();
   const notedAtMs = new Map<string, number>();
@@ -92,16 +92,15 @@ export function openAuthenticator(options: AuthenticatorOptions): Authenticator 
   async function ofKey(text: string): Promise<Principal> {
     const shown = readApiKey(text);
     if (shown === undefined || revoked.has(shown.id)) throw noSuchKey();
-    const key = await memory.get(shown.id).value.catch((cause: unknown) => {
+    const known = await memory.get(shown.id).value.catch((cause: unknown) => {
       if (cause === notThere) return undefined;
       throw new Failure('unavailable', 'API keys cannot be looked up now. Try again.', { cause });
     });
-    if (key === undefined || !isSecretOf(key, shown)) throw noSuchKey();
-    const why = whyUnusable(key, now());
+    if (known === undefined || !isSecretOf(known.key, shown)) throw noSuchKey();
+    const why = whyUnusable(known.key, now());
     if (why !== undefined) throw new Failure('unauthenticated', why);
-    await noteUse(key.id);
-    const { id, role, customerId } = key;
-    return { kind: 'key', id, role, customerId, scopes: grantedScopes(key, key.scopes) };
+    await noteUse(known.key.id);
+    return known.holder;
   }
 
   return {
@@ -127,4 +126,10 @@ export function openAuthenticator(options: AuthenticatorOptions): Authenticator 
       if (revoked.size > keysKept && oldest !== undefined) revoked.delete(oldest);
     },
   };
+}
+
+/** A key that was read, and who shows it. */
+function knownOf(key: ApiKey): { key: ApiKey; holder: Principal } {
+  const { id, role, customerId } = key;
+  return { key, holder: { kind: 'key', id, role, customerId, scopes: grantedScopes(key, key.scopes) } };
 }

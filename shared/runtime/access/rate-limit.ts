@@ -47,8 +47,9 @@ export function openRateLimiter(options: {
     roomUntilMs.delete(subject);
     if (!isAllowed || remaining < count * shareOfRoom) return;
     roomUntilMs.set(subject, nowMs() + toldForMs);
+    if (roomUntilMs.size <= maxLocalSubjects) return;
     const [oldest] = roomUntilMs.keys();
-    if (roomUntilMs.size > maxLocalSubjects && oldest !== undefined) roomUntilMs.delete(oldest);
+    if (oldest !== undefined) roomUntilMs.delete(oldest);
   }
 
   return {
