@@ -40,6 +40,16 @@ test('backups that have come to an end that was told are well', () => {
   expect(world()).toEqual([]);
 });
 
+test('a restore that was overtaken is well before the exchange and after it', () => {
+  const overtaken = (state: string) => ({
+    operations: [operation('r-1', 'restore', 'cancelled')],
+    restores: [{ id: 'r-1', instance_id: 'abcdefghijkl', state, is_dropped: false }],
+  });
+  expect(world(overtaken('failed'))).toEqual([]);
+  expect(world(overtaken('succeeded'))).toEqual([]);
+  expect(world(overtaken('switched'))).toEqual(['r-1 is still running']);
+});
+
 test.each<[string, Change, string]>([
   ['a lost row', { made: [backup('b-2', 'failed')] }, 'backup b-1 succeeded and its row is gone'],
   ['a row that runs', { made: [backup('b-1', 'succeeded'), backup('b-2', 'running')] }, 'b-2 is still running'],

@@ -28,6 +28,8 @@ export function backupsOf({ operations, backups }: Pick<Observed, 'operations' |
       .filter((one) => succeeded(one) && looks.get(one.id)?.state !== 'proven')
       .map(({ id }) => `verify ${id} succeeded and its row is ${looks.get(id)?.state ?? 'gone'}`),
     ...ofKind('restore')
+      // one that was overtaken after the exchange has taken place all the same, and can be undone
+      .filter(({ state }) => state !== 'cancelled')
       .filter((one) => succeeded(one) !== (restores.find(({ id }) => id === one.id)?.state === 'succeeded'))
       .map(({ id, state }) => `restore ${id} is ${state}, and its row says otherwise`),
     ...operations.filter(({ kind }) => mayFail.includes(kind)).flatMap((one) => untold(one, backups)),

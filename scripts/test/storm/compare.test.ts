@@ -10,7 +10,7 @@ const [one] = plan.instances;
 const [begin] = plan.beginning;
 if (one === undefined || begin === undefined) throw new Error('the plan has no instance');
 const { id, name } = one;
-const { object, credentialsSecret, configurationSecret, database, role, ownerRole } = namesOf(id);
+const { object, credentialsSecret, configurationSecret, database, role, ownerRole, backupRole } = namesOf(id);
 
 /** The world of one instance that was provisioned and runs. */
 function healthy(): Observed {
@@ -95,6 +95,16 @@ function found(observed: Observed): string[] {
 
 test('a world as it should be has no violations', () => {
   expect(found(healthy())).toEqual([]);
+});
+
+test.each([
+  ['cancelled', 'may stay', false],
+  ['succeeded', 'is a violation', true],
+])('the role of a backup that was %s %s', (state, _, isViolation) => {
+  const world = healthy();
+  world.operations.push(...world.operations.map((begun) => ({ ...begun, id: 'o-2', kind: 'backup', state })));
+  world.servers[0]?.roles.push({ name: backupRole, mayLogin: true });
+  expect(found(world).includes('databases and roles')).toBe(isViolation);
 });
 
 const stray = 'zzzzzzzzzzzz';

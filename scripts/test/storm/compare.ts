@@ -123,6 +123,7 @@ function databasesOf({ observed, model }: Compared): string[] {
       else if (row?.db_server_id !== server) wrong.push(`${server}: ${name} should be on ${row?.db_server_id}`);
     }
     for (const { name, mayLogin } of roles) {
+      if (isOfEndedBackup(name, observed.operations)) continue;
       const [, id = '', owner] = /^odoo_([a-z2-7]{12})(_owner)?$/.exec(name) ?? [];
       const expected = model.instances.get(id);
       if (expected === undefined || expected.isPurged) wrong.push(`${server}: role ${name} belongs to nobody`);
@@ -133,6 +134,16 @@ function databasesOf({ observed, model }: Compared): string[] {
   }
   const missing = [...model.instances].filter(([id, { isMade, isPurged }]) => isMade && !isPurged && !found.has(id));
   return [...wrong, ...missing.map(([id]) => `${id}: its database is on no server`)];
+}
+
+/**
+ * A backup that is overtaken waits for no server that is away: its role stays, without its password and for the time it was
+ * given, until the next backup of the instance, or its purge.
+ */
+function isOfEndedBackup(role: string, operations: readonly OperationRow[]): boolean {
+  const id = /^odoo_([a-z2-7]{12})_backup$/.exec(role)?.[1];
+  const backups = operations.filter(({ instance_id, kind }) => instance_id === id && kind === 'backup');
+  return backups.some(({ state }) => state === 'cancelled' || state === 'failed');
 }
 
 const living = ['Deployment', 'Ingress', 'NetworkPolicy', 'PersistentVolumeClaim', 'Secret', 'Secret', 'Service'];

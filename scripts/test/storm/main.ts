@@ -12,7 +12,7 @@ servers go down, waits until it is quiet, and holds what it has come to against 
   --instances N      default 200
   --commands N       commands and billing events, default 2000
   --seconds N        in which they are sent, default 60
-  --quiet N          seconds the fleet may take to come to rest, default 300
+  --quiet N          seconds the fleet may take to come to rest, default 900
   --folder FOLDER    where data and logs stay; a temporary folder, removed at the end, unless stated
   --report FILE      the report goes there, too
   --help             this text
@@ -34,7 +34,7 @@ function readOptions(args: readonly string[]) {
       instances: { ...text, default: '200' },
       commands: { ...text, default: '2000' },
       seconds: { ...text, default: '60' },
-      quiet: { ...text, default: '300' },
+      quiet: { ...text, default: '900' },
       folder: text,
       report: text,
       help: { type: 'boolean', default: false },
