@@ -40,14 +40,16 @@ test('backups that have come to an end that was told are well', () => {
   expect(world()).toEqual([]);
 });
 
-test('a restore that was overtaken is well before the exchange and after it', () => {
-  const overtaken = (state: string) => ({
+test('a restore that was overtaken is well when its row says whether the sides were exchanged', () => {
+  const overtaken = (state: string, is_exchanged: boolean) => ({
     operations: [operation('r-1', 'restore', 'cancelled')],
-    restores: [{ id: 'r-1', instance_id: 'abcdefghijkl', state, is_dropped: false }],
+    restores: [{ id: 'r-1', instance_id: 'abcdefghijkl', state, is_dropped: false, is_exchanged }],
   });
-  expect(world(overtaken('failed'))).toEqual([]);
-  expect(world(overtaken('succeeded'))).toEqual([]);
-  expect(world(overtaken('switched'))).toEqual(['r-1 is still running']);
+  expect(world(overtaken('failed', false))).toEqual([]);
+  expect(world(overtaken('succeeded', true))).toEqual([]);
+  expect(world(overtaken('failed', true))).toEqual(['restore r-1 is failed, and exchanged']);
+  expect(world(overtaken('succeeded', false))).toEqual(['restore r-1 is succeeded, and not exchanged']);
+  expect(world(overtaken('switched', false))).toEqual(['r-1 is still running']);
 });
 
 test.each<[string, Change, string]>([
@@ -81,13 +83,15 @@ test.each<[string, Change, string]>([
     'a restore whose row says otherwise',
     {
       operations: [operation('r-1', 'restore', 'succeeded')],
-      restores: [{ id: 'r-1', instance_id: 'abcdefghijkl', state: 'failed', is_dropped: false }],
+      restores: [{ id: 'r-1', instance_id: 'abcdefghijkl', state: 'failed', is_dropped: false, is_exchanged: false }],
     },
     'restore r-1 is succeeded, and its row says otherwise',
   ],
   [
     'a restore that stopped between database and files',
-    { restores: [{ id: 'r-1', instance_id: 'abcdefghijkl', state: 'switched', is_dropped: false }] },
+    {
+      restores: [{ id: 'r-1', instance_id: 'abcdefghijkl', state: 'switched', is_dropped: false, is_exchanged: false }],
+    },
     'r-1 is still running',
   ],
   ['what a verification left', { left: ['verify_x'] }, 'verify_x was left by a verification'],

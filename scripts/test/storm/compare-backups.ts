@@ -27,8 +27,11 @@ export function backupsOf({ operations, backups }: Pick<Observed, 'operations' |
     ...ofKind('verify')
       .filter((one) => succeeded(one) && looks.get(one.id)?.state !== 'proven')
       .map(({ id }) => `verify ${id} succeeded and its row is ${looks.get(id)?.state ?? 'gone'}`),
+    ...restores
+      .filter(({ state, is_exchanged }) => (state === 'succeeded') !== is_exchanged)
+      .map(({ id, state, is_exchanged }) => `restore ${id} is ${state}, and ${is_exchanged ? '' : 'not '}exchanged`),
     ...ofKind('restore')
-      // one that was overtaken after the exchange has taken place all the same, and can be undone
+      // one that was overtaken after the exchange has taken place all the same, as its row says, and can be undone
       .filter(({ state }) => state !== 'cancelled')
       .filter((one) => succeeded(one) !== (restores.find(({ id }) => id === one.id)?.state === 'succeeded'))
       .map(({ id, state }) => `restore ${id} is ${state}, and its row says otherwise`),

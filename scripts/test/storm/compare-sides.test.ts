@@ -3,7 +3,13 @@ import { sidesOf } from './compare-sides.ts';
 import type { ModelInstance } from './rules.ts';
 
 const instance = 'abcdefghijkl';
-const restore = (id: string, state = 'succeeded') => ({ id, instance_id: instance, state, is_dropped: false });
+const restore = (id: string, state = 'succeeded') => ({
+  id,
+  instance_id: instance,
+  state,
+  is_dropped: false,
+  is_exchanged: true,
+});
 
 function sides(names: readonly string[], restores: readonly ReturnType<typeof restore>[], isPurged = false) {
   const made: ModelInstance = {

@@ -84,10 +84,10 @@ function healthy(): Observed {
   };
 }
 
-function found(observed: Observed): string[] {
+function found(observed: Observed, of: Compared['plan'] = plan): string[] {
   const event: KnownEvent = { source: '', instance: id, cause: null, sequence: undefined, news: undefined };
   const input = { audit: observed.audit, events: new Map([[begin?.id ?? '', event]]), withoutUndo: new Set<string>() };
-  const compared: Compared = { plan, observed, input, model: runModel(input) };
+  const compared: Compared = { plan: of, observed, input, model: runModel(input) };
   return Object.entries(compare(compared)).flatMap(([subject, violations]) =>
     violations.length === 0 ? [] : [subject],
   );
@@ -98,13 +98,18 @@ test('a world as it should be has no violations', () => {
 });
 
 test.each([
-  ['cancelled', 'may stay', false],
-  ['succeeded', 'is a violation', true],
-])('the role of a backup that was %s %s', (state, _, isViolation) => {
+  ['stays where its server was away when the last one was cancelled', { ends: ['succeeded', 'cancelled'] }, false],
+  ['is a violation where its server was never away', { ends: ['cancelled'], wasDown: false }, true],
+  ['is a violation after the next one has succeeded', { ends: ['cancelled', 'succeeded'] }, true],
+  ['is a violation where there was none', { ends: [] }, true],
+])('the role of a backup %s', (_, { ends, wasDown = true }: { ends: string[]; wasDown?: boolean }, isViolation) => {
   const world = healthy();
-  world.operations.push(...world.operations.map((begun) => ({ ...begun, id: 'o-2', kind: 'backup', state })));
+  const [made] = world.operations;
+  if (made === undefined) throw new Error('there is an operation');
+  world.operations.push(...ends.map((state, at) => ({ ...made, id: `o-${at + 2}`, kind: 'backup', state })));
   world.servers[0]?.roles.push({ name: backupRole, mayLogin: true });
-  expect(found(world).includes('databases and roles')).toBe(isViolation);
+  const mishaps = wasDown ? [{ atMs: 0, what: 'odoo-server-down' as const, server: 0, forMs: 1 }] : [];
+  expect(found(world, { ...plan, mishaps }).includes('databases and roles')).toBe(isViolation);
 });
 
 const stray = 'zzzzzzzzzzzz';

@@ -102,11 +102,12 @@ function operationsOf({ operations }: Observed): string[] {
   return operations.filter((one) => !isWell(one)).map(text);
 }
 
-function databasesOf({ observed, model }: Compared): string[] {
+function databasesOf({ observed, model, plan }: Compared): string[] {
   const rows = new Map(observed.instances.map((row) => [row.id, row]));
   const wrong: string[] = [];
   const found = new Set<string>();
-  for (const { id: server, databases, roles } of observed.servers) {
+  for (const [index, { id: server, databases, roles }] of observed.servers.entries()) {
+    const wasDown = plan.mishaps.some((mishap) => mishap.what === 'odoo-server-down' && mishap.server === index);
     for (const { name, isOpen } of databases) {
       const [, kind, id = ''] = /^(odoo|tombstone|making|trash|quarantine)_([a-z2-7]{12})/.exec(name) ?? [];
       if (kind === undefined) {
@@ -123,7 +124,9 @@ function databasesOf({ observed, model }: Compared): string[] {
       else if (row?.db_server_id !== server) wrong.push(`${server}: ${name} should be on ${row?.db_server_id}`);
     }
     for (const { name, mayLogin } of roles) {
-      if (isOfEndedBackup(name, observed.operations)) continue;
+      const backedUp = /^odoo_([a-z2-7]{12})_backup$/.exec(name)?.[1];
+      const mayBeLeft = wasDown && model.instances.get(backedUp ?? '')?.isPurged === false;
+      if (mayBeLeft && isLastBackupUndone(observed.operations, backedUp)) continue;
       const [, id = '', owner] = /^odoo_([a-z2-7]{12})(_owner)?$/.exec(name) ?? [];
       const expected = model.instances.get(id);
       if (expected === undefined || expected.isPurged) wrong.push(`${server}: role ${name} belongs to nobody`);
@@ -137,13 +140,14 @@ function databasesOf({ observed, model }: Compared): string[] {
 }
 
 /**
- * A backup that is overtaken waits for no server that is away: its role stays, without its password and for the time it was
- * given, until the next backup of the instance, or its purge.
+ * A backup that does not end well waits for no server that is away: its role stays there, and nobody has its password, until
+ * the next backup of the instance closes it, or its purge.
  */
-function isOfEndedBackup(role: string, operations: readonly OperationRow[]): boolean {
-  const id = /^odoo_([a-z2-7]{12})_backup$/.exec(role)?.[1];
-  const backups = operations.filter(({ instance_id, kind }) => instance_id === id && kind === 'backup');
-  return backups.some(({ state }) => state === 'cancelled' || state === 'failed');
+function isLastBackupUndone(operations: readonly OperationRow[], instanceId: string | undefined): boolean {
+  const backups = operations.filter(({ instance_id, kind }) => instance_id === instanceId && kind === 'backup');
+  // their ids begin with the time
+  const last = backups.toSorted((one, other) => (one.id < other.id ? -1 : 1)).at(-1);
+  return last?.state === 'cancelled' || last?.state === 'failed';
 }
 
 const living = ['Deployment', 'Ingress', 'NetworkPolicy', 'PersistentVolumeClaim', 'Secret', 'Secret', 'Service'];

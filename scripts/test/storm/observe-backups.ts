@@ -23,7 +23,8 @@ export type BackupSeen = {
 export type BackupsSeen = {
   made: BackupSeen[];
   verifications: { id: string; state: string }[];
-  restores: { id: string; instance_id: string; state: string; is_dropped: boolean }[];
+  /** `is_exchanged`: database and files have changed places. */
+  restores: { id: string; instance_id: string; state: string; is_dropped: boolean; is_exchanged: boolean }[];
   /** Events that tell of the end of a backup, verification or restore. */
   told: { operation: string; type: string }[];
   /** Databases and roles on the server for verifications that are none of its own. */
@@ -56,7 +57,8 @@ export async function observeBackups(fleet: Fleet): Promise<BackupsSeen> {
     made: await Promise.all(made),
     verifications: await rows('select id::text, state from verifications'),
     restores: await rows(
-      'select id::text, instance_id, state, dropped_at is not null or taken_back_by is not null as is_dropped from restores',
+      `select id::text, instance_id, state, dropped_at is not null or taken_back_by is not null as is_dropped,
+         switched_at is not null and swapped_at is not null as is_exchanged from restores`,
     ),
     told: await rows(
       `select data ->> 'operation' as operation, type from outbox
