@@ -146,6 +146,13 @@ export function billingWorld(database: () => Database) {
         [days],
       );
     },
+
+    /** Until a transaction stands behind a lock that this test holds. */
+    async untilSomebodyWaits(): Promise<void> {
+      const waiting = `select 1 from pg_locks where locktype = 'advisory' and not granted
+        and database = (select oid from pg_database where datname = current_database())`;
+      await expect.poll(async () => (await rows(waiting)).length, { timeout: 15_000 }).toBe(1);
+    },
   };
 
   async function accept(kind: string, instanceId: string): Promise<void> {

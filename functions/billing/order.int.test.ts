@@ -54,13 +54,11 @@ describe('news that come late, twice or at once', () => {
 
   test('waits for whoever is deciding about the same customer', async () => {
     const instance = await world.addInstance();
-    const waiting = `select 1 from pg_locks where locktype = 'advisory' and not granted
-      and database = (select oid from pg_database where datname = current_database())`;
     let answered: Promise<string> | undefined;
     await platform().transaction(async (transaction) => {
       await lockBilling(transaction, 'c-1');
       answered = say('billing.overdue.changed', subscription(1, { instance, ...overdue }));
-      await expect.poll(async () => (await world.rows(waiting)).length, { timeout: 15_000 }).toBe(1);
+      await world.untilSomebodyWaits();
       expect(await world.rows('select 1 from subscriptions')).toEqual([]);
     });
     expect(await answered).toBe('applied');

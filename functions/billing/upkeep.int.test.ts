@@ -21,9 +21,17 @@ const world = billingWorld(platform);
 const { say } = world;
 beforeEach(() => world.reset());
 
-const waiting = `select 1 from pg_locks where locktype = 'advisory' and not granted
-  and database = (select oid from pg_database where datname = current_database())`;
 const inGrace = { paid: false, overduesince: inDays(-1) } as const;
+
+/** An instance that was suspended for an overdue bill, of which a later one is borne for some days. */
+async function suspendedInGrace(): Promise<string> {
+  const instance = await world.addInstance();
+  await say('billing.overdue.changed', subscription(1, { instance, ...overdue }));
+  await world.carryOut();
+  await world.tick();
+  await say('billing.overdue.changed', subscription(2, inGrace));
+  return instance;
+}
 
 describe('a grace period', () => {
   test('that ends without another event suspends, once', async () => {
@@ -54,11 +62,7 @@ describe('a grace period', () => {
   });
 
   test('that ends again suspends again, when somebody has lifted the suspension meanwhile', async () => {
-    const instance = await world.addInstance();
-    await say('billing.overdue.changed', subscription(1, { instance, ...overdue }));
-    await world.carryOut();
-    await world.tick();
-    await say('billing.overdue.changed', subscription(2, inGrace));
+    const instance = await suspendedInGrace();
     await world.rows('update suspensions set closed_at = now() where instance_id = $1', [instance]);
     await world.tick();
     expect(await world.kinds()).toEqual(['suspend']);
@@ -70,18 +74,14 @@ describe('a grace period', () => {
   });
 
   test('that ends while somebody lifts the suspension suspends again: neither overlooks the other', async () => {
-    const instance = await world.addInstance();
-    await say('billing.overdue.changed', subscription(1, { instance, ...overdue }));
-    await world.carryOut();
-    await world.tick();
-    await say('billing.overdue.changed', subscription(2, inGrace));
+    const instance = await suspendedInGrace();
     await world.pass(14);
     let tick: Promise<unknown> | undefined;
     await platform().transaction(async (transaction) => {
       await lockInstanceRequests(transaction, instance);
       await transaction.query('update suspensions set closed_at = now() where instance_id = $1', [instance]);
       tick = world.tick();
-      await expect.poll(async () => (await world.rows(waiting)).length, { timeout: 15_000 }).toBe(1);
+      await world.untilSomebodyWaits();
     });
     expect(await tick).toMatchObject({ asked: 1 });
     expect(await world.kinds()).toEqual(['suspend', 'suspend']);
