@@ -12,23 +12,19 @@ import { settle } from '#shared/steps/runtime/settle.ts';
  * another one open its page changes, and what a suspension that failed has left running is taken down.
  */
 export function resumeOperation(ports: RuntimePorts): InstanceOperation {
-  const parts = onlyWhile((instance) => isAlive(instance) && isFree(instance), bringUp(ports));
-  const page = onlyWhile(
-    (instance) => isAlive(instance) && !isFree(instance),
-    [{ ...applyPart('ingress', ports), name: 'suspension-page' }],
-  );
-  const settleFree = onlyWhile((instance) => isAlive(instance) && isFree(instance), settle(ports));
+  const parts = onlyWhile(isFreed, bringUp(ports));
+  const page = onlyWhile(isHeld, [{ ...applyPart('ingress', ports), name: 'suspension-page' }]);
   return {
     definition: {
       ...definitionFacts.resume,
       steps: [...parts, ...page, ...onlyWhile(isAlive, settle(ports))],
-      others: [{ version: 1, steps: [...parts, ...settleFree, ...page] }],
+      others: [{ version: 1, steps: [...parts, ...onlyWhile(isFreed, settle(ports)), ...page] }],
     },
     events: { accepted: resumeAccepted, failed: resumeFailed },
     succeeded: resumeSucceeded,
     moves: { began: 'resume-began', finished: 'resume-finished', failed: 'resume-failed' },
     isStillWanted: isAlive,
-    notificationOf: (instance) => (isFree(instance) ? 'instance-resumed' : undefined),
+    notificationOf: (instance) => (isFreed(instance) ? 'instance-resumed' : undefined),
   };
 }
 
@@ -36,6 +32,11 @@ function isAlive(instance: Instance): boolean {
   return isMade(instance) && instance.desiredState !== 'terminated';
 }
 
-function isFree(instance: Instance): boolean {
-  return instance.suspensions.length === 0;
+function isFreed(instance: Instance): boolean {
+  return isAlive(instance) && instance.suspensions.length === 0;
+}
+
+/** Another reason is open. */
+function isHeld(instance: Instance): boolean {
+  return isAlive(instance) && instance.suspensions.length > 0;
 }
