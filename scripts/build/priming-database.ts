@@ -6,8 +6,9 @@ export type Field = { type: number; text: string | null };
 
 /**
  * Speaks PostgreSQL's protocol and lets in whoever knows the password (SCRAM-SHA-256). Every statement succeeds; rows are
- * given by those without a table, and by a `select` of a table, or an `insert` into it, that `rows` has one for. A function that is compiled for its
- * cache meets it, so that the way of an event through the driver is compiled, too: a build has no PostgreSQL.
+ * given by those without a table, and by a `select` of a table, or an `insert` into it, that `rows` has one for. A function
+ * that is compiled for its cache meets it, so that the way of an event through the driver is compiled, too: a build has no
+ * PostgreSQL.
  */
 export async function startPrimingDatabase(
   password: string,
