@@ -20,7 +20,7 @@ export function compare(compared: Compared): Violations {
     'instances that are not where the model says': instancesOf(compared),
     'bills that are not carried out': billsOf(compared),
     'operations without an end, or failed': operationsOf(compared.observed),
-    'databases and roles': [...databasesOf(compared), ...sidesOf(compared)],
+    'databases and roles': [...databasesOf(compared), ...rolesOf(compared), ...sidesOf(compared)],
     'objects in the cluster': objectsOf(compared),
     backups: backupsOf(compared.observed),
     pages: pagesOf(compared),
@@ -102,12 +102,11 @@ function operationsOf({ operations }: Observed): string[] {
   return operations.filter((one) => !isWell(one)).map(text);
 }
 
-function databasesOf({ observed, model, plan }: Compared): string[] {
+function databasesOf({ observed, model }: Compared): string[] {
   const rows = new Map(observed.instances.map((row) => [row.id, row]));
   const wrong: string[] = [];
   const found = new Set<string>();
-  for (const [index, { id: server, databases, roles }] of observed.servers.entries()) {
-    const wasDown = plan.mishaps.some((mishap) => mishap.what === 'odoo-server-down' && mishap.server === index);
+  for (const { id: server, databases } of observed.servers) {
     for (const { name, isOpen } of databases) {
       const [, kind, id = ''] = /^(odoo|tombstone|making|trash|quarantine)_([a-z2-7]{12})/.exec(name) ?? [];
       if (kind === undefined) {
@@ -123,20 +122,25 @@ function databasesOf({ observed, model, plan }: Compared): string[] {
       else if (isOpen !== (kind === 'odoo')) wrong.push(`${server}: ${name} is ${isOpen ? 'open' : 'closed'}`);
       else if (row?.db_server_id !== server) wrong.push(`${server}: ${name} should be on ${row?.db_server_id}`);
     }
-    for (const { name, mayLogin } of roles) {
-      const backedUp = /^odoo_([a-z2-7]{12})_backup$/.exec(name)?.[1];
-      const mayBeLeft = wasDown && model.instances.get(backedUp ?? '')?.isPurged === false;
-      if (mayBeLeft && isLastBackupUndone(observed.operations, backedUp)) continue;
-      const [, id = '', owner] = /^odoo_([a-z2-7]{12})(_owner)?$/.exec(name) ?? [];
-      const expected = model.instances.get(id);
-      if (expected === undefined || expected.isPurged) wrong.push(`${server}: role ${name} belongs to nobody`);
-      else if (owner === undefined && mayLogin !== (expected.desired !== 'terminated')) {
-        wrong.push(`${server}: role ${name} may ${mayLogin ? '' : 'not '}log in`);
-      }
-    }
   }
   const missing = [...model.instances].filter(([id, { isMade, isPurged }]) => isMade && !isPurged && !found.has(id));
   return [...wrong, ...missing.map(([id]) => `${id}: its database is on no server`)];
+}
+
+function rolesOf({ observed, model, plan }: Compared): string[] {
+  return observed.servers.flatMap(({ id: server, roles }, index) => {
+    const wasDown = plan.mishaps.some((mishap) => mishap.what === 'odoo-server-down' && mishap.server === index);
+    return roles.flatMap(({ name, mayLogin }) => {
+      const backedUp = /^odoo_([a-z2-7]{12})_backup$/.exec(name)?.[1];
+      const mayBeLeft = wasDown && model.instances.get(backedUp ?? '')?.isPurged === false;
+      if (mayBeLeft && isLastBackupUndone(observed.operations, backedUp)) return [];
+      const [, id = '', owner] = /^odoo_([a-z2-7]{12})(_owner)?$/.exec(name) ?? [];
+      const expected = model.instances.get(id);
+      if (expected === undefined || expected.isPurged) return [`${server}: role ${name} belongs to nobody`];
+      const isRight = owner !== undefined || mayLogin === (expected.desired !== 'terminated');
+      return isRight ? [] : [`${server}: role ${name} may ${mayLogin ? '' : 'not '}log in`];
+    });
+  });
 }
 
 /**
