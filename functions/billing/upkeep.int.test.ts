@@ -87,6 +87,20 @@ describe('a grace period', () => {
     expect(await world.kinds()).toEqual(['suspend', 'suspend']);
   });
 
+  test('that is over suspends one that came back since its suspension was refused for being terminated', async () => {
+    const instance = await world.addInstance();
+    await say('billing.overdue.changed', subscription(1, { instance, ...overdue }));
+    await world.rows(`update instances set desired_state = 'terminated'`);
+    await world.carryOut('refused: terminated');
+    await world.tick();
+    await say('billing.invoice.paid', { ...subscription(2), invoice: 'i-1' });
+    await world.rows(`update instances set desired_state = 'running'`);
+    await say('billing.overdue.changed', subscription(3, overdue));
+    expect(await world.kinds()).toEqual(['suspend', 'suspend']);
+    await world.carryOut();
+    for (let round = 0; round < 2; round += 1) expect(await world.tick()).toMatchObject({ asked: 0 });
+  });
+
   test('of many customers ends for all of them, a bounded number at a time, ten ticks at once', async () => {
     for (let number = 1; number <= 30; number += 1) {
       await world.rows('insert into customers (id) values ($1)', [`many-${number}`]);

@@ -35,7 +35,8 @@ export async function readBilledInstances(
        r.kind, r.is_suspended, r.is_terminated, r.sequence, r.data,
        r.check_at is null or ${isHandled} as is_settled,
        r.asked_at > clock_timestamp() - interval '1 day' and exists (select 1 from inbox
-         where inbox.source = $2 and inbox.id = r.event_id::text and inbox.outcome like 'refused: %') as is_refused,
+         where inbox.source = $2 and inbox.id = r.event_id::text and inbox.outcome like 'refused: %'
+           and inbox.outcome <> 'refused: terminated') as is_refused,
        exists (select 1 from inbox where inbox.source = $2 and inbox.id = r.event_id::text
          and (inbox.outcome = 'coalesced' or inbox.outcome like 'refused: %')) as is_joined
      from unnest($1::text[]) as wanted (instance_id)

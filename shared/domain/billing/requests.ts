@@ -10,7 +10,7 @@ export type LastRequest = {
   isTerminated: boolean;
   /** The operation's function has it, or sending it again was given up. */
   isSettled: boolean;
-  /** Its function has refused it, less than a day ago. */
+  /** Its function has refused it, less than a day ago, and not for being terminated: whatever came back is asked for anew. */
   isRefused: boolean;
   /** It was refused, or met one that somebody else had asked for, which answers for both. */
   isJoined: boolean;
