@@ -4,7 +4,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const { PORT, NEVER_READY, EXIT_AT_ONCE } = process.env;
-if (EXIT_AT_ONCE !== undefined) process.exit(3);
+if (EXIT_AT_ONCE !== undefined) {
+  process.stderr.write('told to end at once\n');
+  process.exit(3);
+}
 
 let isStopping = false;
 

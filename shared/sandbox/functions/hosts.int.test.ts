@@ -210,11 +210,11 @@ test('a process that never becomes ready gives 503 in time', async () => {
   await vi.waitFor(() => expect(kinds()).toEqual(['start-failed']), 15_000);
 });
 
-test('a program that ends at once gives 503 at once, and its output is kept', async () => {
+test('a program that ends at once gives 503 at once, which says its last words; its output is kept', async () => {
   const hosts = await start({ functions: { echo: program({ EXIT_AT_ONCE: '1' }) } });
   const { status, text } = await call(hosts.url('echo'));
   expect(status).toBe(503);
-  expect(text).toMatch(/function echo ended with code 3 before it was ready/);
+  expect(text).toMatch(/function echo ended with code 3 before it was ready; its log says:\ntold to end at once$/m);
   expect(await readdir(folder)).toContain('echo-1.log');
 });
 

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dispatcher, request } from 'undici';
@@ -12,6 +13,7 @@ export type FunctionProgram = { command: string; args: readonly string[]; env: R
 export type Instance = {
   port: number;
   process: RunningProcess;
+  logFile: string;
   inFlight: number;
   isReady: boolean;
   /** It gets no new requests; SIGTERM is sent or about to be. */
@@ -45,17 +47,21 @@ export async function startInstance(
 ): Promise<Instance> {
   const port = await freePort();
   const revision = `${name}-00001`;
+  const logFile = join(options.folder, `${name}-${options.number}.log`);
   const process = await options.processes.start({
     name: `function ${name}`,
     command: program.command,
     args: program.args,
     env: { ...program.env, PORT: String(port), K_SERVICE: name, K_CONFIGURATION: name, K_REVISION: revision },
-    logFile: join(options.folder, `${name}-${options.number}.log`),
+    logFile,
   });
-  return { port, process, inFlight: 0, isReady: false, isStopping: false, lastTaken: 0, idleTimer: undefined };
+  return { port, process, logFile, inFlight: 0, isReady: false, isStopping: false, lastTaken: 0, idleTimer: undefined };
 }
 
-/** Resolves when the process itself answers GET /readyz with 200. @throws Error when the process ends first or `withinMs` have passed. */
+/**
+ * Resolves when the process itself answers GET /readyz with 200.
+ * @throws Error when `withinMs` have passed, or, with the last lines of its log, when the process ends first.
+ */
 export async function becomeReady(
   instance: Instance,
   options: { dispatcher: Dispatcher; withinMs: number },
@@ -63,10 +69,15 @@ export async function becomeReady(
   const deadline = Date.now() + options.withinMs;
   let ended: string | undefined;
   void instance.process.exited.then(({ code, signal }) => {
-    ended = `ended with ${signal ?? `code ${code}`} before it was ready; its log says why`;
+    ended = `ended with ${signal ?? `code ${code}`} before it was ready`;
   });
   while (Date.now() < deadline) {
-    if (ended !== undefined) throw new Error(`${instance.process.name} ${ended}`);
+    if (ended !== undefined) {
+      const log = await readFile(instance.logFile, 'utf8');
+      throw new Error(
+        `${instance.process.name} ${ended}; its log says:\n${log.trim().split('\n').slice(-4).join('\n')}`,
+      );
+    }
     if (await isReady(instance, options.dispatcher)) {
       instance.isReady = true;
       return;
