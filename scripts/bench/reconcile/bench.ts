@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '#shared/sandbox/servers/free-port.ts';
 import { untilTrue } from '../conditions.ts';
 import type { BenchReport, Cell } from '../report.ts';
 import { growthExponent } from '../statistics.ts';
@@ -62,17 +62,6 @@ async function startApi({ processes, folder }: Surroundings): Promise<string> {
   const isWritten = async () => (await readFile(kubeconfigFile, 'utf8')).length > 0;
   await untilTrue('the Kubernetes lists', isWritten, { timeoutMs: 20_000, everyMs: 50 });
   return kubeconfigFile;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 async function passOver(

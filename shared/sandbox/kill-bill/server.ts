@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { freePort } from '../servers/free-port.ts';
 import { openPush } from './push.ts';
 import { emptyRecords, type KillBillRecords, openDesk } from './records.ts';
 
@@ -49,8 +49,9 @@ export async function startKillBill({ now = Date.now() }: { now?: number } = {})
       : answer(response, 200, found);
   };
   let server = createServer(handle);
-  await listen(server, 0);
-  const { port } = server.address() as AddressInfo;
+  // it comes back on the same port
+  const port = await freePort();
+  await listen(server, port);
   const stop = () =>
     new Promise<void>((resolve) => {
       server.close(() => resolve());

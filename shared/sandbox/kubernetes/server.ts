@@ -4,9 +4,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:https';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { freePort } from '../servers/free-port.ts';
 import type { Identity } from './certificates.ts';
 import { ensureIdentity } from './certificates.ts';
 import { discover } from './discovery.ts';
@@ -79,17 +79,18 @@ export async function startKubernetesApi(options: KubernetesApiOptions): Promise
   };
 }
 
-/** Takes the port asked for, or else the one of the last time when it is free, or else any. */
+/** Takes the port asked for, or else the one of the last time when it is free, or else a free one. */
 async function listen(server: Server, { folder, port }: KubernetesApiOptions): Promise<number> {
   const file = join(folder, 'port');
-  const last = port ?? Number(await readFile(file, 'utf8').catch(() => '0'));
+  const last = await readFile(file, 'utf8').catch(() => undefined);
+  let actual = port ?? (last === undefined ? await freePort() : Number(last));
   try {
-    await listenOn(server, last);
+    await listenOn(server, actual);
   } catch (error) {
     if (port !== undefined || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    await listenOn(server, 0);
+    actual = await freePort();
+    await listenOn(server, actual);
   }
-  const actual = (server.address() as AddressInfo).port;
   await writeFile(file, String(actual));
   return actual;
 }

@@ -1,50 +1,79 @@
-import { createServer } from 'node:net';
+import { randomInt } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
 
 /** Longer than a program takes to listen on a busy machine. */
 const keptMs = 60_000;
 
+// Above what well-known servers listen on; Kubernetes' NodePorts begin at 30000.
+const firstPort = 10_000;
+const endPort = 30_000;
+/** Fewer would be taken too often. */
+const fewestPorts = 1_000;
+const mostTries = 1_000;
+
+/** The ports to choose from; `to` is not one of them. */
+type Ports = { from: number; to: number };
+
 /**
- * A TCP port of 127.0.0.1 that nobody listens on now, and that no caller of this function on the machine, in whatever
- * process, gets within a minute: programs start for seconds, and the system gives the same port twice every few
- * thousand times. Others may still take it before it is used: a caller that starts a server on it must notice that and
- * ask for another one.
+ * A TCP port that nobody listens on now, on whatever address, and that no caller of this function on the machine, in
+ * whatever process, gets within a minute: programs start for seconds. It is none that the system chooses by itself
+ * (Linux's `ip_local_port_range`): a server that takes any port, or a client's connection, could have it before the
+ * program listens. One that is told to use this very port may still take it.
+ * @throws Error when none is found in 1,000 tries.
  */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = await unusedPort();
-    if (await keep(port)) return port;
+export async function freePort(ports?: Ports): Promise<number> {
+  const { from, to } = ports ?? portsBelow(await firstPortOfSystem());
+  for (let tries = 0; tries < mostTries; tries += 1) {
+    const port = randomInt(from, to);
+    if ((await isUnused(port)) && (await keep(port))) return port;
   }
+  throw new Error(`none of ${mostTries} ports from ${from} to ${to - 1} is free`);
 }
 
-function unusedPort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => {
-        if (typeof address === 'object' && address !== null) resolve(address.port);
-        else reject(new Error('the system gave no port'));
-      });
-    });
-  });
+/** Those that the system leaves alone, or all of the usual ones where it leaves too few. */
+export function portsBelow(firstOfSystem: number): Ports {
+  const to = Math.min(endPort, firstOfSystem);
+  return to - firstPort < fewestPorts ? { from: firstPort, to: endPort } : { from: firstPort, to };
+}
+
+let read: Promise<number> | undefined;
+
+function firstPortOfSystem(): Promise<number> {
+  read ??= readFile('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').then(
+    (text) => Number.parseInt(text, 10),
+    // not Linux: the range that IANA names for this, RFC 6335 §6
+    () => 49_152,
+  );
+  return read;
+}
+
+async function isUnused(port: number): Promise<boolean> {
+  const server = await listenAt(port);
+  if (server === undefined) return false;
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return true;
 }
 
 /**
  * Keeps a port from other callers; false when another one has it. The mark is a socket in Linux's abstract namespace: a
  * name there has one owner on the machine, and is free again when that process ends.
  */
-function keep(port: number): Promise<boolean> {
+async function keep(port: number): Promise<boolean> {
+  const mark = await listenAt(`\0odoo-fleet-port-${port}`);
+  mark?.unref();
+  setTimeout(() => mark?.close(), keptMs).unref();
+  return mark !== undefined;
+}
+
+/** A server at a port of all addresses or at a socket's name; undefined when it is taken. */
+function listenAt(where: number | string): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
-    const mark = createServer();
-    mark.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') resolve(false);
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(undefined);
       else reject(error);
     });
-    mark.listen(`\0odoo-fleet-port-${port}`, () => {
-      mark.unref();
-      setTimeout(() => mark.close(), keptMs).unref();
-      resolve(true);
-    });
+    server.listen(where, () => resolve(server));
   });
 }
