@@ -61,9 +61,10 @@ async function isUnused(port: number): Promise<boolean> {
  */
 async function keep(port: number): Promise<boolean> {
   const mark = await listenAt(`\0odoo-fleet-port-${port}`);
-  mark?.unref();
-  setTimeout(() => mark?.close(), keptMs).unref();
-  return mark !== undefined;
+  if (mark === undefined) return false;
+  mark.unref();
+  setTimeout(() => mark.close(), keptMs).unref();
+  return true;
 }
 
 /** A server at a port of all addresses or at a socket's name; undefined when it is taken. */

@@ -42,7 +42,8 @@ export async function startServer(options: {
     return server;
   }
 
-  // While it was away, a client of its own may have been given the port: for as long as that connection lasts.
+  // A port that was asked for may be one that the system gives to clients: while the server was away one of its own may
+  // have got it, for as long as that connection lasts.
   async function startAgainOn(port: number): Promise<RunningProcess> {
     const deadline = Date.now() + READY_WITHIN_MS;
     for (;;) {
