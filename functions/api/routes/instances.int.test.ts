@@ -44,7 +44,7 @@ describe('the list of instances', () => {
     const first = await list('?total=true');
     const second = await list('?page=2&total=true');
     expect([first.body.items.length, second.body.items.length, first.body.total]).toEqual([20, 5, 25]);
-    expect((await list('')).body.total).toBeUndefined();
+    expect(Object.keys((await list('')).body).sort()).toEqual(['items', 'next']);
     expect((await list('?status=running&total=true&limit=2')).body).toMatchObject({ total: 5 });
   });
 

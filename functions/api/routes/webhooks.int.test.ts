@@ -138,6 +138,7 @@ describe('a webhook endpoint', () => {
     const { id, secret } = await make();
     const rotated = await ask('POST', `/${id}/rotate-secret`, { body: { overlapHours: 2 } });
     expect(rotated).toMatchObject({ status: 200, body: { id, previousSecretUntil: expect.any(String) } });
+    expect(rotated.body.secret).toMatch(/^whsec_/);
     expect(rotated.body.secret).not.toBe(secret);
     expect(Date.parse(rotated.body.previousSecretUntil) - Date.now()).toBeLessThan(2.1 * 3_600_000);
     const leaked = await ask('POST', `/${id}/rotate-secret`, { body: { overlapHours: 0 } });
