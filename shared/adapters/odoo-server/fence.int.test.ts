@@ -115,19 +115,11 @@ describe.each(['system', 'embedded'] as const)('fences on the %s PostgreSQL', (v
       database: 'fleet_control',
       statements: `BEGIN; UPDATE fence SET n = 1 WHERE instance_id = '${instance.id}'`,
     });
-    const taking = newer.databases.takeOver(on.server, fencedBy(instance, 2));
-    await expect
-      .poll(
-        () =>
-          on.query(
-            `SELECT pid FROM pg_stat_activity WHERE application_name = 'fleet:${instance.id}:2' AND wait_event_type = 'Lock'`,
-          ),
-        { timeout: 15_000 },
-      )
-      .toHaveLength(1);
-    await holder.query('COMMIT');
+    // by the server itself, in less than the second that it is waited for: it is not ended
+    const finishing = holder.query('SELECT pg_sleep(0.5); COMMIT');
+    await newer.databases.takeOver(on.server, fencedBy(instance, 2));
+    await finishing;
     await holder.end();
-    await taking;
   });
 
   test('a takeover ends the sessions of a holder that stands still, and no others', async () => {
@@ -157,6 +149,27 @@ describe.each(['system', 'embedded'] as const)('fences on the %s PostgreSQL', (v
     await Promise.all([other.end(), same.end()]);
     await newer.databases.personalise(on.server, fencedBy(instance, 8), personalOf(instance));
     expect(await newer.databases.isPersonalised(on.server, instance)).toBe(true);
+  });
+
+  test('a takeover succeeds though a session ends by itself while another one is ended', async () => {
+    const instance = someInstance();
+    const name = `fleet:${instance.id}:7`;
+    const idle = { database: 'fleet_control', statements: 'SELECT 1' };
+    const clients = [await standStill(name, idle), await standStill(name, idle)];
+    // in the order in which they are ended
+    const [first, second] = (await on.query<{ pid: number }>(
+      `SELECT pid FROM pg_stat_activity WHERE application_name = '${name}'`,
+    )) as [{ pid: number }, { pid: number }];
+    process.kill(first.pid, 'SIGSTOP');
+    const taking = newer.databases.takeOver(on.server, fencedBy(instance, 8));
+    const ending = `SELECT FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()
+      AND query ~ 'pg_terminate_backend'`;
+    await expect.poll(() => on.query(ending), { timeout: 15_000 }).toHaveLength(1);
+    await clients.find((client) => (client as unknown as { processID: number }).processID === second.pid)?.end();
+    await expect.poll(() => sessions(name), { timeout: 15_000 }).toHaveLength(1);
+    process.kill(first.pid, 'SIGCONT');
+    await taking;
+    expect(await sessions(name)).toEqual([]);
   });
 
   test('personalise that is taken over in the middle commits nothing', async () => {
