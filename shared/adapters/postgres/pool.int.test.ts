@@ -145,7 +145,7 @@ test('a bouncer that lets no more clients in is unavailable, until one leaves', 
 
 test('a server that is down behind its bouncer is told of in time, and used when it is back', async () => {
   const way = surroundings('pg', { proxy: bouncerProxy, restart: () => bouncer.restart() });
-  const database = way.open({ queryTimeoutMs: 1_000 });
+  const database = way.open({ queryTimeoutMs: 3_000 });
   await database.query('select 1');
   await server.stop();
   const failures = [
@@ -158,3 +158,25 @@ test('a server that is down behind its bouncer is told of in time, and used when
   expect(await database.transaction(async () => 'done')).toBe('done');
   await database.end();
 }, 60_000);
+
+test('an answer that came while the process stood still is no late one', async () => {
+  const database = openDatabase({
+    driver: 'pg',
+    host: bouncer.host,
+    port: bouncer.port,
+    database: 'postgres',
+    user,
+    password,
+    applicationName: 'test',
+    sslMode: 'disable',
+    queryTimeoutMs: 500,
+    onError: () => undefined,
+  });
+  // another process answers: a proxy of this one would stand still, too
+  await vi.waitFor(() => database.query('select 1'), 15_000);
+  const asked = database.query('select 2 as two');
+  await new Promise(setImmediate);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
+  expect((await asked).rows).toEqual([{ two: 2 }]);
+  await database.end();
+});
