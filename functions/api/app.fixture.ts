@@ -7,6 +7,7 @@ import { Failure, type FailureCode } from '#shared/domain/failure.ts';
 import { type Log, openLog } from '#shared/runtime/log.ts';
 import { makeMetrics } from '#shared/runtime/metrics.ts';
 import { type Served, serve } from '#shared/runtime/serve.ts';
+import { parseStrictly } from '#shared/testing/strict-fields.ts';
 import { apiHandler } from './app.ts';
 import type { LimitAnswer } from './ports.ts';
 import { type Call, nobody, type Route, route } from './route.ts';
@@ -191,7 +192,7 @@ export function serveTestRoutes(): void {
       port: 0,
       host: '127.0.0.1',
       log,
-      requestTimeoutMs: 300,
+      requestTimeoutMs: 1_500,
       drainTimeoutMs: 500,
     });
     url = `http://127.0.0.1:${served.port}`;
@@ -217,11 +218,10 @@ export const post = (body: string | Buffer, headers: Record<string, string> = {}
     headers: { ...good, 'content-type': 'application/json', ...headers },
     body: body as string,
   });
-/** The problem that an answer must be. */
-// oxlint-disable-next-line typescript/no-explicit-any -- tests look into it as they like
-export const problemOf = async (answer: Response): Promise<any> => {
+/** The problem that an answer must be. It refuses to be asked for what is not in it. */
+export const problemOf = async (answer: Response) => {
   expect(answer.headers.get('content-type')).toBe('application/problem+json');
-  return await answer.json();
+  return parseStrictly(await answer.text());
 };
 
 /** Sends bytes as they are, and resolves with all that comes back. */

@@ -91,15 +91,18 @@ function cellOf(seen: Seen): string {
   const { status, body, headers } = seen;
   const words = [
     String(status),
-    status >= 400 && body?.code !== undefined ? String(body.code) : undefined,
+    status >= 400 && body !== undefined && 'code' in body ? String(body.code) : undefined,
     status >= 500 && headers.has('retry-after') ? `retry after ${headers.get('retry-after')} s` : undefined,
     headers.get('x-cache') ?? undefined,
-    body?.fate === undefined ? undefined : String(body.fate),
+    body !== undefined && 'fate' in body ? String(body.fate) : undefined,
   ];
   return words.filter((word) => word !== undefined).join(' ');
 }
 
-const codeOf = (seen: Seen) => (seen === 'no answer' ? seen : (seen.body?.code as string | undefined));
+function codeOf(seen: Seen): string | undefined {
+  if (seen === 'no answer') return seen;
+  return seen.body !== undefined && 'code' in seen.body ? String(seen.body.code) : undefined;
+}
 
 /** For whoever reads the table: where it is seconds. */
 function timeOf(seen: Seen): string {
@@ -218,8 +221,9 @@ describe.each(faults)('while the $part $how', (fault) => {
       expect([route.operationId, repeated.body]).toEqual([route.operationId, after.body]);
       expect(repeated.headers.get('idempotency-replayed')).toBe('true');
       if (isDone) expect([route.operationId, after.body]).toEqual([route.operationId, (during as Asked).body]);
-      const id = after.body.id ?? after.body.items?.[0]?.operation?.id ?? after.body.operation?.id;
-      const { rows } = await records.query('select 1 from operations where id = $1::uuid', [id]);
+      const first = 'items' in after.body ? after.body.items[0] : after.body;
+      const operation = 'operation' in first ? first.operation : first;
+      const { rows } = await records.query('select 1 from operations where id = $1::uuid', [operation.id]);
       expect([route.operationId, rows.length]).toEqual([route.operationId, 1]);
     }
     expect(wrong).toEqual([]);

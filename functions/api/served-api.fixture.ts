@@ -11,7 +11,9 @@ import { type Log, openLog } from '#shared/runtime/log.ts';
 import { type Metrics, makeMetrics } from '#shared/runtime/metrics.ts';
 import { type Served, serve } from '#shared/runtime/serve.ts';
 import { databaseOfThisFile, type FreshDatabase } from '#shared/testing/databases.ts';
+import { patient } from '#shared/testing/platform.ts';
 import { sharedServers } from '#shared/testing/servers.ts';
+import { parseStrictly } from '#shared/testing/strict-fields.ts';
 import { apiHandler } from './app.ts';
 import type { AccessPorts, ApiPorts } from './ports.ts';
 import type { Route } from './route.ts';
@@ -33,9 +35,8 @@ export type ServedApi = {
 
 export type AskOptions = { body?: unknown; headers?: Readonly<Record<string, string>> };
 
-/** `body` is parsed where it is JSON. */
-// oxlint-disable-next-line typescript/no-explicit-any -- tests look into it as they like
-export type Asked = { status: number; headers: Headers; text: string; body: any };
+/** `body` is parsed where it is JSON, and refuses to be asked for what is not in it. */
+export type Asked = { status: number; headers: Headers; text: string; body: ReturnType<typeof parseStrictly> };
 
 export function principalOf(caller: Caller): Principal {
   const [word = '', customer = 'c-1'] = caller.split(':');
@@ -87,7 +88,9 @@ export function apiOfThisFile(
   beforeAll(async () => {
     const log = options.log ?? openLog({ name: 'api', level: 'silent' });
     const metrics = makeMetrics({ functionName: 'api', withNodeMetrics: false });
-    const database = openTestDatabase(made(), options.connections);
+    const opened = openTestDatabase(made(), options.connections);
+    // where the database is taken away, the waiting is as in production
+    const database = options.made === undefined ? patient(opened) : opened;
     const cache = openCache({
       address: { ...sharedServers().redis, ...options.redis?.() },
       namespace: `api-${randomBytes(4).toString('hex')}`,
@@ -222,5 +225,5 @@ async function ask(
   });
   const text = await answer.text();
   const isJson = /json/.test(answer.headers.get('content-type') ?? '') && text !== '';
-  return { status: answer.status, headers: answer.headers, text, body: isJson ? JSON.parse(text) : undefined };
+  return { status: answer.status, headers: answer.headers, text, body: isJson ? parseStrictly(text) : undefined };
 }

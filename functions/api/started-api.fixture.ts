@@ -3,12 +3,13 @@ import { type Principal, type Role, scopesOfRole } from '#shared/domain/access/p
 import { mintKey } from '#shared/runtime/access/mint-key.ts';
 import type { TestFleet } from '#shared/testing/fleet.ts';
 import { type StartedFunction, startFunction } from '#shared/testing/started-function.ts';
+import { parseStrictly } from '#shared/testing/strict-fields.ts';
 
 export type Answer = {
   status: number;
   headers: Record<string, string | string[] | undefined>;
-  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into it as they like
-  body: any;
+  /** Refuses to be asked for what is not in it. */
+  body: ReturnType<typeof parseStrictly>;
 };
 
 export type AskOptions = { body?: unknown; headers?: Readonly<Record<string, string>> };
@@ -51,7 +52,11 @@ export async function startApi(
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       const text = await answer.body.text();
-      return { status: answer.statusCode, headers: answer.headers, body: text === '' ? undefined : JSON.parse(text) };
+      return {
+        status: answer.statusCode,
+        headers: answer.headers,
+        body: text === '' ? undefined : parseStrictly(text),
+      };
     },
   };
 }
