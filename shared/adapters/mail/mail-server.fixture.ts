@@ -11,7 +11,7 @@ export type MailServer = {
   /** Whole texts it got, also those it refused after, or hung up on. */
   received: ReceivedMail[];
   /** Connections that were opened. */
-  readonly connections: number;
+  connections(): number;
   onRecipient: (address: string) => Answer;
   onText: (text: string) => Answer;
   close(): Promise<void>;
@@ -69,9 +69,7 @@ export async function openMailServer(options: SMTPServerOptions = {}): Promise<M
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   return Object.assign(state, {
     port: (server.server.address() as AddressInfo).port,
-    get connections() {
-      return connections;
-    },
+    connections: () => connections,
     close: () =>
       new Promise<void>((resolve) => {
         for (const socket of sockets) socket.destroy();
