@@ -7,7 +7,7 @@ import { type KnownEvent, type ModelInput, runModel } from './model.ts';
 import { type Observed, observeWorld } from './observe.ts';
 import { planStorm, type StormEvent, type StormPlan, type StormSize, stormDelivery, withBackups } from './plan.ts';
 import { openPublisher } from './publisher.ts';
-import { untilQuiet } from './quiet.ts';
+import { type Quiet, untilQuiet } from './quiet.ts';
 import type { StormReport } from './report.ts';
 
 export type StormOptions = StormSize & {
@@ -77,7 +77,7 @@ async function storm(
     const stormSeconds = secondsSince(stormStartedAtMs);
     say(`the storm is over after ${secondsSince(startedAtMs)} s; waiting until nothing moves`);
     const missing = await publisher.untilTaken(quietTimeoutMs);
-    const quiet = await untilQuiet(fleet, { timeoutMs: quietTimeoutMs, onLook: progress(say) });
+    const quiet = await untilAtRest(fleet, { quietTimeoutMs, say });
     const observed = await observeWorld(fleet, fleet.cluster);
     const input = modelInput(plan, observed);
     const model = runModel(input);
@@ -97,6 +97,25 @@ async function storm(
   } finally {
     await publisher.stop();
   }
+}
+
+/**
+ * Waits until nothing moves, and keeps it so: each minute the schedule asks for what has become due meanwhile, such as the
+ * verification of a backup of the storm, and would do so amid the look at the records, too.
+ */
+async function untilAtRest(
+  fleet: TestFleet,
+  { quietTimeoutMs, say }: Pick<StormOptions, 'quietTimeoutMs' | 'say'>,
+): Promise<Quiet> {
+  const options = { timeoutMs: quietTimeoutMs, onLook: progress(say) };
+  const quiet = await untilQuiet(fleet, options);
+  if (!quiet.isQuiet) return quiet;
+  await fleet.records.query(
+    `insert into leases (name, holder, until) values ('backup-schedule', 'the storm', clock_timestamp() + interval '1 day')
+     on conflict (name) do update set holder = excluded.holder, until = excluded.until`,
+  );
+  const again = await untilQuiet(fleet, options);
+  return { ...again, seconds: quiet.seconds + again.seconds };
 }
 
 /** Until then verifications wait for a server, and that is not what the storm is about. */
