@@ -16,7 +16,10 @@ export async function openRecords(servers: FleetServers, password: string): Prom
     user: platform.user,
     password,
     applicationName: 'sandbox',
-    maxConnections: 3,
+    maxConnections: 8,
+    // Whoever watches has time: a machine that stands still for seconds is not what is to be seen.
+    connectTimeoutMs: 30_000,
+    queryTimeoutMs: 30_000,
     sslMode: 'disable',
     // The next query opens a new connection; a server that stays away is told by that query's error.
     onError: () => undefined,

@@ -16,8 +16,17 @@ export async function withBuildLock<T>(
   try {
     return await work();
   } finally {
-    await rm(lockFolder, { recursive: true, force: true });
+    await bury(lockFolder);
   }
+}
+
+/** Renamed first: a folder that is being emptied would be taken by the next one's rename while it is removed. */
+async function bury(lockFolder: string): Promise<void> {
+  const grave = `${lockFolder}.over.${process.pid}.${Math.random().toString(36).slice(2)}`;
+  await rename(lockFolder, grave).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+  await rm(grave, { recursive: true, force: true });
 }
 
 async function acquire(lockFolder: string, deadline: number): Promise<void> {
@@ -47,11 +56,7 @@ async function removeIfHolderIsDead(lockFolder: string): Promise<void> {
   if (holder === undefined) return;
   const [pid, born] = holder.split(' ');
   if (born !== '' && (await processBorn(Number(pid))) === born) return;
-  const grave = `${lockFolder}.dead.${process.pid}.${Math.random().toString(36).slice(2)}`;
-  await rename(lockFolder, grave).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
-  await rm(grave, { recursive: true, force: true });
+  await bury(lockFolder);
 }
 
 /** Start time of a process in clock ticks since boot, so that a reused process id is not taken for the old one. */

@@ -39,6 +39,7 @@ export async function startReverseProxy(forwarding: Forwarding, { port = 0 } = {
     server.on('upgrade', (incoming, socket, head: Buffer) => passUpgradeOn(forwarding, incoming, { socket, head }));
     server.on('connect', (incoming, socket, head: Buffer) => tunnel(forwarding, incoming, { socket, head }));
     server.requestTimeout = 0; // an upload may take as long as it likes
+    server.keepAliveTimeout = 95_000; // none is closed while whoever asks again and again is asking
     await listen(server, host, wantedPort);
     return server;
   };

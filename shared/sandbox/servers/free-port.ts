@@ -2,9 +2,6 @@ import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 
-/** Longer than a program takes to listen on a busy machine. */
-const keptMs = 60_000;
-
 // Above what well-known servers listen on; Kubernetes' NodePorts begin at 30000.
 const firstPort = 10_000;
 const endPort = 30_000;
@@ -17,7 +14,8 @@ type Ports = { from: number; to: number };
 
 /**
  * A TCP port that nobody listens on now, on whatever address, and that no caller of this function on the machine, in
- * whatever process, gets within a minute: programs start for seconds. It is none that the system chooses by itself
+ * whatever process, gets before this process ends: programs start for seconds, and servers go and come back on their port.
+ * It is none that the system chooses by itself
  * (Linux's `ip_local_port_range`): a server that takes any port, or a client's connection, could have it before the
  * program listens. One that is told to use this very port may still take it.
  * @throws Error when none is found in 1,000 tries.
@@ -26,7 +24,7 @@ export async function freePort(ports?: Ports): Promise<number> {
   const { from, to } = ports ?? portsBelow(await firstPortOfSystem());
   for (let tries = 0; tries < mostTries; tries += 1) {
     const port = randomInt(from, to);
-    if ((await isUnused(port)) && (await keep(port))) return port;
+    if ((await keepPort(port)) && (await isUnused(port))) return port;
   }
   throw new Error(`none of ${mostTries} ports from ${from} to ${to - 1} is free`);
 }
@@ -56,15 +54,13 @@ async function isUnused(port: number): Promise<boolean> {
 }
 
 /**
- * Keeps a port from other callers; false when another one has it. The mark is a socket in Linux's abstract namespace: a
- * name there has one owner on the machine, and is free again when that process ends.
+ * Keeps a port from callers of `freePort` until this process ends; false when it is kept already. The mark is a socket in
+ * Linux's abstract namespace: a name there has one owner on the machine, and is free again when that process ends.
  */
-async function keep(port: number): Promise<boolean> {
+export async function keepPort(port: number): Promise<boolean> {
   const mark = await listenAt(`\0odoo-fleet-port-${port}`);
-  if (mark === undefined) return false;
-  mark.unref();
-  setTimeout(() => mark.close(), keptMs).unref();
-  return true;
+  mark?.unref();
+  return mark !== undefined;
 }
 
 /** A server at a port of all addresses or at a socket's name; undefined when it is taken. */

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ProcessGroup, ProcessSpec, RunningProcess } from '../processes.ts';
-import { freePort } from './free-port.ts';
+import { freePort, keepPort } from './free-port.ts';
 
 /** A server process on a port of its own. */
 export type ServerProcess = {
@@ -15,6 +15,8 @@ export type ServerProcess = {
 // one that crashed goes through its log first, and through its whole data folder where it is to be durable
 const READY_WITHIN_MS = 90_000;
 const PORT_ATTEMPTS = 5;
+// The kill that follows reaches only the leader: PostgreSQL's own processes are no members of its group.
+const STOP_WITHIN_MS = 60_000;
 
 /**
  * Starts a server and resolves when `isReady` does not throw. Another free port is taken when somebody took the first one
@@ -50,12 +52,13 @@ export async function startServer(options: {
       try {
         return await startOn(port);
       } catch (error) {
-        if (Date.now() > deadline || !isPortTaken(error)) throw error;
+        if (Date.now() > deadline || !(isPortTaken(error) || isStillEnding(error))) throw error;
         await delay(200);
       }
     }
   }
 
+  if (options.port !== undefined) await keepPort(options.port);
   let port = options.port ?? (await freePort());
   let server: RunningProcess | undefined;
   for (let attempt = 1; server === undefined; attempt++) {
@@ -69,9 +72,9 @@ export async function startServer(options: {
   let current = server;
   return {
     port,
-    stop: () => current.stop(),
+    stop: () => current.stop({ graceMs: STOP_WITHIN_MS }),
     async restart({ signal } = {}) {
-      await current.stop(signal === undefined ? {} : { signal });
+      await current.stop({ graceMs: STOP_WITHIN_MS, ...(signal === undefined ? {} : { signal }) });
       current = await startAgainOn(port);
     },
   };
@@ -79,6 +82,11 @@ export async function startServer(options: {
 
 function isPortTaken(error: unknown): boolean {
   return /address already in use/i.test(String(error));
+}
+
+/** Processes of a PostgreSQL server that was killed end when they notice. */
+function isStillEnding(error: unknown): boolean {
+  return /pre-existing shared memory block .* is still in use/.test(String(error));
 }
 
 async function waitUntilReady(options: {
