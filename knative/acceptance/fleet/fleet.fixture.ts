@@ -121,6 +121,28 @@ async function reachableMailServer(
   return mails;
 }
 
+/**
+ * Sends an event until the Broker takes it, as publishers do: one whose answer was lost on its way (here by the API server's
+ * proxy), or that a busy Broker answers with 5xx, is sent again.
+ */
+export async function toBroker(
+  { fromPod, brokerUrl }: Pick<FleetUnderTest, 'fromPod' | 'brokerUrl'>,
+  event: { headers: Record<string, string>; body: string },
+): Promise<void> {
+  await until(
+    `the Broker to take ${event.headers['ce-type']}`,
+    async () => {
+      const answer = await fromPod(brokerUrl, { method: 'POST', ...event }).catch(() => undefined);
+      const status = answer?.status ?? 503;
+      if (status !== 202 && status < 500) {
+        throw new Error(`the Broker refused ${event.headers['ce-type']}: ${JSON.stringify(answer)}`);
+      }
+      return status === 202;
+    },
+    { limitMs: 60_000 },
+  );
+}
+
 function dealings(fleet: DeployedFleet, namespace: () => TestNamespace) {
   const rows: FleetUnderTest['rows'] = async <Row extends object>(text: string, values: readonly unknown[] = []) =>
     (await fleet.records.query<Row>(text, values)).rows;
@@ -135,10 +157,7 @@ function dealings(fleet: DeployedFleet, namespace: () => TestNamespace) {
   async function publish({ id, type, source = publisher, data }: PublishedEvent): Promise<void> {
     const attributes = { 'ce-specversion': '1.0', 'ce-id': id, 'ce-type': type, 'ce-source': source };
     const headers = { ...attributes, 'content-type': 'application/json' };
-    const send = () => fromPod(fleet.brokerUrl, { method: 'POST', headers, body: JSON.stringify(data) });
-    // As publishers do: an answer that was lost on its way (here by the API server's proxy) is asked for again.
-    const answer = await send().catch(send);
-    if (answer.status !== 202) throw new Error(`the Broker did not take ${type}: ${JSON.stringify(answer)}`);
+    await toBroker({ fromPod, brokerUrl: fleet.brokerUrl }, { headers, body: JSON.stringify(data) });
   }
 
   return {

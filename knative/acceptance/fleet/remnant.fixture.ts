@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { deriveInstanceId } from '#shared/domain/instance/names.ts';
 import { until } from '../cluster.fixture.ts';
-import { type FleetUnderTest, publisher } from './fleet.fixture.ts';
+import { type FleetUnderTest, publisher, toBroker } from './fleet.fixture.ts';
 import { tenantNamespace } from './instance.fixture.ts';
 
 // Instances that cost nothing, for tests that need many: their provisioning has failed before anything of them was made, and
@@ -129,8 +129,7 @@ export async function retry(fleet: FleetUnderTest, { id, instance_id }: Terminat
     'ce-partitionkey': instance_id,
   };
   const headers = { ...attributes, ...about, 'content-type': 'application/json' };
-  const answer = await fleet.fromPod(fleet.brokerUrl, { method: 'POST', headers, body: JSON.stringify(data) });
-  if (answer.status !== 202) throw new Error(`the Broker did not take ${type}: ${JSON.stringify(answer)}`);
+  await toBroker(fleet, { headers, body: JSON.stringify(data) });
 }
 
 /** What was told to others of operations: how often each event was, by type, if not once of each operation. */
