@@ -25,11 +25,12 @@ const backupsOf = (instanceId: string) =>
 
 /** Ticks go by until the instance's newest backup is of this kind and proven. */
 async function untilProven(instanceId: string, kind: string): Promise<Seen> {
-  const seen = await until(`a proven ${kind} backup`, async () => {
+  const isThere = async () => {
     await hurry();
     const last = (await backupsOf(instanceId)).at(-1);
     return last?.kind === kind && last.proof === 'proven' ? last : undefined;
-  }).catch(async (cause: unknown) => {
+  };
+  const seen = await until(`a proven ${kind} backup`, isThere, { timeoutMs: 120_000 }).catch(async (cause: unknown) => {
     throw new Error(JSON.stringify([await backupsOf(instanceId), await operationsOf(fleet(), instanceId)]), { cause });
   });
   // its verification says so before it ends

@@ -18,8 +18,8 @@ const slow = (owner: string) => `
   create function slow(n int) returns boolean language plpgsql as 'begin return true; end';
   create table acme_slow (id int check (slow(id)));
   insert into acme_slow select generate_series(1, 12);
-  create or replace function slow(n int) returns boolean language plpgsql as 'begin perform pg_sleep(0.3); return true; end';
-  create function slower() returns trigger language plpgsql as 'begin perform pg_sleep(3); return null; end';
+  create or replace function slow(n int) returns boolean language plpgsql as 'begin perform pg_sleep(0.6); return true; end';
+  create function slower() returns trigger language plpgsql as 'begin perform pg_sleep(6); return null; end';
   create trigger slower after update on ir_cron for each statement execute function slower();
   alter table acme_slow owner to ${owner};
   alter function slow owner to ${owner};

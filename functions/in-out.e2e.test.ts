@@ -84,7 +84,10 @@ describe('in and out', () => {
     expect(await leftovers(fleet, live)).toEqual([]);
 
     const link = await linkTo(made);
-    const answer = await fetch(link);
+    const answer = await until('the download', async () => {
+      const one = await fetch(link);
+      return one.status !== 503 && one;
+    });
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/zip']);
     zip = Buffer.from(await answer.arrayBuffer());
     expect(answer.headers.get('etag')).toBe(`"${createHash('sha256').update(zip).digest('hex')}"`);

@@ -12,7 +12,7 @@ const fleet = fleetOfThisFile({ waitsForWarm: true });
 
 let api: StartedApi;
 let receiver: Receiver;
-/** What was answered 2xx. */
+/** What was answered 2xx, each message once: one whose answer came too late is sent again. */
 const taken: Received[] = [];
 
 beforeAll(async () => {
@@ -32,7 +32,8 @@ test('a customer is told of his instances by signed and numbered messages, thoug
   let refusals = 2;
   receiver.answer = (request, response) => {
     refusals -= 1;
-    if (refusals < 0) taken.push(request);
+    const isKnown = taken.some(({ headers }) => headers['webhook-id'] === request.headers['webhook-id']);
+    if (refusals < 0 && !isKnown) taken.push(request);
     response.writeHead(refusals < 0 ? 204 : 503).end();
   };
   const url = `http://127.0.0.1:${receiver.port}/hook`;

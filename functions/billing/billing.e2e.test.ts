@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { deriveInstanceId } from '#shared/domain/instance/names.ts';
 import { fleetOfThisFile, type TestEvent, until } from '#shared/testing/fleet.ts';
-import { instanceSeen, outcomeOf } from '#shared/testing/life.ts';
+import { instanceSeen, outcomeOf, settled } from '#shared/testing/life.ts';
 import { configuration, overdue, subscription } from './billing.fixture.ts';
 
 const fleet = fleetOfThisFile({ waitsForWarm: true });
@@ -27,6 +27,8 @@ test('a customer takes out a trial, does not pay, pays, and is deleted: his Odoo
   const late = event('billing.overdue.changed', subscription(2, overdue));
   await say('billing.invoice.paid', { ...subscription(4), invoice: 'i-1' });
   await page(200);
+  // the page answers before the operation ends
+  await settled(fleet(), instance);
   await fleet().publish(late);
   expect(await outcomeOf(fleet(), late)).toBe('superseded');
 

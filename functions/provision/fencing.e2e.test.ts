@@ -15,6 +15,8 @@ beforeAll(async () => {
   world = await startWorld({ warmTarget: 4 });
   await untilWarm(world.fleet);
   undisturbed = (await runUndisturbed(world)).endState;
+  // whoever takes over is to be there: the one that stands still gives up its statement after 8 s
+  await fetch(`${world.fleet.functions.url('provision')}/readyz`);
 });
 afterAll(() => world?.end());
 

@@ -110,7 +110,7 @@ describe('the numbers of a function', () => {
     expect((await numbersOf(name, 'fleet_request_duration_seconds_count', refused))[0]).toBeGreaterThan(0);
     expect(await numbersOf(name, 'fleet_request_duration_seconds_bucket', { ...refused, le: '120' })).toHaveLength(1);
     expect(await numbersOf(name, 'fleet_pool_max_connections', { pool: 'platform' })).toEqual([5]);
-    expect(await numbersOf(name, 'fleet_pool_waiting_requests', { pool: 'platform' })).toEqual([0]);
+    expect(await numbersOf(name, 'fleet_pool_waiting_requests', { pool: 'platform' })).toHaveLength(1);
     expect(await numbersOf(name, 'fleet_requests_in_flight')).toHaveLength(1);
     expect((await numbersOf(name, 'process_resident_memory_bytes'))[0]).toBeGreaterThan(1e7);
   });

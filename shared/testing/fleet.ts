@@ -98,7 +98,10 @@ export function rawEvent({ id, type, source, data, attributes = {} }: TestEvent)
   return { headers, body: data === undefined ? '' : JSON.stringify(data) };
 }
 
-/** Polls until `probe` gives something. @throws Error that says what did not come true. */
+/**
+ * Polls until `probe` gives something. One that fails because a database is away, or late, is asked again: a test may have
+ * stopped it, and a busy machine stands still for seconds. @throws Error that says what did not come true.
+ */
 export async function until<Found>(
   what: string,
   probe: () => Promise<Found | undefined | false>,
@@ -106,10 +109,15 @@ export async function until<Found>(
 ): Promise<Found> {
   const timeoutMs = options.timeoutMs ?? 60_000;
   const deadline = Date.now() + timeoutMs;
+  let cause: Failure | undefined;
+  const unlessAway = (error: unknown): undefined => {
+    if (!(error instanceof Failure) || !['unavailable', 'timeout'].includes(error.code)) throw error;
+    cause = error;
+  };
   for (;;) {
-    const found = await probe();
+    const found = await probe().catch(unlessAway);
     if (found !== undefined && found !== false) return found;
-    if (Date.now() > deadline) throw new Error(`Gave up after ${timeoutMs / 1000} s waiting for ${what}.`);
+    if (Date.now() > deadline) throw new Error(`Gave up after ${timeoutMs / 1000} s waiting for ${what}.`, { cause });
     await delay(options.everyMs ?? 100);
   }
 }
@@ -153,10 +161,6 @@ export async function warningsOf({ folder }: Fleet, of = 'functions'): Promise<s
   return lines.join('\n');
 }
 
-function unlessUnavailable(error: unknown): undefined {
-  if (!(error instanceof Failure) || error.code !== 'unavailable') throw error;
-}
-
 function helpers(fleet: Fleet, cluster: ClusterClient): Omit<TestFleet, keyof Fleet | 'secretsSeen' | 'cluster'> {
   const rows = async <Row extends object>(text: string, values: readonly unknown[] = []) =>
     (await fleet.records.query<Row>(text, values)).rows;
@@ -187,8 +191,7 @@ function helpers(fleet: Fleet, cluster: ClusterClient): Omit<TestFleet, keyof Fl
       const wanted = typeof states === 'string' ? [states] : states;
       let seen: OperationSeen | undefined;
       const found = await until(`operation of ${instanceId} to be ${wanted.join(' or ')}`, async () => {
-        // a test may have stopped the database: asked again until the deadline
-        seen = await operationOf(instanceId).catch(unlessUnavailable);
+        seen = await operationOf(instanceId);
         if (seen === undefined) return false;
         if (['succeeded', 'failed', 'cancelled'].includes(seen.state) && !wanted.includes(seen.state)) return seen;
         return wanted.includes(seen.state) && seen;

@@ -69,7 +69,7 @@ export async function settled(fleet: TestFleet, instanceId: string): Promise<Ins
 }
 
 /** Where tests put what has no record. */
-const shardsOfNobody = ['y', 'z'];
+const shardsOfNobody = ['x', 'y', 'z'];
 const shardsTaken = new WeakMap<TestFleet, Set<string>>();
 
 /**

@@ -47,7 +47,8 @@ async function signedIn(key: string, options: Parameters<Browser['tab']>[0] & { 
   if (browser === undefined) throw new Error('the browser is opened in beforeAll');
   const opened = await browser.tab(options);
   opened.page.setDefaultTimeout(60_000);
-  await opened.page.goto(`${fleet().functions.url('api')}/console${options.at ?? ''}`);
+  const answer = await opened.page.goto(`${fleet().functions.url('api')}/console${options.at ?? ''}`);
+  expect([answer?.status(), opened.complaints]).toEqual([200, []]);
   await opened.page.getByLabel('Token').fill(key);
   await opened.page.keyboard.press('Enter');
   await opened.page.getByRole('button', { name: 'Sign out' }).waitFor();
@@ -172,8 +173,10 @@ describe.runIf(obstacle === undefined)('the console before a whole fleet', () =>
     await worker?.hold();
     await ask('Back up');
     await progress(/backup: waiting/);
+    // it stands there for seconds only
+    const told = message(lost);
     expect(fleet().functions.kill('api', 'SIGKILL')).toHaveLength(1);
-    await message(lost);
+    await told;
     await shoot(page, 'lost');
     await message('The connection is back.');
     await shoot(page, 'back');
