@@ -22,6 +22,7 @@ export default defineConfig({
           isolate: false,
           // Property tests take a second alone and several on a busy machine.
           testTimeout: 30_000,
+          expect: patience,
         },
       },
       {

@@ -135,7 +135,7 @@ async function start(name: string, kind: Host): Promise<RunningHost> {
     },
     logFile: join(folder, `${name}-${kind}.log`),
   });
-  await vi.waitFor(async () => expect(await isListening(port)).toBe(true), { timeout: 20_000, interval: 50 });
+  await vi.waitFor(async () => expect(await isListening(port)).toBe(true), { timeout: 45_000, interval: 50 });
   return {
     port,
     terminate: () => void process.kill(running.pid, 'SIGTERM'),

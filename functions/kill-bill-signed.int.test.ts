@@ -17,7 +17,7 @@ describe('a signed message', () => {
   it.each([
     ['of another secret', { secret: `whsec_${btoa('another secret of somebody')}` }],
     ['that is older than five minutes', { aheadMs: -310_000 }],
-    ['from a clock far ahead', { aheadMs: 310_000 }],
+    ['from a clock far ahead', { aheadMs: 3_600_000 }],
   ])('%s is refused', async (_, { aheadMs = 0, ...how }: { aheadMs?: number; secret?: string }) => {
     expect(await sendSigned('m-3', message, { at: new Date(Date.now() + aheadMs), ...how })).toBe(401);
   });

@@ -121,7 +121,7 @@ test('a process that dies in the middle leaves nothing, and the next one starts 
         ),
       );
       return rows[0]?.pid ?? expect.fail('it does not wait yet');
-    });
+    }, 15_000);
     await blocker.query('select pg_terminate_backend($1, 5000)', [pid]);
     await expect(dying).rejects.toMatchObject({ code: 'unavailable' });
     await blocker.query('rollback');

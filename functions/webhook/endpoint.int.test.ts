@@ -15,9 +15,12 @@ let database: Database;
 let receiver: Receiver;
 let world: World;
 const one = testInstanceId(1);
-const { url, bodies, refuse, accept, deliveries, endpoint, outbox } = worldOfThisFile((opened) => {
-  ({ database, receiver, world } = opened);
-});
+const { url, bodies, refuse, accept, deliveries, endpoint, outbox } = worldOfThisFile(
+  (opened) => {
+    ({ database, receiver, world } = opened);
+  },
+  { timeoutMs: 2_000 },
+);
 
 describe('an endpoint', () => {
   test('that answers 410 is disabled at once; what comes then is kept, and sent by a replay', async () => {

@@ -32,7 +32,7 @@ export type World = {
 };
 
 /** The function's handler with a real sender, which may reach this machine. */
-export function openWorld(database: Database, timeoutMs = 2_000): World {
+export function openWorld(database: Database, timeoutMs = 30_000): World {
   const world: World = {
     sender: openWebhookSender({ policy: 'any', timeoutMs }),
     troubles: [],
@@ -58,7 +58,10 @@ export function openWorld(database: Database, timeoutMs = 2_000): World {
  * A database of this file's own, and for each test a receiver that takes everything and a world before it: `opened` is
  * given them. A test whose world met troubles fails, unless it takes them out. Call it at the top of the file.
  */
-export function worldOfThisFile(opened: (parts: { database: Database; receiver: Receiver; world: World }) => void) {
+export function worldOfThisFile(
+  opened: (parts: { database: Database; receiver: Receiver; world: World }) => void,
+  { timeoutMs }: { timeoutMs?: number } = {},
+) {
   const platform = platformOfThisFile();
   let receiver: Receiver;
   let world: World;
@@ -69,7 +72,7 @@ export function worldOfThisFile(opened: (parts: { database: Database; receiver: 
       'truncate webhook_endpoints, webhook_sequences, webhook_deliveries, webhook_attempts, outbox',
     );
     receiver = await openReceiver();
-    world = openWorld(platform());
+    world = openWorld(platform(), timeoutMs);
     opened({ database: platform(), receiver, world });
   });
   afterEach(async () => {

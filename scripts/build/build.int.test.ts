@@ -72,7 +72,7 @@ it('makes a program that answers its probes, drains on SIGTERM and says nothing 
     .toEqual({ status: 200, text: '' });
   expect(await answer(`${url}/readyz`)).toEqual({ status: 200, text: '' });
   expect((await answer(`${url}/metrics`)).text).toMatch(/fleet_requests_in_flight\{function="provision"\} 0/);
-  await running.stop();
+  await running.stop({ graceMs: 30_000 });
   expect(await running.exited).toEqual({ code: 0, signal: null });
   const lines = (await log())
     .trim()
@@ -121,7 +121,7 @@ it('starts without the parts of Node and of libraries that no start needs', asyn
   await expect
     .poll(() => answer(`${url}/readyz`).catch(() => undefined), { timeout: 20_000 })
     .toMatchObject({ status: 200 });
-  await running.stop();
+  await running.stop({ graceMs: 30_000 });
   const loaded = (await log()).split('\n').map((line) => line.replace('NativeModule ', ''));
   expect(loaded).toContain('http');
   for (const name of ['http2', 'worker_threads', 'zlib', 'internal/deps/undici/undici']) {

@@ -145,7 +145,10 @@ it('does so with the driver of Neon', async () => {
 
 it('sends its spans to a collector', async () => {
   const collector = await startSink();
-  const { status, log } = await sendSubscription({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
+  const { status, log } = await sendSubscription({
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_EXPORTER_OTLP_TIMEOUT: '10000',
+  });
   collector.server.close();
   expect(status, log).toBe(204);
   expect(collector.received, log).toMatchObject([{ method: 'POST', url: '/v1/traces' }]);

@@ -17,7 +17,7 @@ it('leaves nothing of any secret in any text', () => {
       const secrets = makeKnownSecrets();
       secrets.add(value);
       const scrubbed = secrets.scrub(`${before}${value}${after}`);
-      return !scrubbed.replaceAll('[secret]', '').includes(value);
+      return !scrubbed.split('[secret]').some((part) => part.includes(value));
     }),
   );
 });

@@ -23,7 +23,10 @@ let publisher: Publisher;
 
 beforeAll(async () => {
   await once(sink.listen(0, '127.0.0.1'), 'listening');
-  publisher = openPublisher({ brokerUrl: `http://127.0.0.1:${(sink.address() as AddressInfo).port}/` });
+  publisher = openPublisher({
+    brokerUrl: `http://127.0.0.1:${(sink.address() as AddressInfo).port}/`,
+    timeoutMs: 30_000,
+  });
 });
 afterAll(async () => {
   await publisher.end();

@@ -51,6 +51,9 @@ describe("the platform's cache", () => {
   it('gives no copy of an instance any more once another function has told of its change', async () => {
     const reader = open('api');
     const writer = open('stop');
+    // the first connection may take longer than a function waits for it
+    for (const { cache } of [reader, writer])
+      await expect.poll(() => cache.isReachable(), { timeout: 15_000 }).toBe(true);
     // base32 has no 0, 1, 8 and 9
     const id = randomBytes(12)
       .toString('hex')

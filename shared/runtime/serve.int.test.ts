@@ -180,7 +180,7 @@ describe('draining', () => {
     const served = await start(
       httpFunction(async () => done('done'), { log }),
       // as long as the four calls below may take
-      { shutdown, lingerMs: 2_000 },
+      { shutdown, lingerMs: 5_000 },
     );
     expect((await fetch(urlOf(served, '/readyz'))).status).toBe(200);
     const ended = shutdown.begin('SIGTERM');

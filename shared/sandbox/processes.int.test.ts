@@ -64,7 +64,7 @@ test('a command that does not exist ends with 127 and a reason in the log', asyn
 test('stop reaches the children of the program', async () => {
   const started = await group.start(shell('sleep 600 & echo $!; wait'));
   const child = await vi.waitFor(async () => Number(/^\d+\n/.exec(await log())?.[0] ?? expect.fail()), 15_000);
-  await started.stop();
+  await started.stop({ graceMs: 30_000 });
   expect(await started.exited).toEqual({ code: null, signal: 'SIGTERM' });
   await vi.waitFor(async () => expect(await isRunning(child)).toBe(false), 15_000);
 });

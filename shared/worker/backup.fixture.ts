@@ -71,7 +71,7 @@ export async function accept(order: BackupOrder, store: ObjectStore): Promise<Ac
   const result = openBackupResult(bytes, order);
   const signed = signManifest(result, { dump: 'wrapped', files: 'wrapped' }, ring);
   const key = `backups/${order.instanceId}/${order.backupId}/manifest`;
-  await store.put(key, signed, { onlyIfNew: true });
+  if ((await store.put(key, signed, { onlyIfNew: true })) === 'exists') throw new Error(`${key} was accepted before`);
   return { order, manifest: { key, sha256: sha256Of(signed) }, content: openManifest(signed, ring) };
 }
 

@@ -25,10 +25,17 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** A statement as the role that owns the copy. */
+/** A statement as the role that owns the copy, whatever limit a test has set for it. */
 async function asOwner<Row extends object>(text: string): Promise<Row[]> {
   const { host, port, user, password } = database;
-  const client = new Client({ host, port, user, password, database: database.database });
+  const client = new Client({
+    host,
+    port,
+    user,
+    password,
+    database: database.database,
+    options: '-c statement_timeout=0',
+  });
   await client.connect();
   try {
     return (await client.query<Row>(text)).rows;

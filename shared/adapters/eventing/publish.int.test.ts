@@ -128,7 +128,7 @@ describe('a publisher', () => {
 
   it('begins them all with a sink that may be slow over each', async () => {
     const { url, received } = await startSink(() => undefined);
-    const one = open(url, { timeoutMs: 500, concurrency: 1, beginsAll: true });
+    const one = open(url, { timeoutMs: 2_000, concurrency: 1, beginsAll: true });
     expect((await one.publish([event('1'), event('2'), event('3')])).failed).toHaveLength(3);
     expect(received).toHaveLength(3);
   });
@@ -136,7 +136,9 @@ describe('a publisher', () => {
   it('begins none in the second half of its time, and waits for those on their way', async () => {
     const answers: (() => void)[] = [];
     const { url, received } = await startSink((_, response) => answers.push(() => response.writeHead(202).end()));
-    const sent = open(url, { concurrency: 2 }).publish([event('1'), event('2'), event('3')], { withinMs: 10_000 });
+    const sent = open(url, { timeoutMs: 60_000, concurrency: 2 }).publish([event('1'), event('2'), event('3')], {
+      withinMs: 10_000,
+    });
     await expect.poll(() => answers.length, { timeout: 15_000 }).toBe(2);
     vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 5_001);
     for (const answer of answers) answer();

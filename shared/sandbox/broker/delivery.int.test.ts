@@ -86,7 +86,7 @@ test('a timeout starts a second attempt while the first still runs', async () =>
     open.push(response);
     if (open.length === 3) response.writeHead(204).end();
   });
-  const { url, idle, stats } = await broker({ urls: { t: sub.url }, triggers: [trigger('t', { timeoutMs: 100 })] });
+  const { url, idle, stats } = await broker({ urls: { t: sub.url }, triggers: [trigger('t', { timeoutMs: 1_500 })] });
   await publish(url, '1');
   await idle();
   // the handlers of the first two were never told: they could still answer

@@ -73,6 +73,6 @@ test('each fault does its own thing to every delivery when asked for all of them
       )[0] !== 0;
     return isHeldBack('1') && !isHeldBack('2') && !isHeldBack('3');
   });
-  const reordered = await run({ reorderPercent: 50, reorderMs: 2_000, random: seed ?? 0 });
+  const reordered = await run({ reorderPercent: 50, reorderMs: 5_000, random: seed ?? 0 });
   expect(reordered.ids).toEqual(['2', '3', '1']);
 });

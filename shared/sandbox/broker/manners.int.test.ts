@@ -29,7 +29,7 @@ test.each(cases)('$manners, $answer: $expected', async ({ manners, gives, expect
       trigger('t', {
         retry: 3,
         // each try must have arrived before it is given up
-        timeoutMs: gives === 'silence' ? 750 : 20_000,
+        timeoutMs: gives === 'silence' ? 1_500 : 20_000,
         filterAttributes: { type: 't' },
       }),
     ],

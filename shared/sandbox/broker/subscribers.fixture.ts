@@ -81,7 +81,7 @@ export function trigger(
   name: string,
   more: Partial<BrokerTrigger> & { retry?: number; timeoutMs?: number } = {},
 ): BrokerTrigger {
-  const { retry = 2, timeoutMs = 5000, ...rest } = more;
+  const { retry = 2, timeoutMs = 20_000, ...rest } = more;
   return {
     name,
     broker: 'fleet',

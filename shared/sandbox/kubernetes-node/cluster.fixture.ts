@@ -76,7 +76,7 @@ export async function startTestCluster(): Promise<TestCluster> {
 export async function until<T>(
   what: string,
   check: () => Promise<T | undefined | false>,
-  { timeoutMs = 15_000 } = {},
+  { timeoutMs = 45_000 } = {},
 ): Promise<T> {
   const deadlineMs = Date.now() + timeoutMs;
   let last: unknown;

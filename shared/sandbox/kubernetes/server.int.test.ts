@@ -89,8 +89,8 @@ describe('a second start', () => {
     await first.stop();
     const { client } = await open();
     const events = await client.watch(
-      `${configMaps}?watch=true&resourceVersion=${start}&timeoutSeconds=5`,
-      AbortSignal.timeout(5000),
+      `${configMaps}?watch=true&resourceVersion=${start}&timeoutSeconds=30`,
+      AbortSignal.timeout(30_000),
     );
     const { value } = await events.next();
     await events.return(undefined);

@@ -67,7 +67,7 @@ export function statementTests({ open, database, surroundings }: World): void {
   });
 
   test('a statement that gets no answer in time ends, and its connection with it', async () => {
-    const hasty = open({ maxConnections: 1, queryTimeoutMs: 1_000 });
+    const hasty = open({ maxConnections: 1, queryTimeoutMs: 3_000 });
     expect((await failureOf(hasty.query('select pg_sleep(8)'))).code).toBe('timeout');
     expect((await hasty.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
     expect(hasty.stats().total).toBe(1);

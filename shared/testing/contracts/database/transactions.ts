@@ -79,8 +79,9 @@ export function transactionTests({ open, database, surroundings }: World): void 
       ),
     );
     await added.promise;
-    // It holds the key until the server has ended it: this one would wait, and be refused after its lock_timeout.
-    await database().transaction((transaction) => add(transaction, 'a'));
+    // It holds the key until the server has ended it: this one waits as long.
+    const patient = { lockTimeoutMs: 20_000, statementTimeoutMs: 20_000 };
+    await database().transaction((transaction) => add(transaction, 'a'), patient);
     resumed.resolve();
     expect((await standing).facts['constraint']).toBe('ledger_pkey');
     expect((await database().query('select 1 from ledger')).rowCount).toBe(1);
