@@ -171,4 +171,6 @@ addEventListener('hashchange', () => {
   say('');
   void open({ isMoved: true });
 });
+// what stands there says that none of this has come
+byId('main').replaceChildren();
 void open({ isMoved: false });
