@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Client } from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { TemplateKey } from '#shared/domain/instance/ports.ts';
 import {
   adminOnePassword,
@@ -115,7 +115,7 @@ describe.each(['system', 'embedded'] as const)('fences on the %s PostgreSQL', (v
       database: 'fleet_control',
       statements: `BEGIN; UPDATE fence SET n = 1 WHERE instance_id = '${instance.id}'`,
     });
-    // by the server itself, in less than the second that it is waited for: it is not ended
+    // by the server itself, in less than the second that it is waited for: it is not ended before
     const finishing = holder.query('SELECT pg_sleep(0.5); COMMIT');
     await newer.databases.takeOver(on.server, fencedBy(instance, 2));
     await finishing;
@@ -161,6 +161,13 @@ describe.each(['system', 'embedded'] as const)('fences on the %s PostgreSQL', (v
       `SELECT pid FROM pg_stat_activity WHERE application_name = '${name}'`,
     )) as [{ pid: number }, { pid: number }];
     process.kill(first.pid, 'SIGSTOP');
+    onTestFinished(() => {
+      try {
+        process.kill(first.pid, 'SIGCONT');
+      } catch {
+        // it has ended
+      }
+    });
     const taking = newer.databases.takeOver(on.server, fencedBy(instance, 8));
     const ending = `SELECT FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()
       AND query ~ 'pg_terminate_backend'`;

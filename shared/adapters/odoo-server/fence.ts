@@ -83,6 +83,12 @@ export async function takeOver(access: ServerAccess, fenced: Fenced): Promise<vo
   await terminateLower(access, fenced);
 }
 
+const lowerSessions = `FROM pg_stat_activity
+  WHERE usename IN (current_user, $3) AND pid <> pg_backend_pid()
+    AND CASE WHEN application_name ~ '^fleet:[a-z2-7]{12}:[0-9]{1,18}$'
+          THEN split_part(application_name, ':', 2) = $1 AND split_part(application_name, ':', 3)::bigint < $2
+          ELSE false END`;
+
 /**
  * Sessions of the admin, and those that work as the tenant inside his database. Another session of the tenant may bear
  * such a name only because he gave it: it is his own that is ended.
@@ -90,20 +96,15 @@ export async function takeOver(access: ServerAccess, fenced: Fenced): Promise<vo
  * instance's work in between and lose it; that one gets `unavailable` and is tried again.
  */
 async function terminateLower(access: ServerAccess, fenced: Fenced): Promise<void> {
+  const values = [fenced.instanceId, fenced.fence, tenantNames(fenced.instanceId).role];
   const remaining = await access.control('end the sessions of an older holder', async (client) => {
-    const terminate = async () => {
-      const { rows } = await client.query<{ ended: boolean }>(
-        `SELECT pg_terminate_backend(pid, $3) AS ended FROM pg_stat_activity
-         WHERE usename IN (current_user, $4) AND pid <> pg_backend_pid()
-           AND CASE WHEN application_name ~ '^fleet:[a-z2-7]{12}:[0-9]{1,18}$'
-                 THEN split_part(application_name, ':', 2) = $1 AND split_part(application_name, ':', 3)::bigint < $2
-                 ELSE false END`,
-        [fenced.instanceId, fenced.fence, terminateWaitMs, tenantNames(fenced.instanceId).role],
-      );
-      return rows.filter((row) => !row.ended).length;
-    };
+    const { rows } = await client.query<{ ended: boolean }>(
+      `SELECT pg_terminate_backend(pid, ${terminateWaitMs}) AS ended ${lowerSessions}`,
+      values,
+    );
+    if (rows.every(({ ended }) => ended)) return 0;
     // false is also said of one that has ended by itself meanwhile, as a holder closes its other session when it loses one
-    return (await terminate()) === 0 ? 0 : await terminate();
+    return (await client.query(`SELECT ${lowerSessions}`, values)).rows.length;
   });
   if (remaining > 0) {
     throw new Failure('conflict', `${remaining} sessions of an older holder did not end; try again`, {
