@@ -115,6 +115,7 @@ export async function until<Found>(
     cause = error;
   };
   for (;;) {
+    cause = undefined;
     const found = await probe().catch(unlessAway);
     if (found !== undefined && found !== false) return found;
     if (Date.now() > deadline) throw new Error(`Gave up after ${timeoutMs / 1000} s waiting for ${what}.`, { cause });

@@ -21,5 +21,5 @@ it('is compared, printed, awaited and sent on like any other value', async () =>
   expect('ids' in answer).toBe(false);
   expect(() => expect(answer).toEqual({ id: 'b' })).toThrow(/deeply equal/);
   expect(() => expect(answer).toMatchObject({ id: 'b' })).toThrow(/to match object/);
-  expect(JSON.parse(JSON.stringify(answer))).toStrictEqual(JSON.parse(JSON.stringify({ ...answer })));
+  expect(JSON.stringify(answer)).toBe('{"id":"a","none":null,"items":[{"name":"b"}],"owner":{"email":"c"}}');
 });

@@ -101,7 +101,7 @@ async function leaveMark(folder: string): Promise<void> {
   const path = join(folder, outMark);
   const found = await find(path);
   if (found?.isFile()) return;
-  // never one that another Job has written in between
+  // where nothing was: never one that another Job has written in between
   if (found !== undefined) await rm(path, { recursive: true, force: true });
   await writeFile(path, '', { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error;

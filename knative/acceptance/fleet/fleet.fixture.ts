@@ -129,18 +129,20 @@ export async function toBroker(
   { fromPod, brokerUrl }: Pick<FleetUnderTest, 'fromPod' | 'brokerUrl'>,
   event: { headers: Record<string, string>; body: string },
 ): Promise<void> {
-  await until(
-    `the Broker to take ${event.headers['ce-type']}`,
-    async () => {
-      const answer = await fromPod(brokerUrl, { method: 'POST', ...event }).catch(() => undefined);
-      const status = answer?.status ?? 503;
-      if (status !== 202 && status < 500) {
-        throw new Error(`the Broker refused ${event.headers['ce-type']}: ${JSON.stringify(answer)}`);
-      }
-      return status === 202;
-    },
-    { limitMs: 60_000 },
-  );
+  const what = `the Broker to take ${event.headers['ce-type']}`;
+  let last: unknown;
+  const isTaken = async () => {
+    const answer = await fromPod(brokerUrl, { method: 'POST', ...event }).catch((error: unknown) => {
+      last = error;
+    });
+    if (answer === undefined) return false;
+    last = new Error(JSON.stringify(answer));
+    if (answer.status !== 202 && (answer.status ?? 503) < 500) throw last;
+    return answer.status === 202;
+  };
+  await until(what, isTaken, { limitMs: 60_000 }).catch((error: unknown) => {
+    throw new Error(`waited in vain for ${what}: ${String(last)}`, { cause: error });
+  });
 }
 
 function dealings(fleet: DeployedFleet, namespace: () => TestNamespace) {

@@ -148,6 +148,7 @@ describe.each(['system', 'embedded'] as const)('work as the tenant on the %s Pos
     const { instance, database, role } = await provision(on, servers, template);
     const newer = on.open();
     await newer.prepare(on.server);
+    const odoo = await openSession(on, asTenant(role, database));
     const baseUrl = 'https://late.example.com';
     // holds the older one up inside the database, after its fence was checked
     await on.query(
@@ -165,6 +166,8 @@ describe.each(['system', 'embedded'] as const)('work as the tenant on the %s Pos
     await newer.databases.takeOver(on.server, fencedBy(instance, 3));
     expect(await outcome).toBe('unavailable');
     expect(await on.query(`SELECT pid FROM pg_stat_activity WHERE application_name = '${name}'`)).toEqual([]);
+    await odoo.query('SELECT 1');
+    await odoo.end();
     expect(await hasBaseUrl(instance.id, baseUrl)).toBe(false);
   });
 

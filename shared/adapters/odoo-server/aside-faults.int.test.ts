@@ -83,12 +83,14 @@ describe.each(['system', 'embedded'] as const)('faults while setting aside on th
    * a busy machine may come too late.
    */
   async function struckWhileCloning(large: ReturnType<typeof someTemplate>) {
+    const outcomes: unknown[] = [];
     for (let tries = 1; tries <= 5; tries += 1) {
       const instance = someInstance();
       const fenced = fencedBy(instance, 1);
-      if ((await strikeWhileCloning(fenced, large)) === 'unavailable') return { instance, fenced };
+      outcomes.push(await strikeWhileCloning(fenced, large));
+      if (outcomes.at(-1) === 'unavailable') return { instance, fenced };
     }
-    throw new Error('no clone was met while it was copied');
+    throw new Error(`no clone was met while it was copied: ${outcomes.join(', ')}`);
   }
 
   async function strikeWhileCloning(fenced: ReturnType<typeof fencedBy>, large: ReturnType<typeof someTemplate>) {

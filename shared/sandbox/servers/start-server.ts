@@ -16,7 +16,7 @@ export type ServerProcess = {
 const READY_WITHIN_MS = 90_000;
 const PORT_ATTEMPTS = 5;
 // The kill that follows reaches only the leader: PostgreSQL's own processes are no members of its group.
-const STOP_WITHIN_MS = 60_000;
+const STOP_WITHIN_MS = 45_000;
 
 /**
  * Starts a server and resolves when `isReady` does not throw. Another free port is taken when somebody took the first one
