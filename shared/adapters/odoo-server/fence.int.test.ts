@@ -115,8 +115,8 @@ describe.each(['system', 'embedded'] as const)('fences on the %s PostgreSQL', (v
       database: 'fleet_control',
       statements: `BEGIN; UPDATE fence SET n = 1 WHERE instance_id = '${instance.id}'`,
     });
-    // by the server itself, in less than the second that it is waited for: it is not ended before
-    const finishing = holder.query('SELECT pg_sleep(0.5); COMMIT');
+    // by the server itself, long before the second is over that it is waited for: it is not ended before
+    const finishing = holder.query('SELECT pg_sleep(0.2); COMMIT');
     await newer.databases.takeOver(on.server, fencedBy(instance, 2));
     await finishing;
     await holder.end();
@@ -199,7 +199,8 @@ describe.each(['system', 'embedded'] as const)('fences on the %s PostgreSQL', (v
     );
     await expect.poll(() => sessions(`fleet:${instance.id}:1`), { timeout: 15_000 }).toHaveLength(2);
     await newer.databases.takeOver(on.server, fencedBy(instance, 2));
-    expect(await outcome).toBe('unavailable');
+    // it waits for the lock twice as long as a newer holder waits for it, and a paused machine lets both be over
+    expect(['unavailable', 'conflict']).toContain(await outcome);
     await blocker.end();
     expect(await newer.databases.isPersonalised(on.server, instance)).toBe(false);
     await expect(
